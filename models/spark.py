@@ -1,0 +1,302 @@
+"""Spark Structured Streaming as a loop of micro-batches.
+
+A query fires every trigger, reads the offsets that have arrived since, runs one task a partition on
+its cores, writes to the sink, and commits. A batch that outlasts its trigger starts the next at once:
+lag then grows until load falls.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, model_validator
+
+from models.hosts import Drive
+from models.noun import Noun
+from models.units import GIB, MB, MIB, Bytes, Ratio, Seconds, Whole, field, parse_seconds
+
+AS_FAST_AS_POSSIBLE = 0.0
+AVAILABLE_NOW = -1.0
+POLLING_DELAY_SECONDS = 0.01  # spark.sql.streaming.pollingDelay, spark.md B2
+RESERVED_MIB = 300  # Spark's reserved memory, spark.md C1
+
+
+def _trigger(value: Any) -> float:
+    words = {"as fast as possible": AS_FAST_AS_POSSIBLE, "asap": AS_FAST_AS_POSSIBLE, "available now": AVAILABLE_NOW}
+    if isinstance(value, str) and value.strip().lower().replace("-", " ") in words:
+        return words[value.strip().lower().replace("-", " ")]
+    if isinstance(value, int | float) and value in (AS_FAST_AS_POSSIBLE, AVAILABLE_NOW):
+        return float(value)
+    seconds = parse_seconds(value)
+    if not 0.001 <= seconds <= 86400:
+        raise ValueError("expected 1 ms to 1 day, 'as fast as possible' or 'available now'")
+    return seconds
+
+
+Trigger = Annotated[float, BeforeValidator(_trigger)]
+
+
+class Retry(Noun):
+    """What a bulk client does with items answered 429 or 503."""
+
+    attempts: Whole = field(
+        3,
+        unit="count",
+        meaning="times the rejected items are sent again",
+        foreign="es.batch.write.retry.count",
+        ge=0,
+        le=1000,
+        source="spark.md A6",
+    )
+    wait: Seconds = field(
+        10.0,
+        unit="s",
+        meaning="sleep before sending them again",
+        foreign="es.batch.write.retry.wait",
+        ge=0,
+        le=3600,
+        source="spark.md A6",
+    )
+    multiplier: Ratio = field(1.0, unit="1", meaning="growth of that sleep from try to try; 1 is fixed", ge=1, le=10)
+
+
+class Sink(Noun):
+    """How documents reach the index. There is no default kind: its cost differs tenfold between them."""
+
+    not_modelled: ClassVar[dict[str, str]] = {
+        "es.nodes.wan.only": "bulks go to data nodes in turn; pinning to a primary's node is not modelled",
+    }
+
+    kind: Literal["jvm-connector", "jvm-foreach", "python-foreach", "noop"] = field(
+        unit="", meaning="es-hadoop or opensearch-hadoop; a JVM or Python foreachBatch; or nothing written"
+    )
+    bulk_entries: Whole = field(
+        1000,
+        unit="count",
+        meaning="documents of a bulk",
+        foreign="es.batch.size.entries",
+        ge=1,
+        le=100_000,
+        source="spark.md A6",
+    )
+    bulk_bytes: Bytes = field(
+        1 * MB,
+        unit="bytes",
+        meaning="bytes of a bulk; whichever is reached first sends it",
+        foreign="es.batch.size.bytes",
+        gt=0,
+        le=100 * MIB,
+        source="spark.md A6",
+    )
+    writers_per_task: Whole = field(1, unit="count", meaning="bulks that one task keeps in flight", ge=1, le=64)
+    retry: Retry = field(Retry(), unit="", meaning="what happens to rejected items")
+    refresh_per_write: bool = field(
+        False,
+        unit="",
+        meaning="the index is refreshed whenever a task closes",
+        foreign="es.batch.write.refresh",
+        by_version={"es-hadoop": "true", "opensearch-hadoop": "true"},
+        source="spark.md A6",
+    )
+    ids: Literal["automatic", "explicit"] = field(
+        "automatic",
+        unit="",
+        meaning="who gives a document its _id; explicit ones make a repeated write harmless",
+        foreign="es.mapping.id",
+    )
+    cpu_ratio: Ratio = field(1.0, unit="1", meaning="this sink's CPU over the coefficient set's", gt=0, le=1000)
+
+
+class State(Noun):
+    """A stateful operator: a windowed aggregate, a deduplication."""
+
+    not_modelled: ClassVar[dict[str, str]] = {
+        "watermark_delay": "state size is stated by keys; its growth is not derived yet"
+    }
+
+    shuffle_partitions: Whole = field(
+        200,
+        unit="count",
+        meaning="partitions of the shuffle and of the state store",
+        foreign="spark.sql.shuffle.partitions",
+        ge=1,
+        le=20_000,
+        by_version={"3.5": "200", "4.1": "200"},
+        source="spark.md B2; frozen into the checkpoint",
+    )
+    provider: Literal["hdfs-backed", "rocksdb", "rocksdb-changelog"] = field(
+        "hdfs-backed",
+        unit="",
+        meaning="state store",
+        foreign="spark.sql.streaming.stateStore.providerClass",
+        by_version={"3.5": "hdfs-backed", "4.1": "hdfs-backed"},
+        source="spark.md A4",
+    )
+    keys: Ratio = field(100_000.0, unit="count", meaning="live keys", ge=0, le=1e12)
+    bytes_per_key: Bytes = field(
+        213.0, unit="bytes", meaning="state of one key", gt=0, source="spark.md A4: (long, long), two versions"
+    )
+
+
+class Query(Noun):
+    """One streaming query from a topic to an index."""
+
+    not_modelled: ClassVar[dict[str, str]] = {
+        "continuous": "continuous processing is experimental in Spark and reports no progress (spark.md B3)",
+        "real_time": "real-time mode cannot use foreachBatch, so no connector (spark.md B3)",
+        "minOffsetsPerTrigger": "waiting for a minimum of offsets is not modelled",
+    }
+
+    trigger: Trigger = field(
+        unit="s", meaning="processing-time trigger, 'as fast as possible' or 'available now'", foreign="processingTime"
+    )
+    max_offsets_per_trigger: Whole | None = field(
+        None,
+        unit="count",
+        meaning="most records of one batch; none: the whole backlog",
+        foreign="maxOffsetsPerTrigger",
+        ge=1,
+        source="spark.md B4",
+    )
+    min_partitions: Whole | None = field(
+        None,
+        unit="count",
+        meaning="least number of read tasks; large partitions are split",
+        foreign="minPartitions",
+        ge=1,
+        le=20_000,
+        source="spark.md B4",
+    )
+    transform_cpu_ratio: Ratio = field(
+        1.0, unit="1", meaning="CPU of reading, parsing and your logic over that of parsing alone", gt=0, le=1000
+    )
+    state: State | None = field(None, unit="", meaning="a stateful operator, if there is one")
+    checkpoint: Literal["local", "hdfs", "s3", "s3-express"] = field(
+        "s3", unit="", meaning="where offsets, commits and state go", foreign="checkpointLocation"
+    )
+    file_manager: Literal["rename", "abortable"] = field(
+        "rename",
+        unit="",
+        meaning="how a checkpoint file is made atomic",
+        foreign="spark.sql.streaming.checkpointFileManagerClass",
+        source="spark.md A5: on S3 a rename is PUT + COPY + DELETE",
+    )
+    sink: Sink = field(unit="", meaning="how documents reach the index")
+
+
+class SparkCluster(Drive):
+    """Driver and executors."""
+
+    not_modelled: ClassVar[dict[str, str]] = {
+        "dynamic_allocation": "the number of executors is fixed here",
+        "speculation": "off in Spark by default; with a non-idempotent sink it duplicates writes",
+    }
+
+    kind: Literal["emr-ec2", "ec2"] = field("emr-ec2", unit="", meaning="who runs Spark")
+    version: Literal["3.5", "4.0", "4.1"] = field("3.5", unit="", meaning="Spark version")
+    executors: Whole = field(2, unit="count", meaning="executors", foreign="spark.executor.instances", ge=1, le=2000)
+    cores: Whole = field(
+        4, unit="count", meaning="task slots of an executor", foreign="spark.executor.cores", ge=1, le=128
+    )
+    heap: Bytes = field(
+        8 * GIB, unit="bytes", meaning="executor heap", foreign="spark.executor.memory", gt=0, le=512 * GIB
+    )
+    memory_overhead: Bytes | None = field(
+        None,
+        unit="bytes",
+        meaning="container memory beside the heap; none: Spark's own rule",
+        foreign="spark.executor.memoryOverhead",
+        gt=0,
+        source="spark.md C1",
+    )
+    machine: str = field("m7g.2xlarge", unit="", meaning="instance type of an executor's host")
+    driver_machine: str = field("m7g.xlarge", unit="", meaning="instance type of the driver's host")
+
+    @model_validator(mode="after")
+    def _heap_suffices(self) -> SparkCluster:
+        if self.heap < 1.5 * RESERVED_MIB * MIB:
+            raise ValueError(
+                f"heap = {self.heap:.0f} bytes; expected {int(1.5 * RESERVED_MIB)} MiB or more "
+                f"(Spark refuses less than 1.5 × its reserved {RESERVED_MIB} MiB)"
+            )
+        return self
+
+
+def next_trigger(ended: float, interval: float) -> float:
+    """When the next micro-batch starts after one that ended [s].
+
+    Ticks are multiples of the interval since the epoch; a tick passed meanwhile is not queued: the next
+    batch starts at once. Source: spark.md A3 (and 172 of 175 real batches there).
+
+    The caller passes the tick that the ended batch belonged to by way of `ended`: this gives the next
+    multiple at or after it.
+
+    >>> next_trigger(3.2, 2.0), next_trigger(4.0, 2.0), next_trigger(1.5, 0.0)
+    (4.0, 4.0, 1.5)
+    """
+    if interval <= 0:
+        return ended
+    return math.ceil(ended / interval - 1e-9) * interval
+
+
+def next_start(started: float, ended: float, interval: float) -> float:
+    """When the next micro-batch starts, given when the last started and ended [s].
+
+    A batch that overran its next tick is followed at once; otherwise the next tick is waited for.
+    Source: spark.md A3 and L3; apache/spark#17525.
+
+    >>> next_start(2.0, 3.1, 2.0), next_start(2.0, 4.5, 2.0), next_start(4.5, 5.2, 2.0)
+    (4.0, 4.5, 6.0)
+    """
+    if interval <= 0:
+        return ended
+    tick = math.floor(started / interval + 1e-9) * interval + interval
+    return tick if ended <= tick else ended
+
+
+def checkpoint_writes(file_manager: str, store: str) -> float:
+    """Paid object-store writes of one atomic checkpoint file [count].
+
+    Source: spark.md A5: a rename on S3 is PUT + COPY + DELETE, at least two paid requests; elsewhere one.
+
+    >>> checkpoint_writes("rename", "s3"), checkpoint_writes("abortable", "s3"), checkpoint_writes("rename", "local")
+    (2.0, 1.0, 1.0)
+    """
+    return 2.0 if file_manager == "rename" and store in ("s3", "s3-express") else 1.0
+
+
+def container_bytes(heap: float, overhead: float | None, python: bool, resource_manager: str) -> float:
+    """Memory that an executor's container reserves [bytes].
+
+    max(384 MiB, factor × heap) beside the heap; factor 0.10, 0.40 for non-JVM jobs on Kubernetes, and 0.1875 is
+    EMR's own default (remembered). Source: spark.md C1, C2.
+
+    >>> round(container_bytes(8 * GIB, None, False, "yarn") / MIB)
+    9011
+    >>> round(container_bytes(8 * GIB, None, True, "kubernetes") / MIB)
+    11469
+    """
+    factor = 0.4 if python and resource_manager == "kubernetes" else 0.1
+    return heap + (overhead if overhead is not None else max(384 * MIB, factor * heap))
+
+
+def resident_bytes(heap: float, python_workers: int) -> float:
+    """Resident memory that an executor climbs to under load [bytes].
+
+    G1 touches the whole heap and gives none back; native memory adds about 0.25 GB; a Python worker takes
+    60-100 MB before pandas (remembered). Source: spark.md C5, measured at 1 and 2 GiB heaps.
+
+    >>> round(resident_bytes(1024 * MIB, 0) / MIB)
+    1268
+    """
+    return heap + 244 * MIB + 80 * MB * python_workers
+
+
+def unified_memory(heap: float) -> float:
+    """Execution and storage memory inside the heap [bytes]. Source: spark.md C1: 0.6 (heap - 300 MiB).
+
+    >>> round(unified_memory(8 * GIB) / MIB)
+    4735
+    """
+    return 0.6 * (heap - RESERVED_MIB * MIB)
