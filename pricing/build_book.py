@@ -7,14 +7,19 @@ The same facts give the same bytes. Without `--facts` the environment's FLOODMAR
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from models import machines
-from pricing import build_machines
+from pricing import build_compute, build_machines, build_services
+from pricing.rows import Row, pack
 
 ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent / "data"
 
 
 def facts_folder(given: str | None = None) -> Path:
@@ -26,9 +31,64 @@ def facts_folder(given: str | None = None) -> Path:
     return folder
 
 
+TABLES: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
+    "ec2": (build_compute.ec2_rows,),
+    "ec2_commitments": (build_compute.ec2_commitment_rows,),
+    "ec2_spot": (build_compute.spot_rows,),
+    "emr": (build_compute.emr_rows,),
+    "msk": (build_compute.msk_rows,),
+    "opensearch": (build_compute.opensearch_rows, build_services.storage_rows),
+    "opensearch_reserved": (build_compute.opensearch_reserved_rows,),
+    "services": (
+        build_services.ebs_rows,
+        build_services.s3_rows,
+        build_services.network_rows,
+        build_services.observability_rows,
+        build_services.support_rows,
+        build_services.alternative_rows,
+    ),
+}
+
+
 def built(facts: Path) -> dict[Path, bytes]:
     """Every generated table: where it goes and its bytes."""
-    return {machines.TABLE: build_machines.machine_table(facts)}
+    tables = {machines.TABLE: build_machines.machine_table(facts), DATA / "sources.csv": source_table(facts)}
+    for name, makers in TABLES.items():
+        rows = [_clean(row) for make in makers for row in make(facts)]
+        tables[DATA / f"{name}.csv.gz"] = pack(rows)
+    return tables
+
+
+def _clean(row: Row) -> Row:
+    return row._replace(source=_public(row.source))
+
+
+def _public(source: str) -> str:
+    """A source as a reader can use it: a bare file number is only 'a third-party file'.
+
+    >>> _public("github files 70166746446, 19045611250 (Terraform comment)")
+    'a third-party file on GitHub (Terraform comment)'
+    """
+    return re.sub(r"github files? \d+(, \d+)*", "a third-party file on GitHub", source)
+
+
+# These facts describe how a source was met; a reader needs what it is.
+REWORDED = {
+    "opensearch-tool-2026-10": "a third-party copy of AWS's AmazonES offer file, us-east-1, 2026-10-05",
+    "memory": "from memory, not read anywhere",
+    "derived": "computed: us-east-1 price times the regional ratio of a sister type or of EBS gp3",
+}
+
+
+def source_table(facts: Path) -> bytes:
+    """What each source slug means, for the reader of a bill."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["source", "what", "as_of"])
+    for row in build_machines.read_rows(facts / "aws" / "sources.csv"):
+        if not row["source"].startswith("github file"):
+            writer.writerow([row["source"], REWORDED.get(row["source"], row["what"]), row["as_of"]])
+    return out.getvalue().encode()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
