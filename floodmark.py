@@ -1,0 +1,38 @@
+"""Floodmark: what a Kafka → Spark → Elasticsearch/OpenSearch stack will do, before it is built.
+
+    import floodmark as fm
+    scenario = fm.example("events")
+    forecast = fm.forecast(scenario)
+    forecast.latency.p99_seconds
+
+This module only re-exports what users may rely on; the folders behind it may move.
+"""
+
+from models.coefficients import CoefficientError, CoefficientSet, load_set, packaged_sets
+from models.machines import machine, machines
+from models.stack import Flow, Run, Scenario, Targets
+from models.workload import Workload
+from planner.refusal import ScenarioError
+from planner.scenario import example, example_names, load_scenario, resolved, to_yaml
+from planner.schema import scenario_schema
+
+__all__ = [
+    "CoefficientError",
+    "CoefficientSet",
+    "Flow",
+    "Run",
+    "Scenario",
+    "ScenarioError",
+    "Targets",
+    "Workload",
+    "example",
+    "example_names",
+    "load_scenario",
+    "load_set",
+    "machine",
+    "machines",
+    "packaged_sets",
+    "resolved",
+    "scenario_schema",
+    "to_yaml",
+]
