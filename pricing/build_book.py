@@ -53,6 +53,7 @@ TABLES: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
 def built(facts: Path) -> dict[Path, bytes]:
     """Every generated table: where it goes and its bytes."""
     tables = {machines.TABLE: build_machines.machine_table(facts), DATA / "sources.csv": source_table(facts)}
+    tables[DATA / "msk_sizing.csv"] = (facts / "benchmarks" / "kafka_msk_broker_specs.csv").read_bytes()
     for name, makers in TABLES.items():
         rows = [_clean(row) for make in makers for row in make(facts)]
         tables[DATA / f"{name}.csv.gz"] = pack(rows)

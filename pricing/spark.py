@@ -41,8 +41,11 @@ def _hosts(ledger: Ledger, usage: SparkUsage, hours: float, share: float) -> Non
     add_boxes(ledger, "Spark executors", machine, usage.executor_hosts, hours, usage.spot_share)
     add_boxes(ledger, "Spark driver and masters", other, usage.other_hosts, hours)
     if usage.kind == "emr-ec2":
-        for box, count in ((machine, usage.executor_hosts), (other, usage.other_hosts)):
-            ledger.add("compute", f"EMR on EC2 {box}", f"emr/ec2/{box}", count * hours, "fixed", "EMR hosts x hours")
+        roles = (("executors", machine, usage.executor_hosts), ("driver and masters", other, usage.other_hosts))
+        for role, box, count in roles:
+            ledger.add(
+                "compute", f"EMR on EC2 {box} ({role})", f"emr/ec2/{box}", count * hours, "fixed", "EMR hosts x hours"
+            )
     hosts = usage.executor_hosts + usage.other_hosts
     add_volumes(ledger, "Spark", usage.volume, hosts, share)
     add_root_volumes(ledger, usage.root_volume_gib, hosts, share)

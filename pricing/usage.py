@@ -9,8 +9,9 @@ derived from these by `pricing.traffic`, so nobody types gigabytes crossed.
 from __future__ import annotations
 
 import calendar
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Tags = tuple[tuple[str, str], ...]
@@ -20,6 +21,26 @@ FULL_MONTH: None = None
 
 class BadUsage(ValueError):
     """A usage that cannot be: names the field, its value and what would do."""
+
+
+def _need(where: str, holds: object, name: str, wanted: str) -> None:
+    if not holds:
+        raise BadUsage(f"{where}.{name} is missing or out of range; expected {wanted}")
+
+
+def _check(where: str, usage: Any) -> None:
+    """No quantity is negative, infinite or not a number; no cluster lies in zero zones or holds zero copies."""
+    for name in usage.__slots__:
+        value = getattr(usage, name)
+        kind = value.__class__
+        if kind is float or kind is int:
+            if not (1 if name in ("zones", "copies") else 0) <= value < math.inf:
+                least = 1 if name in ("zones", "copies") else 0
+                raise BadUsage(f"{where}.{name} = {value}; expected a finite number of {least} or more")
+        elif kind is dict:
+            for key, number in value.items():
+                if not 0 <= number < math.inf:
+                    raise BadUsage(f"{where}.{name}[{key}] = {number}; expected a finite number of 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,20 +250,3 @@ class SharedUsage:
         _check("shared", self)
         given = self.engineer_usd_per_hour is not None or not self.engineer_hours
         _need("shared", given, "engineer_usd_per_hour", "what an hour of an engineer costs you [USD]")
-
-
-def _need(where: str, holds: object, name: str, wanted: str) -> None:
-    if not holds:
-        raise BadUsage(f"{where}.{name} is missing or out of range; expected {wanted}")
-
-
-def _check(where: str, usage: Any) -> None:
-    """No quantity is negative, infinite or not a number; no cluster lies in zero zones or holds zero copies."""
-    for part in fields(usage):
-        value = getattr(usage, part.name)
-        numbers = value.values() if isinstance(value, Mapping) else (value,)
-        for number in numbers:
-            if isinstance(number, int | float) and not 0 <= number < float("inf"):
-                raise BadUsage(f"{where}.{part.name} = {number}; expected a finite number of 0 or more")
-        if part.name in ("zones", "copies") and value < 1:
-            raise BadUsage(f"{where}.{part.name} = {value}; expected 1 or more")
