@@ -33,10 +33,10 @@ def facts_folder(given: str | None = None) -> Path:
 
 TABLES: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "ec2": (build_compute.ec2_rows,),
-    "ec2_commitments": (build_compute.ec2_commitment_rows,),
+    "ec2_commitments": (build_compute.ec2_commitment_rows, build_compute.payment_rows),
     "ec2_spot": (build_compute.spot_rows,),
-    "emr": (build_compute.emr_rows,),
-    "msk": (build_compute.msk_rows,),
+    "emr": (build_compute.emr_rows, build_compute.extra_rows),
+    "msk": (build_compute.msk_rows, build_compute.msk_quota_rows),
     "opensearch": (build_compute.opensearch_rows, build_services.storage_rows),
     "opensearch_reserved": (build_compute.opensearch_reserved_rows,),
     "services": (
@@ -81,6 +81,14 @@ REWORDED = {
 }
 
 
+EXTRA_SOURCE = (
+    "pkb-441d2f9",
+    "github GoogleCloudPlatform/PerfKitBenchmarker perfkitbenchmarker/providers/aws/aws_dpb_emr_serverless_prices.py, "
+    "commit 441d2f97, generated from aws.amazon.com/emr/pricing",
+    "about 2023 (no date in the file)",
+)
+
+
 def source_table(facts: Path) -> bytes:
     """What each source slug means, for the reader of a bill."""
     out = io.StringIO()
@@ -89,6 +97,7 @@ def source_table(facts: Path) -> bytes:
     for row in build_machines.read_rows(facts / "aws" / "sources.csv"):
         if not row["source"].startswith("github file"):
             writer.writerow([row["source"], REWORDED.get(row["source"], row["what"]), row["as_of"]])
+    writer.writerow(EXTRA_SOURCE)
     return out.getvalue().encode()
 
 

@@ -114,6 +114,12 @@ def emr_rows(facts: Path) -> Iterator[Row]:
         yield _platform(row, previous)
 
 
+def extra_rows(facts: Path) -> Iterator[Row]:
+    """Prices that the folder of facts lacks, kept beside this script with their source."""
+    for row in read_rows(Path(__file__).parent / "extra_prices.csv"):
+        yield _platform({**row, "basis": "read"}, row["source"])
+
+
 PLATFORMS = {
     "eks": ("AmazonEKS", {"cluster_hour": "AmazonEKS-Hours:perCluster"}),
     "emr_on_eks": ("ElasticMapReduce", {}), "emr_serverless": ("ElasticMapReduce", {}),
@@ -177,6 +183,32 @@ def msk_rows(facts: Path) -> Iterator[Row]:
 
 def _msk_name(region: str, pattern: str) -> str:
     return f"{PREFIXES[region] or 'USE1'}-{pattern}" if pattern else ""
+
+
+def msk_quota_rows(facts: Path) -> Iterator[Row]:
+    """MSK quotas as rows of their own: numbers, not dollars."""
+    for row in read_rows(facts / "aws" / "msk_quotas.csv"):
+        name = row["quota"].replace(",", "").replace("(", "").replace(")", "").replace(" ", "-").lower()
+        yield _hourly(
+            "any", f"msk/quota-{row['tier']}-{name}", row["value"], "", "", "", "unknown/unknown", "published",
+            row["source"].split(";")[0], row["as_of"], row["unit"],
+        )  # fmt: skip
+
+
+def payment_rows(facts: Path) -> Iterator[Row]:
+    """Hourly price of a payment option over all upfront, from the one type whose six prices were read (x2iedn)."""
+    rows = [r for r in read_rows(facts / "aws" / "commitment_discounts.csv") if r["scope"] == "EC2 RI Standard"]
+    share = {(r["term"], r["payment"]): r for r in rows if r["example"].startswith("x2iedn")}
+    for term in ("1yr", "3yr"):
+        for payment in ("partial", "no"):
+            row = share[term, f"{payment}Upfront"]
+            ratio = float(row["price_as_frac_of_on_demand"]) / float(
+                share[term, "allUpfront"]["price_as_frac_of_on_demand"]
+            )
+            yield _hourly(
+                "any", f"ec2/ri-payment-{term}-{payment}-upfront", f"{ratio:.4f}", "", "", "", "unknown/unknown",
+                "derived", f"{row['source']} (x2iedn.32xlarge; m6a agrees)", row["as_of"], "over all upfront",
+            )  # fmt: skip
 
 
 def opensearch_rows(facts: Path) -> Iterator[Row]:
