@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from calibration import fit_kafka, fit_search, fit_spark
+from calibration import fit_kafka, fit_search, fit_spark, noise
 from calibration.lab import LabRun, load_run
 from calibration.observations import ObservationError
 from calibration.regress import Fit
@@ -67,8 +67,8 @@ def repeats(runs: Sequence[LabRun]) -> float:
     by_name = {run.name: run for run in runs}
     pairs = [(by_name[n.removesuffix("-again")], r) for n, r in by_name.items() if n.endswith("-again")]
     if not pairs:
-        raise ObservationError("no run was repeated, so nothing says how far equal runs lie apart; repeat one an hour later")
-    return sum(fit_spark.repeatability(one, other) for one, other in pairs) / len(pairs)
+        raise ObservationError("no run was repeated (named …-again), so how far equal runs lie apart is unknown")
+    return sum(noise.repeatability(one, other) for one, other in pairs) / len(pairs)
 
 
 def fit_runs(runs: Sequence[LabRun], prior: dict[str, float]) -> Outcome:
@@ -90,20 +90,20 @@ def _take(out: Outcome, fitted: Fit, names: Sequence[str], sigma: float, runs: i
     wider = math.exp(WITHIN * sigma / math.sqrt(runs))
     for name in names:
         if name in fitted.held:
-            out.left[name] = f"condition number over 30 in the block of {fitted.block}"
-        elif fitted.value[name] <= 0 or fitted.value[name] < 1e-3 * fitted.high[name]:
-            out.left[name] = f"{fitted.block}: indistinguishable from nothing, at most {fitted.high[name] * wider:.3g}"
+            out.left[name] = f"the rows of {fitted.block} cannot tell it from the others"
         else:
             at = (fitted.value[name], fitted.low[name] / wider, fitted.high[name] * wider)
             out.tell(name, *at, f"{what}; {fitted.rows} observations, condition {fitted.condition:.1f}")
 
 
-def _scaled(out: Outcome, fitted: Fit, column: str, names: Sequence[str], prior: dict[str, float], wider: float) -> None:
+def _scaled(
+    out: Outcome, fitted: Fit, column: str, names: Sequence[str], prior: dict[str, float], wider: float
+) -> None:
     """Coefficients of which only the priors' common multiple was told."""
     scale = (fitted.value[column], fitted.low[column] / wider, fitted.high[column] * wider)
     for name in names:
         source = f"{scale[0]:.2f} times the prior's; only the sum over {' and '.join(names)} was told"
-        out.tell(name, *(prior[name] * s for s in scale), source)
+        out.tell(name, prior[name] * scale[0], prior[name] * scale[1], prior[name] * scale[2], source)
 
 
 def _search(out: Outcome, runs: list[LabRun], prior: dict[str, float], sigma: float) -> None:
@@ -146,22 +146,21 @@ def _spark(out: Outcome, runs: list[LabRun], prior: dict[str, float], sigma: flo
 
 
 def _noise(out: Outcome, runs: list[LabRun]) -> None:
-    noise, apart = fit_spark.spreads(runs), [fit_spark.spreads([run]) for run in runs if run.experiment.trigger_seconds < 4]
-    source = f"{noise.batches} settled batches, by quartiles within one rate of one run"
-    each = [s.batch_sigma for s in apart]
-    out.tell("spark.batch_sigma", noise.batch_sigma, min(each), max(each), source)
-    each = [s.task_sigma for s in apart]
-    out.tell("spark.task_sigma", noise.task_sigma, min(each), max(each), source)
-    each, error = [s.batch_autocorrelation for s in apart], WITHIN / math.sqrt(noise.batches)
-    at = max(noise.batch_autocorrelation, 0.0)
-    out.tell("spark.batch_autocorrelation", at, max(min(each) - error, 0.0), max(each) + error, source)
-    each = [s.commit_seconds for s in apart]
-    out.tell("spark.local_commit_seconds", noise.commit_seconds, min(each) * 0.8, max(each) * 1.2, "walCommit and commitOffsets")
-    each = [s.commit_sigma for s in apart]
-    out.tell("spark.commit_sigma", noise.commit_sigma, min(each) * 0.8, max(each) * 1.2, "walCommit and commitOffsets")
-    rate, seconds, seen = fit_spark.pauses(runs)
-    by_run = [fit_spark.pauses([run]) for run in runs]
-    source = f"{seen} tasks with a collection, heap 1 GiB; those between tasks are not seen"
+    whole, each = noise.spreads(runs), [noise.spreads([run]) for run in runs if len(noise.settled(run)[0]) >= 5]
+
+    def tell(name: str, part: str, source: str) -> None:
+        values = [getattr(spread, part) for spread in each]
+        out.tell(name, max(getattr(whole, part), 0.0), max(min(values), 0.0) * 0.8, max(values) * 1.2, source)
+
+    source = f"{whole.batches} settled batches, by quartiles within one rate of one run"
+    tell("spark.batch_sigma", "batch_sigma", source)
+    tell("spark.batch_autocorrelation", "batch_autocorrelation", source)
+    tell("spark.task_sigma", "task_sigma", source)
+    tell("spark.local_commit_seconds", "commit_seconds", "walCommit and commitOffsets")
+    tell("spark.commit_sigma", "commit_sigma", "walCommit and commitOffsets")
+    rate, seconds, count = noise.pauses(runs)
+    by_run = [noise.pauses([run]) for run in runs]
+    source = f"{count} tasks with a collection, heap 1 GiB; those between tasks are not seen"
     out.tell("spark.pause_per_cpu_second", rate, min(p[0] for p in by_run), max(p[0] for p in by_run), source)
     out.tell("spark.pause_seconds", seconds, min(p[1] for p in by_run), max(p[1] for p in by_run), source)
 
@@ -171,10 +170,12 @@ def _kafka(out: Outcome, runs: list[LabRun], prior: dict[str, float], sigma: flo
     names = [fit_kafka.REQUEST, fit_kafka.BYTE, fit_kafka.IDLE]
     _take(out, fitted, names, sigma, len(runs), "process CPU of the broker between scrapes")
     out.left[fit_kafka.BATCH] = "every batch came in a request of its own"
-    out.left[fit_kafka.FETCH_BYTE] = "each of Spark's polls also asks for offsets and metadata, which no counter parts from bytes"
+    out.left[fit_kafka.FETCH_BYTE] = "Spark's polls also ask for offsets and metadata; no counter parts them"
 
 
 def _left(out: Outcome) -> None:
+    out.left["search.task_sigma"] = "bulks scatter by 0.30 to 0.43, refreshes, merges and warming included"
+    out.left["search.merge_amplification"] = "2.5 to 3.1 after four minutes of small segments is not the long run"
     for name in LAWS:
         if name not in out.told and name not in out.left:
             out.left[name] = "nothing here varies it"
@@ -183,8 +184,9 @@ def _left(out: Outcome) -> None:
 def domain(runs: Sequence[LabRun]) -> dict[str, tuple[float, float]]:
     """The ranges that these runs cover, by quantity."""
     asked = [run.experiment for run in runs]
-    spark, bulk = [r for r in runs if r.batches], [e.bulk_documents for e in asked if e.sink == "bulk" or e.kind == "bulk"]
-    settled = [b.records for run in spark for step in fit_spark.settled(run) for b in step]
+    spark = [run for run in runs if run.batches]
+    bulk = [e.bulk_documents for e in asked if "bulk" in (e.sink, e.kind)]
+    settled = [b.records for run in spark for step in noise.settled(run) for b in step]
     values: dict[str, list[float]] = {
         "records_per_second": [rate for run in spark for _, rate in run.experiment.plan],
         "producer_records_per_second": [rate for e in asked for _, rate in e.plan],
@@ -211,7 +213,8 @@ def digest(folder: Path) -> str:
 def to_toml(name: str, machine: dict[str, Any], base: str, folder: Path, runs: Sequence[LabRun], out: Outcome) -> str:
     """The set as TOML: head, domain, how it was fitted, coefficients."""
     lines = [
-        f"# Made by: python -m calibration.fit {folder.as_posix()} -o models/data/{name}.toml. Do not edit; run it again.",
+        f"# Made by: python -m calibration.fit {folder.as_posix()} -o models/data/{name}.toml",
+        "# Do not edit: run it again.",
         "",
         "[set]",
         f'name = "{name}"',
@@ -256,10 +259,10 @@ def report(out: Outcome) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m calibration.fit", description="Fit a coefficient set from recorded runs.")
+    parser = argparse.ArgumentParser("python -m calibration.fit", description="Fit a coefficient set to recorded runs.")
     parser.add_argument("folder", type=Path, help="results folder with fit-… runs and machine.toml")
     parser.add_argument("-o", "--output", type=Path, required=True, help="TOML file to write; its stem names the set")
-    parser.add_argument("--prior", default="generic-2026-11", help="set that serves as prior and fills what is not told")
+    parser.add_argument("--prior", default="generic-2026-11", help="set that is the prior and fills what is not told")
     asked = parser.parse_args(arguments)
     try:
         machine = tomllib.loads((asked.folder / "machine.toml").read_text(encoding="utf-8"))

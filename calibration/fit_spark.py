@@ -19,13 +19,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from calibration.lab import SPARK, LabRun, whole_batches
-from calibration.observations import Batch, Floats, ObservationError, Task
+from calibration.lab import SPARK, LabRun
+from calibration.observations import Batch, Task
 from calibration.regress import Block, Fit, fit
-from calibration.spark import COMMITS, driver_seconds, tasks_of
+from calibration.spark import driver_seconds, tasks_of
 
 FETCH_MAX_WAIT_SECONDS = 0.5  # kafka-clients' fetch.max.wait.ms, which the laboratory's job leaves as it is
-SETTLED_BATCHES = 20  # batches after which the warm-up is over for spreads and medians (lab.md: ten, or 60 s)
 COLUMNS = {
     "spark.batch_cpu_seconds": "batches",
     "spark.launch_seconds": "tasks launched",
@@ -113,51 +112,74 @@ def fetch_wait(run: LabRun, task: Task, before: Task | None) -> float:
     return 0.0
 
 
-def equations(runs: Sequence[LabRun], record_prior: float, byte_prior: float, bulk_rest: float) -> Block:
-    """All batches of all runs as equations; a run with state gives one a batch (its stages' overheads are one).
+@dataclass(frozen=True)
+class Seen:
+    """One batch with its tasks: its waits, the law's work in it, and that work summed since the JVM started [s].
+
+    `waits` is None where the node's counters do not reach, and the batch then gives no equation.
+    """
+
+    batch: Batch
+    tasks: tuple[Task, ...]
+    waits: float | None
+    work: float
+    work_before: float
+
+
+def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
+    """A run's batches in order.
 
     `bulk_rest` is what a bulk takes at the index beside its index threads' time [s]: HTTP, coordination, fsync.
+    Work is counted as the law counts it, waits and checkpoint writes left out; the process tree's CPU holds
+    compilers and listeners beside it.
     """
+    seen: list[Seen] = []
+    tasks, total = tasks_of(run.batches, run.tasks), 0.0
+    before: dict[int, Task] = {}
+    for batch in run.batches:
+        mine = tasks[batch.number]
+        readers = {t.index: t for t in mine if reads(run, t)}
+        parked = sum(fetch_wait(run, t, before.get(t.index)) for t in readers.values())
+        index, before = index_wait(run, batch), readers
+        waits = None if index is None else parked + index + bulks(run, batch) * bulk_rest
+        spent = driver_seconds(batch, mine) + sum(t.seconds for t in mine)
+        work = max(spent - (parked if waits is None else waits), 0.0)
+        seen.append(Seen(batch, tuple(mine), waits, work, total))
+        total += work
+    return seen
+
+
+def equations(runs: Sequence[LabRun], record_prior: float, byte_prior: float, bulk_rest: float) -> Block:
+    """All batches of all runs as equations; a run with state gives one a batch (its stages' overheads are one)."""
     rows = Rows()
     for run in runs:
-        cpu, tasks = run.processes.cpu[SPARK], tasks_of(run.batches, run.tasks)
-        first, before = max(float(cpu.t[0]), run.batches[0].trigger), {}
-        for batch in run.batches:
-            readers = {t.index: t for t in tasks[batch.number] if reads(run, t)}
-            parked = sum(fetch_wait(run, t, before.get(t.index)) for t in readers.values())
-            before = readers
-            wait = index_wait(run, batch)
-            rest = bulks(run, batch) * bulk_rest
-            if wait is None or batch.end > cpu.t[-1]:
-                continue
-            work = cpu.increase(first, batch.trigger) if batch.trigger > first else 0.0
-            scale = batch.records * (record_prior + run.experiment.record_bytes * byte_prior)
-            _batch_rows(rows, run, batch, tasks[batch.number], wait + rest + parked, work, scale)
+        each = record_prior + run.experiment.record_bytes * byte_prior
+        for seen in walk(run, bulk_rest):
+            if seen.waits is not None:
+                _batch_rows(rows, run, seen, seen.waits, each)
     return rows.block("Spark's batches")
 
 
-def _batch_rows(
-    rows: Rows, run: LabRun, batch: Batch, tasks: list[Task], waits: float, work: float, scale: float
-) -> None:
+def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: float) -> None:
+    tasks, python = seen.tasks, run.experiment.sink == "bulk"
     readers = [t for t in tasks if reads(run, t)]
-    python = run.experiment.sink == "bulk"
     driver = {"spark.batch_cpu_seconds": 1.0, "spark.launch_seconds": float(len(tasks))}
     slot = {
         "spark.task_cpu_seconds": float(len(readers)),
-        "record_scale": scale,
+        "record_scale": seen.batch.records * record_cost,
         "spark.python_task_cpu_seconds": float(len(readers) * python),
-        "sink.python_record_cpu_seconds": float(batch.records * python),
-        "sink.python_bulk_cpu_seconds": float(bulks(run, batch)),
+        "sink.python_record_cpu_seconds": float(seen.batch.records * python),
+        "sink.python_bulk_cpu_seconds": float(bulks(run, seen.batch)),
         "spark.state_task_cpu_seconds": float(len(tasks) - len(readers)),
     }
-    spent, outside = sum(t.seconds for t in tasks), driver_seconds(batch, tasks)
+    spent, outside = sum(t.seconds for t in tasks), driver_seconds(seen.batch, list(tasks))
     if outside <= 0 or spent <= 0:
         return
     if run.experiment.state_partitions:
-        rows.add(run.name, spent + outside, waits, work, driver | slot)
+        rows.add(run.name, spent + outside, waits, seen.work_before, driver | slot)
     else:
-        rows.add(run.name, outside, 0.0, work, driver)
-        rows.add(run.name, spent, waits, work, slot)
+        rows.add(run.name, outside, 0.0, seen.work_before, driver)
+        rows.add(run.name, spent, waits, seen.work_before, slot)
 
 
 def fit_batches(runs: Sequence[LabRun], prior: Mapping[str, float], bulk_rest: float, seed: int = 7) -> Fit:
@@ -166,85 +188,11 @@ def fit_batches(runs: Sequence[LabRun], prior: Mapping[str, float], bulk_rest: f
     return fit(block, {**prior, "record_scale": 1.0}, warm=True, seed=seed)
 
 
-@dataclass(frozen=True)
-class Spreads:
-    """Noise of settled batches: log standard deviations, lag-1 autocorrelation, and how many were seen."""
+def background_cores(run: LabRun, bulk_rest: float) -> float:
+    """CPU that Spark's processes used beside the law's work in a run's measured part [cores].
 
-    batch_sigma: float
-    batch_autocorrelation: float
-    task_sigma: float
-    commit_seconds: float
-    commit_sigma: float
-    batches: int
-
-
-def settled(run: LabRun) -> list[list[Batch]]:
-    """Batches of each step, without the first ones of the run."""
-    return [[b for b in whole_batches(run, step) if b.number >= SETTLED_BATCHES] for step in run.steps()]
-
-
-def spreads(runs: Sequence[LabRun]) -> Spreads:
-    """Noise left in batches of one rate in one run.
-
-    By quartiles, which batches hit by a merge or a pause do not move: the simulator draws those by themselves.
+    Compilers, collectors, listeners, the progress reporter, the idle Python daemon: no law has them yet.
     """
-    logs, products, squares, task_logs, commits, commit_logs = [], [], [], [], [], []
-    for run in runs:
-        tasks = tasks_of(run.batches, run.tasks)
-        for batches in (step for step in settled(run) if len(step) >= 5):
-            log = np.log([b.seconds for b in batches])
-            log -= np.median(log)
-            logs.append(log)
-            clipped = np.clip(log, -0.5, 0.5)
-            products.append(clipped[1:] * clipped[:-1])
-            squares.append(clipped**2)
-            task_logs.append(_within(np.array([[t.seconds for t in tasks[b.number]] for b in batches])))
-            for name in COMMITS:
-                seconds = np.array([max(b.phases[name], 1e-3) for b in batches])
-                commits.append(seconds)
-                commit_logs.append(np.log(seconds) - np.median(np.log(seconds)))
-    if not logs:
-        raise ObservationError(f"no step has five batches after the first {SETTLED_BATCHES}; record longer steps")
-    return Spreads(
-        batch_sigma=_sigma(np.concatenate(logs)),
-        batch_autocorrelation=float(np.mean(np.concatenate(products)) / np.mean(np.concatenate(squares))),
-        task_sigma=_sigma(np.concatenate(task_logs)),
-        commit_seconds=float(np.mean(np.concatenate(commits))),
-        commit_sigma=_sigma(np.concatenate(commit_logs)),
-        batches=sum(len(log) for log in logs),
-    )
-
-
-def _sigma(log: Floats) -> float:
-    """Standard deviation by quartiles; 1.349 of them span the middle half of a normal."""
-    return float(np.subtract(*np.quantile(log, [0.75, 0.25])) / 1.349)
-
-
-def _within(seconds: Floats) -> Floats:
-    """Logs of task lengths with the batch's and the task position's medians taken out, flat."""
-    log = np.log(seconds)
-    log -= np.median(log, axis=1, keepdims=True)
-    return (log - np.median(log, axis=0, keepdims=True)).ravel()
-
-
-def repeatability(one: LabRun, other: LabRun) -> float:
-    """Log standard deviation of one run against another of the same settings [1]: two runs, one degree of freedom."""
-    medians = [[np.median([b.seconds for b in batches]) for batches in settled(run) if batches] for run in (one, other)]
-    if len(medians[0]) != len(medians[1]) or one.experiment.plan != other.experiment.plan:
-        raise ObservationError(f"{one.name} and {other.name} are not the same experiment")
-    return float(np.mean(np.abs(np.log(np.array(medians[1]) / np.array(medians[0])))) / math.sqrt(2))
-
-
-def pauses(runs: Sequence[LabRun]) -> tuple[float, float, int]:
-    """Collections a CPU second of Spark's processes and their mean length [1/s, s], and how many were seen.
-
-    Only those inside tasks show in the event log, and two in one task count once: a lower bound of the rate.
-    """
-    lengths, cpu = [], 0.0
-    for run in runs:
-        start, end = run.window()
-        lengths += [t.gc_seconds for t in run.tasks if t.gc_seconds > 0 and start <= t.launch <= end]
-        cpu += run.processes.cpu[SPARK].increase(start, end)
-    if not lengths:
-        raise ObservationError("no task shows a collection, so pauses are not told; record longer")
-    return len(lengths) / cpu, float(np.mean(lengths)), len(lengths)
+    start, end = run.window()
+    work = sum(s.work for s in walk(run, bulk_rest) if start <= s.batch.trigger and s.batch.end <= end)
+    return (run.processes.cpu[SPARK].increase(start, end) - work) / (end - start)

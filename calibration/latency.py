@@ -41,7 +41,7 @@ def latencies(arrivals: Curve, first: int, partitions: int, polls: Sequence[Poll
 
     Sequence `first + i` is due when the arrivals' count reaches i, and lies in partition sequence mod partitions.
     """
-    total = int(round(float(arrivals.count[-1])))
+    total = round(float(arrivals.count[-1]))
     sequence = np.arange(first, first + total)
     due = arrivals.when(np.arange(total, dtype=float))
     answered = np.array([p.answered for p in polls])
@@ -59,7 +59,7 @@ def summary(latency: Floats, polls: Sequence[Poll], start: float, end: float) ->
     """Quantiles of those latencies, with the polls' spacing while they were taken; refuses if some never came."""
     missing = int(np.isnan(latency).sum())
     if missing or not len(latency):
-        raise ObservationError(f"{missing} of {len(latency)} records were never seen by a poll; poll until all are visible")
+        raise ObservationError(f"{missing} of {len(latency)} records were never seen; poll until all are visible")
     answered = np.array([p.answered for p in polls if start <= p.answered <= end])
     q = {name: float(np.quantile(latency, at)) for name, at in QUANTILES.items()}
     return Latency(

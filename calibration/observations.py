@@ -48,7 +48,7 @@ class Batch:
     def records_by_partition(self) -> dict[int, int]:
         """Records read from each partition; refuses where the start was not stated."""
         if self.start_offsets is None:
-            raise ObservationError(f"batch {self.number}: start offsets are not stated, so records by partition are not")
+            raise ObservationError(f"batch {self.number}: start offsets are not stated, nor are records by partition")
         return {p: end - self.start_offsets.get(p, 0) for p, end in self.end_offsets.items()}
 
 

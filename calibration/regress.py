@@ -30,7 +30,8 @@ NINETY = (0.05, 0.95)
 class Block:
     """Equations: cost = known + plain @ a + (1 + A exp(-work / w0)) (priced + warmed @ b), one row an observation.
 
-    `known` is time that needs no coefficient, `priced` warm work whose coefficient is given. `run` labels the rows' runs and orders rows within each; `weight` divides each residual's scale.
+    `known` is time that needs no coefficient, `priced` warm work whose coefficient is given. `run` labels the
+    rows' runs, in which they are in order of time; residuals are multiplied by `weight`.
     """
 
     name: str
@@ -103,14 +104,25 @@ def scaled_condition(columns: Sequence[Floats]) -> float:
 
 
 def fit(block: Block, prior: Mapping[str, float], warm: bool, draws: int = 80, seed: int = 7) -> Fit:
-    """Robust least squares with intervals from resampled rows, or a refusal that says what to record."""
+    """Robust least squares with intervals from resampled rows, or a refusal that says what to record.
+
+    A coefficient that comes out as nothing is held at its prior and the rest is fitted again, so that the whole
+    still adds up with the prior in it.
+    """
     block, held = _tell_apart(block, prior)
-    names = [*block.warmed, *block.plain] + (["warm_amplitude", "warm_seconds"] if warm else [])
-    _enough(block, names)
-    best = _solve(block, names, warm, None)
+    while True:
+        names = [*block.warmed, *block.plain] + (["warm_amplitude", "warm_seconds"] if warm else [])
+        _enough(block, names)
+        best = _solve(block, names, warm, None)
+        nothing = _nothing(block, best, names)
+        if nothing is None:
+            break
+        held[nothing] = prior[nothing]
+        block = block.without(nothing, prior[nothing])
     generator = np.random.default_rng(seed)
     spread = np.array([_solve(block.take(_resample(block.run, generator)), names, warm, best) for _ in range(draws)])
     low, high = np.quantile(spread, NINETY, axis=0)
+    low = np.maximum(low, best / 50)  # work is never free: a resample without it says only that few rows have it
     fitted = _predict(block, best, names, warm)
     columns = [c * block.weight for c in (*block.warmed.values(), *block.plain.values())]
     with np.errstate(invalid="ignore"):
@@ -148,6 +160,14 @@ def _most_entangled(columns: Mapping[str, Floats], weight: Floats) -> str:
     return names[int(np.argmax(np.abs(directions[-1])))]
 
 
+def _nothing(block: Block, theta: Floats, names: list[str]) -> str | None:
+    """A column whose whole part in the cost is less than a thousandth."""
+    columns, total = {**block.warmed, **block.plain}, float(np.sum(block.cost))
+    parts = {n: v * float(np.sum(columns[n])) for n, v in zip(names, theta, strict=True) if n in columns}
+    least = min(parts, key=lambda n: parts[n], default=None)
+    return least if least is not None and parts[least] < 1e-3 * total else None
+
+
 def _enough(block: Block, names: list[str]) -> None:
     needed = ROWS_PER_UNKNOWN * len(names)
     if block.rows < needed:
@@ -170,7 +190,7 @@ def _solve(block: Block, names: list[str], warm: bool, start: Floats | None) -> 
     scale = _starting(block, names)
 
     def residual(relative: Floats) -> Floats:
-        return cast(Floats, (_predict(block, relative * scale, names, warm) - block.cost) * block.weight)
+        return (_predict(block, relative * scale, names, warm) - block.cost) * block.weight
 
     first = np.ones(len(names)) if start is None else np.maximum(start / scale, 1e-3)
     spread = float(np.median(np.abs(block.cost * block.weight))) * 0.1 + 1e-12

@@ -51,9 +51,10 @@ def offsets(value: Any) -> dict[int, int] | None:
 
 def batch(progress: dict[str, Any]) -> Batch:
     """One progress object as a Batch."""
-    source = progress["sources"][0] if len(progress.get("sources", [])) == 1 else None
-    if source is None:
-        raise ObservationError(f"batch {progress.get('batchId')}: {len(progress.get('sources', []))} sources; one is read")
+    sources = progress.get("sources", [])
+    if len(sources) != 1:
+        raise ObservationError(f"batch {progress.get('batchId')}: {len(sources)} sources; this reader takes one")
+    source = sources[0]
     phases = {name: ms * MILLISECOND for name, ms in progress["durationMs"].items()}
     total = phases.pop("triggerExecution")
     start, end = offsets(source["startOffset"]), offsets(source["endOffset"]) or {}
