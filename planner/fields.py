@@ -131,7 +131,9 @@ def bounds(info: FieldInfo) -> str:
     >>> bounds(Topic.model_fields["partitions"]), bounds(Topic.model_fields["retention"])
     ('1 to 20k', 'more than 0 ms')
     """
-    limit = {k: getattr(m, k) for m in info.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None}
+    limit = {
+        k: getattr(m, k) for m in info.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None
+    }
     unit = extra(info, "unit")
     low = show(limit.get("ge", limit.get("gt", 0)), unit)
     high = show(limit.get("le", limit.get("lt", 0)), unit)

@@ -16,6 +16,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.coefficients import CoefficientError, load_set
+from models.machines import UnknownMachine, machine
 from models.stack import Scenario
 from planner import yaml_text
 from planner.fields import Location
@@ -54,7 +56,30 @@ def validated(data: Any, folder: Path = Path("."), lines: Mapping[Location, int]
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise ScenarioError(house_lines(error.errors(include_url=False), Scenario, lines)) from None
-    return _with_recordings(_with_own_coefficients(scenario, folder), folder)
+    scenario = _with_own_coefficients(scenario, folder)
+    if wrong := unknown_names(scenario):
+        raise ScenarioError(wrong)
+    return _with_recordings(scenario, folder)
+
+
+def unknown_names(scenario: Scenario) -> list[str]:
+    """Machines and coefficients that the scenario names and no table has, each with the nearest right one."""
+    named = [("kafka.machine", scenario.kafka.machine), ("spark.machine", scenario.spark.machine)]
+    named += [("spark.driver_machine", scenario.spark.driver_machine)]
+    named += [("elasticsearch.machine", scenario.elasticsearch.machine)]
+    named += [("elasticsearch.manager_machine", scenario.elasticsearch.manager_machine)]
+    named += [(f"hosts[{k}].machine", host.machine) for k, host in enumerate(scenario.hosts) if host.machine]
+    wrong = []
+    for path, name in named:
+        try:
+            machine(name)
+        except UnknownMachine as error:
+            wrong.append(str(error).replace("machine", path, 1))
+    try:
+        load_set(scenario.coefficients).with_values(dict(scenario.overrides))
+    except CoefficientError as error:
+        wrong.append(f"coefficients, overrides: {error}")
+    return wrong
 
 
 def _with_recordings(scenario: Scenario, folder: Path) -> Scenario:
@@ -63,7 +88,9 @@ def _with_recordings(scenario: Scenario, folder: Path) -> Scenario:
         load = flow.workload
         if load.recorded is not None:
             steps = tuple(read_steps(folder / load.recorded))
-            load = type(load).model_validate(load.model_dump(exclude_unset=True, exclude={"recorded"}) | {"steps": steps})
+            load = type(load).model_validate(
+                load.model_dump(exclude_unset=True, exclude={"recorded"}) | {"steps": steps}
+            )
             flow = flow.model_copy(update={"workload": load})
         flows.append(flow)
     return scenario.model_copy(update={"flows": tuple(flows)})
@@ -131,4 +158,6 @@ def _as(raw: bytes, codec: str, name: str) -> str:
         return raw.decode(codec)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise ScenarioError(f"{name}: byte 0x{raw[error.start]:02x} is not {codec} (line {line}); save it as UTF-8") from None
+        raise ScenarioError(
+            f"{name}: byte 0x{raw[error.start]:02x} is not {codec} (line {line}); save it as UTF-8"
+        ) from None

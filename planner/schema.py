@@ -12,7 +12,7 @@ from typing import Any
 from models.stack import Scenario
 from planner.fields import EXAMPLES
 
-SCENARIO_SCHEMA_ID = "https://floodmark.invalid/schema/scenario-1.json"
+SCENARIO_SCHEMA_ID = "urn:floodmark:scenario:1"
 _NUMBER = r"^\s*[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
 PATTERNS = {
     "bytes": _NUMBER + r"([bB]|bytes?|[kKmMgGtT]([iI]?[bB])?)?\s*$",
@@ -22,6 +22,7 @@ PATTERNS = {
     "count": _NUMBER + r"(k|K|m|M|g|G|million|billion)?\s*$",
     "1": _NUMBER + r"%?\s*$",
 }
+BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 WORDS = {  # texts that a field takes beside a quantity; the parsers in models/ know them
     "trigger": ["as fast as possible", "asap", "available now"],
     "arrivals": ["deterministic", "poisson"],
@@ -54,6 +55,9 @@ def _speak(name: str, prop: dict[str, Any]) -> None:
 
 
 def _take_text(name: str, shape: dict[str, Any], unit: str) -> None:
+    for bound, keyword in BOUNDS.items():  # pydantic leaves these as they are inside an optional field
+        if bound in shape:
+            shape[keyword] = shape.pop(bound)
     if shape.get("type") in ("number", "integer") and unit in PATTERNS:
         shape["type"] = [shape["type"], "string"]
         pattern = PATTERNS[unit]
@@ -65,3 +69,13 @@ def _take_text(name: str, shape: dict[str, Any], unit: str) -> None:
         _take_text(name, shape["additionalProperties"], unit)
     for part in shape.get("prefixItems", []):
         part["type"] = ["number", "string"]
+
+
+def forecast_schema() -> dict[str, Any]:
+    """The schema of `forecast --json` (JSON Schema 2020-12), kept as data beside the examples."""
+    import json
+    from pathlib import Path
+
+    path = Path(__file__).parent / "data" / "forecast.schema.json"
+    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return schema

@@ -8,6 +8,8 @@ a forecast on a hole in the data would be a guess that looks like a measurement.
 
 from __future__ import annotations
 
+import itertools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +34,10 @@ def read_steps(path: Path) -> Steps:
     time, value, cumulative = _columns(frame, path)
     seconds, numbers = _seconds(frame[time], path), _numbers(frame[value], path)
     _check(seconds, numbers, path, value, cumulative)
-    gaps = [b - a for a, b in zip(seconds[:-1], seconds[1:], strict=True)]
+    gaps = [b - a for a, b in itertools.pairwise(seconds)]
     _refuse_holes(seconds, gaps, path)
     if cumulative:
-        rates = [(b - a) / d for a, b, d in zip(numbers[:-1], numbers[1:], gaps, strict=True)]
+        rates = [(b - a) / d for (a, b), d in zip(itertools.pairwise(numbers), gaps, strict=True)]
     else:
         rates = numbers[:-1]  # the last row says when the one before it ended
     if not any(rate > 0 for rate in rates):
@@ -109,8 +111,6 @@ def _numbers(column: pd.Series[float], path: Path) -> list[float]:
 
 
 def _check(seconds: list[float], numbers: list[float], path: Path, value: str, cumulative: bool) -> None:
-    import math
-
     for row, (t, x) in enumerate(zip(seconds, numbers, strict=True), start=2):  # row 1 is the header
         if not math.isfinite(t) or not math.isfinite(x):
             raise ScenarioError(f"{path.name}: row {row}: time {t}, {value} {x}; expected finite numbers (fill or cut)")

@@ -18,6 +18,7 @@ from planner.refusal import ScenarioError
 
 MOST_BYTES = 8 * 1024 * 1024  # a scenario of a thousand flows stays below 1 MiB
 MOST_VALUES = 200_000  # after aliases are written out
+TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
 MOST_DEPTH = 40  # a scenario is nested six deep
 
 
@@ -42,9 +43,9 @@ def parse(text: str, name: str = "scenario") -> tuple[Any, dict[Location, int]]:
     """The data of a YAML text, and the line of each key and list item. Raises ScenarioError."""
     if len(text) > MOST_BYTES:
         raise ScenarioError(f"{name}: {len(text):,} characters; expected at most {MOST_BYTES:,}")
-    loader = _Loader(text)
     lines: dict[Location, int] = {}
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         data = None if node is None else _plain(loader, node, (), lines, [MOST_VALUES])
     except yaml.YAMLError as error:
@@ -53,8 +54,6 @@ def parse(text: str, name: str = "scenario") -> tuple[Any, dict[Location, int]]:
         raise ScenarioError(f"{name}: nested too deep; a scenario is nested six deep") from None
     except ValueError as error:  # a number with thousands of digits
         raise ScenarioError(f"{name}: {error}") if not isinstance(error, ScenarioError) else error from None
-    finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
     return data, lines
 
 
@@ -68,6 +67,8 @@ def _plain(loader: _Loader, node: yaml.Node, at: Location, lines: dict[Location,
     left[0] -= 1
     if left[0] < 0 or len(at) > MOST_DEPTH:
         raise ScenarioError(f"{path_of(at)[:80]}: too large or nested without end (line {node.start_mark.line + 1})")
+    if node.tag not in TAGS:
+        raise ScenarioError(f"{path_of(at)}: '{node.tag}' is no plain YAML (line {node.start_mark.line + 1})")
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, at, lines, left)
     if isinstance(node, yaml.SequenceNode):
@@ -76,14 +77,14 @@ def _plain(loader: _Loader, node: yaml.Node, at: Location, lines: dict[Location,
             lines[(*at, k)] = item.start_mark.line + 1
             items.append(_plain(loader, item, (*at, k), lines, left))
         return items
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node)
 
 
 def _mapping(
     loader: _Loader, node: yaml.MappingNode, at: Location, lines: dict[Location, int], left: list[int]
 ) -> dict[str, Any]:
     own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-    loader.flatten_mapping(node)  # type: ignore[no-untyped-call]
+    loader.flatten_mapping(node)
     data: dict[str, Any] = {}
     for key_node, value in node.value:
         line = key_node.start_mark.line + 1

@@ -1,0 +1,53 @@
+# Floodmark: `make demo` sets up and forecasts the example; `make test` is what must pass.
+# Python 3.11 or newer; PYTHON=python3.12 chooses one.
+
+PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit 0; }; done)
+BIN := .venv/bin
+EXTRAS ?= dev
+SHELL := /bin/bash
+
+.PHONY: demo test lint bench accuracy dashboard glossary clean
+
+# Exit 3 means that a target is broken, which for the demo is the answer and no failure.
+demo: .venv/ready
+	@$(BIN)/python -m planner forecast planner/data/examples/events.yaml || [ $$? -eq 3 ]
+
+test: lint
+	$(BIN)/python -m pytest -p no:cacheprovider
+	@if ls tests/test_simulator_kernels*.py >/dev/null 2>&1; then \
+	  echo "kernels with array bounds checked:" && \
+	  NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.numba_cache/bounds $(BIN)/python -m pytest -p no:cacheprovider tests/test_simulator_kernels*.py && \
+	  echo "kernels without a compiler:" && \
+	  NUMBA_DISABLE_JIT=1 FLOODMARK_SHORT=1 $(BIN)/python -m pytest -p no:cacheprovider tests/test_simulator_kernels*.py; fi
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/python -m benchmarks.bench
+
+accuracy: .venv/ready
+	$(BIN)/python -m benchmarks.accuracy
+
+dashboard: .venv/ready
+	$(BIN)/python -m pip install --quiet -e '.[dashboard]'
+	$(BIN)/streamlit run app.py
+
+glossary: .venv/ready
+	$(BIN)/python -m planner glossary > docs/glossary.md
+
+# Built anew when the dependencies change. An environment made by other means counts if it can import everything.
+.venv/ready: pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Floodmark needs Python 3.11 or newer, as python3 or python3.1x on the path" >&2; exit 1; }
+	@[ -x $(BIN)/python ] || { echo "setting up .venv with $$($(PYTHON) --version)" >&2; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' \
+	  || $(BIN)/python -c 'import numpy, numba, pandas, plotly, pydantic, rich, scipy, simpy, typer, yaml' \
+	  || { echo "pip could not install what pyproject.toml lists; with the packages at hand elsewhere, make .venv yourself:" \
+	       "python3 -m venv --system-site-packages .venv" >&2; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .numba_cache .pytest_cache .mypy_cache .ruff_cache

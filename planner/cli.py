@@ -1,0 +1,176 @@
+"""The command `floodmark`: questions asked from a shell.
+
+Data goes to standard output, all else to standard error. Exit codes: 0 the targets hold, 1 something
+is wrong with the input, 2 wrong usage, 3 a target is broken, 130 interrupted, 141 the reader of a pipe
+went away. Imports that cost time (numpy, numba, plotly, rich) stay inside the commands that need them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+OK, WRONG_INPUT, WRONG_USAGE, TARGET_BROKEN, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
+PIPED_WIDTH = 110  # columns when nobody's terminal says otherwise
+
+app = typer.Typer(
+    name="floodmark",
+    help="What a Kafka → Spark → Elasticsearch/OpenSearch stack will do, before it is built.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ScenarioFile = Annotated[str, typer.Argument(metavar="SCENARIO", help="YAML file; - reads standard input")]
+Output = Annotated[
+    list[Path] | None,
+    typer.Option("--output", "-o", help="write to this file, in the format of its suffix; repeatable"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def guarded(command: Command) -> Command:
+    """A command whose known failures are one message and an exit code, never a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from models.coefficients import CoefficientError
+        from planner.refusal import ScenarioError
+
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except (ScenarioError, CoefficientError) as error:
+            print(f"floodmark: {error}", file=sys.stderr)
+            raise typer.Exit(WRONG_INPUT) from None
+        except KeyboardInterrupt:
+            print("floodmark: interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit does not flush again
+            raise typer.Exit(PIPE_CLOSED) from None
+        except OSError as error:
+            print(f"floodmark: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+            raise typer.Exit(WRONG_INPUT) from None
+
+    return run  # type: ignore[return-value]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from planner.version import engine_version
+
+        print(f"floodmark {engine_version()}")
+        raise typer.Exit(OK)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and leave")
+    ] = False,
+) -> None:
+    """What a Kafka → Spark → Elasticsearch/OpenSearch stack will do, before it is built."""
+
+
+@app.command()
+@guarded
+def init(
+    example: Annotated[str, typer.Option("--example", "-e", help="events (AWS) or lab (a recorded run)")] = "events",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="write to this file")] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite the file")] = False,
+) -> None:
+    """Write a commented scenario to start from."""
+    from planner.refusal import ScenarioError
+    from planner.scenario import example_text
+
+    text = example_text(example)
+    if output is None:
+        print(text, end="")
+        return
+    if output.exists() and not force:
+        raise ScenarioError(f"{output} exists; --force overwrites it")
+    output.write_text(text, encoding="utf-8")
+    print(f"wrote {output}; next: floodmark forecast {output}", file=sys.stderr)
+
+
+@app.command()
+@guarded
+def check(scenario: ScenarioFile, as_json: AsJson = False, output: Output = None) -> None:
+    """Validate a scenario and hold it against what the field knows. Exit 3 if a finding is critical."""
+    from planner.checks import check as held
+    from planner.render import write_findings
+    from planner.scenario import load_scenario
+
+    loaded = load_scenario(scenario)
+    findings = held(loaded)
+    write_findings(loaded, findings, console(), as_json, output or [])
+    if any(finding.severity == "critical" for finding in findings):
+        raise typer.Exit(TARGET_BROKEN)
+
+
+@app.command()
+@guarded
+def schema(
+    of: Annotated[str, typer.Argument(metavar="[scenario|forecast]", help="whose JSON Schema")] = "scenario",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="write to this file")] = None,
+) -> None:
+    """Print the JSON Schema of a scenario file or of `forecast --json`."""
+    import json
+
+    from planner.schema import forecast_schema, scenario_schema
+
+    if of not in ("scenario", "forecast"):
+        raise typer.BadParameter(f"'{of}' has no schema; expected scenario or forecast", param_hint="of")
+    text = json.dumps(scenario_schema() if of == "scenario" else forecast_schema(), indent=2, ensure_ascii=False)
+    if output is None:
+        print(text)
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+
+
+@app.command()
+@guarded
+def glossary() -> None:
+    """Print the glossary of all fields, as docs/glossary.md holds it."""
+    from planner.glossary import glossary_text
+
+    print(glossary_text(), end="")
+
+
+def console() -> Console:
+    """Standard output for people: colours on a terminal (NO_COLOR turns them off), plain text in a pipe."""
+    from rich.console import Console
+
+    class Piped(Console):
+        """Rich leaves with 1 when the pipe closes; our exit code for that is the shell's own."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no arrows gets question marks
+    return Piped(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH, highlight=False)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Rendering of findings: for a terminal, as JSON, Markdown or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.stack import Scenario
+from planner.findings import Finding
+from planner.refusal import ScenarioError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+def write_findings(
+    scenario: Scenario, findings: Sequence[Finding], console: Console, as_json: bool, outputs: Sequence[Path]
+) -> None:
+    """To the files asked for, each in its suffix's format, or else to standard output."""
+    writers: dict[str, Callable[[], str]] = {
+        ".json": lambda: json.dumps(_plain(scenario, findings), indent=2, ensure_ascii=False) + "\n",
+        ".md": lambda: findings_markdown(findings),
+        ".csv": lambda: findings_csv(findings),
+    }
+    write_files(outputs, writers)
+    if outputs:
+        return
+    if as_json:
+        print(writers[".json"](), end="")
+    else:
+        print_findings(findings, console)
+        console.print(f"{scenario.name}: {_counted(findings)}")
+
+
+def write_files(outputs: Sequence[Path], writers: dict[str, Callable[[], str]]) -> None:
+    """Each file in the format of its suffix. Raises ScenarioError for a suffix that has none, before writing any."""
+    for path in outputs:
+        if path.suffix.lower() not in writers:
+            raise ScenarioError(f"--output {path}: no format for '{path.suffix}'; expected {', '.join(writers)}")
+    for path in outputs:
+        path.write_text(writers[path.suffix.lower()](), encoding="utf-8", newline="\n")
+
+
+def print_findings(findings: Sequence[Finding], console: Console) -> None:
+    """One paragraph a finding: what, where, how it is known, what to do."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for finding in findings:
+        head = Text.assemble((finding.severity, COLOURS[finding.severity]), "  ", (finding.message, "bold"))
+        console.print(head)
+        body = Text(f"{finding.where} ({finding.code}): {finding.evidence}")
+        body.append(f"\n→ {finding.remedy}", style="green")
+        body.append(f"   [{finding.source}]" if finding.source else "", style="dim")
+        console.print(Padding(body, (0, 0, 0, 2)))
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return "nothing found"
+    kinds = [f.severity for f in findings]
+    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in COLOURS if kind in kinds)
+
+
+def _plain(scenario: Scenario, findings: Sequence[Finding]) -> dict[str, object]:
+    return {"schema_version": 1, "scenario": scenario.name, "findings": [f.as_dict() for f in findings]}
+
+
+def findings_markdown(findings: Sequence[Finding]) -> str:
+    """A Markdown table, worst first."""
+    rows = ["| severity | what | where | evidence | remedy | source |", "|---|---|---|---|---|---|"]
+    for f in findings:
+        cells = (f.severity, f.message, f"`{f.where}`", f.evidence, f.remedy, f.source)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def findings_csv(findings: Sequence[Finding]) -> str:
+    """One row a finding."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(Finding.__dataclass_fields__)
+    writer.writerows(f.as_dict().values() for f in findings)
+    return out.getvalue()
