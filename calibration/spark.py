@@ -58,7 +58,7 @@ def batch(progress: dict[str, Any]) -> Batch:
     phases = {name: ms * MILLISECOND for name, ms in progress["durationMs"].items()}
     total = phases.pop("triggerExecution")
     start, end = offsets(source["startOffset"]), offsets(source["endOffset"]) or {}
-    records = int(progress["numInputRows"])
+    records = int(progress.get("numInputRows", source["numInputRows"]))  # the event log states it by source only
     if start is None and sum(end.values()) == records:
         start = dict.fromkeys(end, 0)  # a fresh topic read from its beginning: the counts leave no other start
     return Batch(int(progress["batchId"]), epoch_seconds(progress["timestamp"]), total, phases, records, start, end)
