@@ -95,8 +95,10 @@ class Machine:
 
 def _yield(box: Machine, smt_yield: float) -> float:
     if not 1 <= smt_yield <= box.threads_per_core and box.threads_per_core > 1:
-        raise ValueError(f"hosts.smt_yield = {smt_yield}; expected 1 to {box.threads_per_core} ({box.name} has "
-                         f"{box.threads_per_core} threads a core)")
+        raise ValueError(
+            f"hosts.smt_yield = {smt_yield}; expected 1 to {box.threads_per_core} ({box.name} has "
+            f"{box.threads_per_core} threads a core)"
+        )
     return smt_yield if box.threads_per_core > 1 else 1.0
 
 
@@ -145,24 +147,34 @@ def _by_name() -> dict[str, Machine]:
 
 def _machine(row: dict[str, str]) -> Machine:
     return Machine(
-        name=row["instance_type"], family=row["family"], size=row["size"],
+        name=row["instance_type"],
+        family=row["family"],
+        size=row["size"],
         architecture="arm64" if row["arch"] == "arm64" else "x86_64",
-        manufacturer=row["manufacturer"], clock_ghz=float(row["clock_ghz"]),
-        vcpu=int(row["vcpu"]), cores=int(row["cores"]), threads_per_core=int(row["threads_per_core"]),
+        manufacturer=row["manufacturer"],
+        clock_ghz=float(row["clock_ghz"]),
+        vcpu=int(row["vcpu"]),
+        cores=int(row["cores"]),
+        threads_per_core=int(row["threads_per_core"]),
         memory_bytes=float(row["memory_gib"]) * GIB,
         network_baseline_bytes_per_second=float(row["net_baseline_gbps"]) * GIGABIT_BYTES,
         network_peak_bytes_per_second=float(row["net_peak_gbps"]) * GIGABIT_BYTES,
         ebs_baseline_bytes_per_second=float(row["ebs_baseline_MBps"]) * MB,
         ebs_peak_bytes_per_second=float(row["ebs_peak_MBps"]) * MB,
-        ebs_baseline_iops=float(row["ebs_baseline_iops"]), ebs_peak_iops=float(row["ebs_peak_iops"]),
+        ebs_baseline_iops=float(row["ebs_baseline_iops"]),
+        ebs_peak_iops=float(row["ebs_peak_iops"]),
         ebs_attachments=int(row["max_ebs_attachments"]),
-        local_disks=int(row["local_disk_count"]), local_disk_bytes=float(row["local_disk_gb_each"]) * GB,
+        local_disks=int(row["local_disk_count"]),
+        local_disk_bytes=float(row["local_disk_gb_each"]) * GB,
         local_disk_kind=row["local_disk_kind"],
-        burstable=row["burstable"] == "True", current=row["current_generation"] == "True",
+        burstable=row["burstable"] == "True",
+        current=row["current_generation"] == "True",
         coremark=float(row["coremark_iter_per_s"]) if row["coremark_iter_per_s"] else None,
-        coremark_basis=_basis(row["coremark_basis"]), coremark_source=row["coremark_source"],
-        source=row["source"], as_of=row["as_of"],
-    )  # fmt: skip
+        coremark_basis=_basis(row["coremark_basis"]),
+        coremark_source=row["coremark_source"],
+        source=row["source"],
+        as_of=row["as_of"],
+    )
 
 
 def _basis(text: str) -> Basis:

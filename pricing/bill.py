@@ -42,7 +42,7 @@ def exact(quantity: float) -> Decimal:
     >>> exact(0.1 + 0.2), exact(2190.0)
     (Decimal('0.3'), Decimal('2190.0'))
     """
-    return Decimal(quantity) if quantity.__class__ is int else Decimal(repr(round(quantity, 6)))
+    return Decimal(quantity) if quantity.__class__ is int else Decimal(repr(round(float(quantity), 6)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,11 +248,11 @@ def grade_of(basis: str, source: str) -> str:
     >>> grade_of("from memory", "memory"), grade_of("derived: x", "derived"), grade_of("read", "aws-feed-es")
     ('remembered', 'derived', 'published')
     >>> grade_of("read (one third-party page, unverified)", "x"), grade_of("read (second-hand, 4 sources)", "x")
-    ('vendor', 'vendor')
+    ('vendor', 'published')
     """
     text = f"{basis} {source}".lower()
     if "memory" in text or "remembered" in text:
         return "remembered"
     if basis.startswith("derived"):
         return "derived"
-    return "vendor" if "third-party page" in text or "second-hand, " in text or "(second-hand)" in text else "published"
+    return "vendor" if "third-party page" in text else "published"

@@ -107,7 +107,7 @@ def _serverless(ledger: Ledger, usage: SearchUsage, month: Month) -> None:
 def _self_managed(ledger: Ledger, usage: SearchUsage, month: Month) -> None:
     for role, machine, count in _roles(usage):
         add_boxes(ledger, role, box_name(machine), count, month.hours)
-        add_root_volumes(ledger, usage.root_volume_gib, count)
+    add_root_volumes(ledger, usage.root_volume_gib, sum(count for _, _, count in _roles(usage)))
     add_volumes(ledger, "data nodes", usage.volume, usage.data_nodes)
     add_volumes(ledger, "managers", usage.manager_volume, usage.managers)
 

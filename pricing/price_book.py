@@ -96,6 +96,7 @@ class PriceBook:
         self.given = dict(given or {})
         self._tables: dict[str, dict[tuple[str, str], list[Row]]] = {}
         self._found: dict[tuple[str, str], tuple[Price, ...]] = {}
+        self._hints: dict[tuple[str, str], str] = {}
 
     def price(self, item: str, region: str) -> Price:
         """The one price of an item that has no tiers."""
@@ -113,10 +114,8 @@ class PriceBook:
         return found
 
     def has(self, item: str, region: str) -> bool:
-        try:
-            return bool(self.tiers(item, region))
-        except MissingPrice:
-            return False
+        rows = self.table(table_of(item))
+        return (item, region) in self.given or (item, region) in rows or (item, ANYWHERE) in rows
 
     def regions(self, item: str) -> tuple[str, ...]:
         """The regions in which an item has a price."""
@@ -159,7 +158,9 @@ class PriceBook:
         if (item, region) in self.given:
             return (self._given_price(item, region, found),)
         if not found:
-            raise MissingPrice(item, region, self._hint(item, region))
+            hint = self._hints.get((item, region)) or self._hint(item, region)
+            self._hints[item, region] = hint
+            raise MissingPrice(item, region, hint)
         return tuple(sorted((_price(row) for row in found), key=lambda p: p.tier_from))
 
     def _given_price(self, item: str, region: str, found: list[Row] | None) -> Price:

@@ -22,7 +22,7 @@ PriceGrade = Literal["given", "measured", "published", "derived", "vendor", "rem
 GRADES: dict[PriceGrade, str] = {
     "given": "the user's own figure: a contract or an invoice",
     "measured": "an average of what a market paid (spot)",
-    "published": "AWS's own list, read in a dated copy of it",
+    "published": "AWS's own list, read in a dated copy or quotation of it",
     "derived": "computed from published prices by a rule that the source names",
     "vendor": "said by one seller or one third-party page, not confirmed",
     "remembered": "from memory, not read anywhere: confirm before use",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from pricing import elasticsearch, kafka, spark
-from pricing.bill import NOTHING, Bill, Ledger, exact, split, tier_name
+from pricing.bill import NOTHING, Bill, Ledger, cents, exact, split, tier_name
 from pricing.price_book import MissingPrice, Price, PriceBook
 from pricing.traffic import add_network, gb
 from pricing.usage import ALONE, Account, KafkaUsage, Month, SearchUsage, SharedUsage, SparkUsage
@@ -122,13 +122,14 @@ def support(usage: SharedUsage, charged: Decimal, book: PriceBook, rest: Account
     before = exact(rest.aws_usd)
     for tier, part in split(tiers, before, charged):
         ledger.put("support", f"{name} ({tier_name(tier)})", tier, part, "scaling", "AWS charges of the month")
-    top_up = _top_up(tiers, least, before + charged) - (_top_up(tiers, least, before) if before else NOTHING)
-    if top_up:
+    now, then = _cost(tiers, least, before + charged), _cost(tiers, least, before) if before else NOTHING
+    top_up = cents(now - then) - sum((line.monthly_usd for line in ledger.lines), NOTHING)
+    if top_up and least.usd in (now, then):
         price = replace(least, usd=top_up)
         ledger.put("support", f"{name} minimum", price, Decimal(1), "fixed", "plan's minimum less its share")
     return ledger
 
 
-def _top_up(tiers: Iterable[Price], least: Price, charges: Decimal) -> Decimal:
+def _cost(tiers: Iterable[Price], least: Price, charges: Decimal) -> Decimal:
     share = sum((part * tier.usd for tier, part in split(tiers, NOTHING, charges)), NOTHING)
-    return max(NOTHING, least.usd - share)
+    return max(least.usd, share)

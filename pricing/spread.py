@@ -24,7 +24,7 @@ from pricing.rows import PriceGrade
 Z90, Z95 = 1.2815515655446004, 1.6448536269514722  # standard normal quantiles
 
 # Half width of the 90 % interval of a price, as a share of it. `derived` is what the sister-type rule errs by on
-# OpenSearch nodes whose regional price is published (-5 % to +9 % for nine of ten, tested); the rest are policy, not measured.
+# OpenSearch nodes whose regional price is published (-5 % to +9 % for nine of ten, tested); the rest are policy.
 SPREAD: dict[PriceGrade, float] = {
     "given": 0.0, "published": 0.0, "measured": 0.0, "derived": 0.10, "remembered": 0.15, "vendor": 0.30, "guess": 0.50,
 }  # fmt: skip

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import calendar
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 Tags = tuple[tuple[str, str], ...]
@@ -30,17 +32,24 @@ def _need(where: str, holds: object, name: str, wanted: str) -> None:
 
 def _check(where: str, usage: Any) -> None:
     """No quantity is negative, infinite or not a number; no cluster lies in zero zones or holds zero copies."""
-    for name in usage.__slots__:
-        value = getattr(usage, name)
-        kind = value.__class__
-        if kind is float or kind is int:
-            if not (1 if name in ("zones", "copies") else 0) <= value < math.inf:
-                least = 1 if name in ("zones", "copies") else 0
-                raise BadUsage(f"{where}.{name} = {value}; expected a finite number of {least} or more")
-        elif kind is dict:
-            for key, number in value.items():
-                if not 0 <= number < math.inf:
-                    raise BadUsage(f"{where}.{name}[{key}] = {number}; expected a finite number of 0 or more")
+    names, read, mappings = _numbers(usage.__class__)
+    for name, value in zip(names, read(usage), strict=True):
+        if value is not None and not 0 <= value < math.inf:
+            raise BadUsage(f"{where}.{name} = {value}; expected a finite number of 0 or more")
+        if value == 0 and name in ("zones", "copies"):
+            raise BadUsage(f"{where}.{name} = 0; expected 1 or more")
+    for name in mappings:
+        for key, value in getattr(usage, name).items():
+            if not 0 <= value < math.inf:
+                raise BadUsage(f"{where}.{name}[{key}] = {value}; expected a finite number of 0 or more")
+
+
+@cache
+def _numbers(kind: type) -> tuple[tuple[str, ...], Callable[[Any], Any], tuple[str, ...]]:
+    """The numeric fields of a usage, a fast reader of them, and its mappings of numbers."""
+    names = tuple(n for n, text in kind.__annotations__.items() if text in ("int", "float", "float | None"))
+    mappings = tuple(n for n, text in kind.__annotations__.items() if text == "Mapping[str, float]")
+    return names, operator.attrgetter(*names), mappings
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ def test_a_core_of_every_measured_family_is_alike_in_all_sizes():
 
 def test_sister_families_agree_so_borrowing_a_coremark_is_fair():
     """Where a family and its `d` sister were both measured, medians a vCPU agree within 3 %."""
+
     def rate(family: str) -> float:
         return statistics.median(m.coremark / m.vcpu for m in machines() if m.family == family)
 

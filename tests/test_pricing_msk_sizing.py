@@ -10,6 +10,8 @@ import pytest
 from pricing.build_book import facts_folder
 from pricing.msk_sizing import MAX_VOLUME_GIB, Need, brokers, ingress_per_broker, size, volume_gib
 from pricing.price_book import PriceBook
+from pricing.shared import bill
+from pricing.usage import KafkaUsage, Volume
 
 
 def golden_rows() -> list[dict[str, str]]:
@@ -100,3 +102,46 @@ def test_storage_becomes_the_bottleneck_once_volumes_are_full():
     long = Need(100, 100, 1, 300, 168, 168)
     answer = size(brokers()["kafka.m7g.4xlarge"], long)
     assert answer.bottleneck == "storage" and answer.brokers * MAX_VOLUME_GIB >= volume_gib(long)
+
+
+SHARED = {"broker_usd": "compute", "storage_usd": "storage", "data_in_usd": "requests", "cross_zone_usd": "transfer"}
+
+
+def our_bill(row: dict[str, str], tiered_usd: str = "0.023"):
+    """The script's cluster as Floodmark bills it, on the script's one differing price."""
+    need, answer = need_of(row), size(brokers()[row["instance"]], need_of(row))
+    mib, express = 2.0**20, "Express" in row["instance"]
+    moved = need.average_mib_per_second * mib * 730 * 3600
+    held = need.average_mib_per_second * mib * 3600
+    usage = KafkaUsage(
+        "msk-express" if express else "msk-standard",
+        "us-east-1",
+        row["instance"].removesuffix(" (Express)"),
+        answer.brokers,
+        volume=Volume("none") if express else Volume("gp3", volume_gib(need) / answer.brokers),
+        produced_bytes=moved,
+        consumed_bytes={"readers": moved * need.fan_out},
+        rack_aware_groups=frozenset({"readers"}),
+        stored_bytes=held * need.retention_hours,
+        tiered_bytes=0.0 if express else held * (need.retention_hours - need.primary_hours),
+    )
+    book = PriceBook().with_prices({("msk/tiered-storage", "us-east-1"): Decimal(tiered_usd)})
+    return bill([usage], book), answer
+
+
+@needs_golden
+def test_our_bill_of_the_scripts_cluster_is_the_scripts_to_the_cent_once_tiered_storage_costs_the_same():
+    """Shared inputs: brokers, GiB, bytes. A cent may differ where the script rounds halves to even."""
+    for row in GOLDEN[::9]:
+        month, answer = our_bill(row)
+        for ours, kind in SHARED.items():
+            wanted = getattr(answer, ours) + (answer.tiered_usd if ours == "storage_usd" else 0.0)
+            assert float(month.by_kind.get(kind, Decimal(0))) == pytest.approx(wanted, abs=0.0101), (row, ours)
+        assert float(month.monthly_usd) == pytest.approx(float(row["total_usd"]), abs=0.03)
+
+
+@needs_golden
+def test_the_only_difference_in_dollars_is_the_price_of_tiered_storage():
+    row = next(r for r in GOLDEN if r["primary_h"] != r["retention_h"] and float(r["tiered_usd"]) > 500)
+    ours, answer = our_bill(row, "0.06")
+    assert float(ours.monthly_usd) - answer.total_usd == pytest.approx(answer.tiered_usd * (0.06 / 0.023 - 1), abs=0.03)

@@ -56,7 +56,7 @@ OPENSEARCH = [
     ("c4.2xlarge.search", "0.587"), ("c4.8xlarge.search", "2.347"), ("ultrawarm1.medium.search", "0.238"),
 ]  # fmt: skip
 EMR = [
-    # a third-party table of EMR surcharges, us-east-1, to a tenth of a cent (it has 0.053 for c4.xlarge, the feed 0.052)
+    # a third-party table of EMR surcharges, to a tenth of a cent (it has 0.053 for c4.xlarge, the feed 0.052)
     ("m5.xlarge", "0.048"), ("m5.2xlarge", "0.096"), ("m5.4xlarge", "0.192"), ("m6i.xlarge", "0.048"),
     ("m6i.2xlarge", "0.096"), ("r5.xlarge", "0.063"), ("r5.2xlarge", "0.126"), ("r5.4xlarge", "0.252"),
     ("r6i.xlarge", "0.063"), ("r6i.2xlarge", "0.126"), ("c5.2xlarge", "0.085"), ("c5.4xlarge", "0.170"),
