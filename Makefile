@@ -24,7 +24,7 @@ test: lint
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --follow-imports=silent
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.bench

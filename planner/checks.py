@@ -54,7 +54,7 @@ def losses_survived(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
     """Static part of the promise `targets.survive`: writes go on, and no copy is the last."""
     for k, flow in enumerate(scenario.flows):
         for loss in scenario.targets.survive:
-            reason = _not_survived(scenario, flow, loss)
+            reason = not_survived(scenario, flow, loss)
             if reason:
                 yield Finding(
                     "not-survived", "critical", f"flows[{k}]", f"the loss of a {loss} is not survived", reason,
@@ -62,7 +62,7 @@ def losses_survived(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def _not_survived(scenario: Scenario, flow: Flow, loss: str) -> str:
+def not_survived(scenario: Scenario, flow: Flow, loss: str) -> str:
     """Why a loss stops writes or leaves a record with a last copy; '' if neither (allocators spread over zones)."""
     kafka, search, topic, index = scenario.kafka, scenario.elasticsearch, flow.topic, flow.index
     topics_lost = {"broker": 1, "zone": -(-topic.copies // min(kafka.zones, topic.copies)), "data-node": 0}[loss]

@@ -35,7 +35,8 @@ def shuffle_partitions(scenario: Scenario, coefficients: CoefficientSet) -> Iter
 
 def _commit_seconds(flow: Flow, coefficients: CoefficientSet) -> float:
     name = flow.query.checkpoint.replace("-", "")
-    return coefficients[f"spark.{name}_commit_seconds"]
+    writes = checkpoint_writes(flow.query.file_manager, flow.query.checkpoint)
+    return coefficients[f"spark.{name}_commit_seconds"] * writes
 
 
 def checkpoint_on_s3(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:

@@ -7,10 +7,11 @@ went away. Imports that cost time (numpy, numba, plotly, rich) stay inside the c
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -107,6 +108,40 @@ def init(
 
 @app.command()
 @guarded
+def forecast(
+    scenario: ScenarioFile,
+    as_json: AsJson = False,
+    as_html: Annotated[bool, typer.Option("--html", help="the HTML report on standard output")] = False,
+    output: Output = None,
+    seed: Annotated[int, typer.Option("--seed", help="of all dice", min=0, max=2**31 - 1)] = 1,
+    horizon: Annotated[
+        str | None, typer.Option("--horizon", help="length of the measured window, such as '10 min'")
+    ] = None,
+    level: Annotated[str, typer.Option("--level", help="auto, fluid, exact or reference")] = "auto",
+    draws: Annotated[int, typer.Option("--draws", help="of coefficients; 0: no forecast interval", min=0, max=512)] = 8,
+) -> None:
+    """What will happen, and whether the targets hold. Exit 3 if one is broken."""
+    if as_json and as_html:
+        raise typer.BadParameter("give --json or --html, not both (-o may be given several times)")
+    if level not in ("auto", "fluid", "exact", "reference"):
+        raise typer.BadParameter(f"'{level}'; expected auto, fluid, exact or reference", param_hint="--level")
+    from planner.forecast import forecast as answered
+    from planner.publish import FORMATS, publish
+    from planner.render import refuse_suffixes
+    from planner.scenario import load_scenario, with_horizon
+
+    refuse_suffixes(output or [], FORMATS)
+    loaded = with_horizon(load_scenario(scenario), horizon)
+    with progress() as said:
+        out = answered(loaded, seed=seed, level=level, draws_of_coefficients=draws, progress=said)  # type: ignore[arg-type]
+    wanted = ".json" if as_json else ".html" if as_html else ""
+    publish(out, output or [], wanted, console())
+    if not out.holds:
+        raise typer.Exit(TARGET_BROKEN)
+
+
+@app.command()
+@guarded
 def check(scenario: ScenarioFile, as_json: AsJson = False, output: Output = None) -> None:
     """Validate a scenario and hold it against what the field knows. Exit 3 if a finding is critical."""
     from planner.checks import check as held
@@ -142,11 +177,35 @@ def schema(
 
 @app.command()
 @guarded
+def warmup() -> None:
+    """Compile the kernels, so that the next forecast starts at once."""
+    from planner.engine import warm_up
+
+    print(f"kernels ready after {warm_up():.1f} s", file=sys.stderr)
+
+
+@app.command()
+@guarded
 def glossary() -> None:
     """Print the glossary of all fields, as docs/glossary.md holds it."""
     from planner.glossary import glossary_text
 
     print(glossary_text(), end="")
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A line on standard error that says how far the work is, on a terminal; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda text, done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    parts = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("simulating", total=None)
+        yield lambda text, done, of: bar.update(task, description=text, completed=done, total=of if of > 1 else None)
 
 
 def console() -> Console:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from planner.findings import Finding
 from planner.refusal import ScenarioError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -38,27 +38,39 @@ def write_findings(
         console.print(f"{scenario.name}: {_counted(findings)}")
 
 
-def write_files(outputs: Sequence[Path], writers: dict[str, Callable[[], str]]) -> None:
+def write_files(outputs: Sequence[Path], writers: Mapping[str, Callable[[], str]]) -> None:
     """Each file in the format of its suffix. Raises ScenarioError for a suffix that has none, before writing any."""
-    for path in outputs:
-        if path.suffix.lower() not in writers:
-            raise ScenarioError(f"--output {path}: no format for '{path.suffix}'; expected {', '.join(writers)}")
+    refuse_suffixes(outputs, writers)
     for path in outputs:
         path.write_text(writers[path.suffix.lower()](), encoding="utf-8", newline="\n")
 
 
+def refuse_suffixes(outputs: Sequence[Path], formats: Collection[str]) -> None:
+    """Raises ScenarioError for a file whose suffix is no format, or whose folder is not there."""
+    for path in outputs:
+        if path.suffix.lower() not in formats:
+            raise ScenarioError(f"--output {path}: no format for '{path.suffix}'; expected {', '.join(formats)}")
+        if not path.absolute().parent.is_dir():
+            raise ScenarioError(f"--output {path}: no folder '{path.parent}'")
+
+
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
     """One paragraph a finding: what, where, how it is known, what to do."""
+    for finding in findings:
+        for part in finding_lines(finding):
+            console.print(part)
+
+
+def finding_lines(finding: Finding) -> list[RenderableType]:
+    """A finding as rich renders it: a headline, and an indented paragraph."""
     from rich.padding import Padding
     from rich.text import Text
 
-    for finding in findings:
-        head = Text.assemble((finding.severity, COLOURS[finding.severity]), "  ", (finding.message, "bold"))
-        console.print(head)
-        body = Text(f"{finding.where} ({finding.code}): {finding.evidence}")
-        body.append(f"\n→ {finding.remedy}", style="green")
-        body.append(f"   [{finding.source}]" if finding.source else "", style="dim")
-        console.print(Padding(body, (0, 0, 0, 2)))
+    head = Text.assemble((finding.severity, COLOURS[finding.severity]), "  ", (finding.message, "bold"))
+    body = Text(f"{finding.where} ({finding.code}): {finding.evidence}")
+    body.append(f"\n→ {finding.remedy}", style="green")
+    body.append(f"   [{finding.source}]" if finding.source else "", style="dim")
+    return [head, Padding(body, (0, 0, 0, 2))]
 
 
 def _counted(findings: Sequence[Finding]) -> str:

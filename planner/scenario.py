@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from models.coefficients import CoefficientError, load_set
 from models.machines import UnknownMachine, machine
-from models.stack import Scenario
+from models.stack import Run, Scenario
 from planner import yaml_text
 from planner.fields import Location
 from planner.refusal import ScenarioError, house_lines
@@ -102,6 +102,17 @@ def _with_own_coefficients(scenario: Scenario, folder: Path) -> Scenario:
     if name.endswith(".toml") and not Path(name).is_absolute() and (folder / name).is_file():
         return scenario.model_copy(update={"coefficients": str(folder / name)})
     return scenario
+
+
+def with_horizon(scenario: Scenario, horizon: str | None) -> Scenario:
+    """The scenario measured over another length of time, as a person writes it ('10 min')."""
+    if horizon is None:
+        return scenario
+    try:
+        run = Run.model_validate(scenario.run.model_dump() | {"measure": horizon})
+    except ValidationError as error:
+        raise ScenarioError(house_lines(error.errors(include_url=False), Run)) from None
+    return scenario.model_copy(update={"run": run})
 
 
 def resolved(scenario: Scenario) -> dict[str, Any]:

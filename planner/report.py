@@ -1,0 +1,160 @@
+"""The HTML report: one file that opens offline, with its charts, its warnings and what it all rests on.
+
+Plotly's own script is embedded (some 4 MB); nothing is fetched. All text from the scenario is escaped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from models.units import show
+from planner.charts import figures
+from planner.tell import answers, as_dict, shown, shown_interval
+
+if TYPE_CHECKING:
+    from planner.forecast import Forecast
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
+h1{margin-bottom:0}h2{margin-top:2.2rem;border-bottom:1px solid #ddd}table{border-collapse:collapse;width:100%}
+td,th{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid #eee;vertical-align:top}
+th{color:#666;font-weight:normal}.holds{color:#2e7d32}.broken,.critical{color:#b3261e;font-weight:bold}
+.warning{color:#9a6700}.info{color:#2f6f9f}.quiet{color:#777}details{margin:.6rem 0}code{font-size:.9em}
+"""
+DRAW = """
+const figures = JSON.parse(document.getElementById("figures").textContent);
+for (const [id, f] of Object.entries(figures))
+  Plotly.newPlot(id, f.data, f.layout, {responsive: true, displaylogo: false});
+"""
+
+
+def as_html(out: Forecast) -> str:
+    """The whole page."""
+    from plotly.offline import get_plotlyjs
+
+    charts = figures(out)
+    named = {f"chart-{k}": figure for k, figure in enumerate(charts.values())}
+    title = escape(f"Forecast: {out.scenario.name}")
+    body = [
+        f"<h1>{title}</h1>",
+        f"<p>{escape(out.scenario.description)}</p>",
+        _verdict(out),
+        _answers(out),
+        *(f'<h2>{escape(name)}</h2><div id="{where}"></div>' for name, where in zip(charts, named, strict=True)),
+        _warnings(out),
+        _storage(out),
+        _memory(out),
+        _ledger(out),
+        _foot(out),
+    ]
+    return "\n".join(
+        [
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+            f"<style>{STYLE}</style><script>{get_plotlyjs()}</script></head><body>",
+            *body,
+            f'<script id="figures" type="application/json">{_script_json(named)}</script>',
+            f'<script id="forecast" type="application/json">{_script_json(as_dict(out))}</script>',
+            f"<script>{DRAW}</script></body></html>\n",
+        ]
+    )
+
+
+def _script_json(data: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(data, allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells are HTML already; the caller escapes."""
+    lines = ["<table><tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
+    lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    return "\n".join([*lines, "</table>"])
+
+
+def _verdict(out: Forecast) -> str:
+    rows = []
+    for t in out.targets:
+        told = [show(x, t.unit) if isinstance(x, float) else x for x in (t.promised, t.forecast)]
+        word = ("holds" if t.holds else "broken") + ("" if t.sure else ", not sure")
+        mark = f'<span class="{"holds" if t.holds else "broken"}">{word}</span>'
+        rows.append([escape(t.target), *map(escape, told), mark, escape(t.reason), escape(t.window)])
+    return "<h2>Targets</h2>" + _table(("target", "promised", "forecast", "", "why", "judged over"), rows)
+
+
+def _answers(out: Forecast) -> str:
+    rows = []
+    for flow, name, answer in answers(out):
+        intervals = (shown_interval(answer, "sampling"), shown_interval(answer, "forecast"))
+        note = f' <span class="quiet">{escape(answer.note)}</span>' if answer.note else ""
+        rows.append(
+            [escape(flow), f"<code>{escape(name)}</code>", escape(shown(answer)) + note, *intervals, answer.domain]
+        )
+    head = ("flow", "answer", "value", "one run (90 %)", "real stack (90 %)", "rests on")
+    bound = out.throughput.bottleneck
+    told = f"<p>At the sustainable rate <b>{escape(bound.name)}</b> bind: {escape(bound.evidence)}.</p>"
+    return "<h2>Answers</h2>" + _table(head, rows) + told
+
+
+def _warnings(out: Forecast) -> str:
+    rows = [
+        [f'<span class="{f.severity}">{f.severity}</span>', f"{escape(f.message)}<br><code>{escape(f.where)}</code>",
+         escape(f.evidence), escape(f.remedy), escape(f.source)]
+        for f in out.warnings
+    ]  # fmt: skip
+    return "<h2>Warnings</h2>" + _table(("severity", "what", "evidence", "remedy", "source"), rows)
+
+
+def _storage(out: Forecast) -> str:
+    rows = []
+    for system, fill in out.storage.items():
+        dates = ", ".join(f"{mark} on day {day:.1f}" for mark, day in fill.days_to.items() if day is not None)
+        sizes = [show(x, "bytes") for x in (fill.bytes, fill.fullest_node_bytes, fill.volume_bytes)]
+        rows.append([system, *sizes, escape(dates) or "no mark is reached"])
+    return "<h2>Storage</h2>" + _table(("system", "at full retention", "fullest node", "its volume", "dates"), rows)
+
+
+def _memory(out: Forecast) -> str:
+    rows = []
+    for m in out.memory:
+        sizes = (m.heap_bytes, m.reserved_bytes, m.resident_bytes, m.page_cache_bytes, m.host_bytes)
+        told = ["not known" if x is None else show(x, "bytes") for x in sizes]
+        rows.append([m.process, str(m.count), *told, escape(m.evidence)])
+    head = ("process", "count", "heap set", "reserved", "resident", "page cache", "host has", "source")
+    return "<h2>Memory</h2>" + _table(head, rows)
+
+
+def _ledger(out: Forecast) -> str:
+    parts = ["<h2>What it rests on</h2>"]
+    ranges = [
+        [r["quantity"], _range(r["scenario"]), _range(r["measured"]) if r["measured"] else "never", r["domain"]]
+        for r in out.provenance["ranges"]
+    ]
+    parts.append(_table(("quantity", "this scenario", "measured", ""), ranges))
+    for grade, rows in out.provenance["ledger"].items():
+        if rows:
+            cells = [_coefficient(row) for row in rows]
+            table = _table(("coefficient", "value (90 %)", "source"), cells)
+            parts.append(f"<details><summary>{len(rows)} {grade}</summary>{table}</details>")
+    return "\n".join(parts)
+
+
+def _coefficient(row: dict[str, Any]) -> list[str]:
+    value = f"{row['value']:.4g} ({row['low']:.3g} to {row['high']:.3g}) {row['unit']}"
+    return [f"<code>{row['name']}</code>", value, escape(row["source"])]
+
+
+def _range(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.4g} to {ends[1]:.4g}" if ends[0] != ends[1] else f"{ends[0]:.4g}"
+
+
+def _foot(out: Forecast) -> str:
+    c, d = out.provenance["coefficients"], out.digests
+    return (
+        f'<p class="quiet">Floodmark {escape(d["engine_version"])}, engine {d["engine"]}, coefficients '
+        f"{escape(c['set'])} of {escape(c['as_of'])} ({c['digest']}) in CPU seconds of {escape(c['machine'])}, seed {out.seed}, "
+        f"{out.scenario.run.repeats} runs and {out.draws} draws. Intervals are 90 %. The whole forecast is "
+        "in this page as JSON (element <code>forecast</code>).</p>"
+    )

@@ -1,0 +1,182 @@
+"""Throughput: the highest constant rate whose lag does not grow, and what binds there.
+
+Sustainable means: under the stated trigger and cap, after the start has died away, the slope of the lag
+over at least thirty batches is not positive at 95 % (one-sided t-test). The search first overloads the
+stack for a few batches, reads off how batch time grows with records, and then tests around the rate
+that this predicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from models.coefficients import CoefficientSet
+from models.stack import Scenario
+from planner.answers import Load
+from planner.limits import limits
+from simulator.trace import Trace
+
+FEWEST_BATCHES = 30
+SETTLING_BATCHES = 15  # before the test; near capacity a batch forgets its forerunners slowly
+LEAST_SLOPE = 0.002  # of the offered rate: below, 30 batches cannot tell growth from rounding
+MOST_DOUBLINGS = 12
+TESTS = 6
+CLOSE = 1.04  # the bracket's ends apart, as a factor
+BUSY = 0.9  # a host above this is what its permits wait for
+
+Simulate = Callable[..., Trace]
+
+
+@dataclass(frozen=True)
+class Sustained:
+    """What the search found: the factor on the workload's mean rate, between `low` (held) and `high` (did not)."""
+
+    factor: float
+    low: float
+    high: float
+    at_limit: Trace | None
+    evidence: str
+
+
+def steady(scenario: Scenario, measure: float, warm_up: float) -> Scenario:
+    """The scenario at its constant mean rate, warm, for a length of time."""
+    flows = []
+    for flow in scenario.flows:
+        load = flow.workload
+        constant: dict[str, object] = {
+            "rate": load.events_per_second,
+            "size": load.event_bytes,
+            "bytes_per_second": None,
+        }
+        constant |= {"steps": (), "recorded": None, "daily_curve": (), "weekly_curve": (), "bursts": ()}
+        flows.append(flow.model_copy(update={"workload": load.model_copy(update=constant | {"growth_per_month": 0.0})}))
+    run = scenario.run.model_copy(update={"measure": measure, "warm_up": warm_up, "jvm": "warm"})
+    return scenario.model_copy(update={"flows": tuple(flows), "run": run})
+
+
+def sustainable(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int) -> Sustained:
+    """The highest factor on the mean rate that the stack carries."""
+    guess, period = _predicted(scenario, coefficients, simulate, seed)
+    ceiling = _limit_factor(scenario, coefficients)
+    low, high, held, evidence = 0.0, math.inf, None, ""
+    factor = min(guess, ceiling) * 0.95
+    for _ in range(TESTS):
+        trace, grows, evidence = _tested(scenario, coefficients, simulate, seed, factor, period)
+        if grows:
+            high = min(high, factor)
+        else:
+            low, held = max(low, factor), trace
+        if low >= ceiling or high / max(low, 1e-12) < CLOSE:
+            break
+        factor = factor * 0.8 if low == 0 else min(ceiling, factor * 1.1) if math.isinf(high) else math.sqrt(low * high)
+    if low >= ceiling * 0.999:
+        return Sustained(ceiling, low, ceiling, held, "a network card or volume is full before the query is")
+    top = high if math.isfinite(high) else low * CLOSE
+    return Sustained(low, low, top, held, evidence)
+
+
+def _limit_factor(scenario: Scenario, coefficients: CoefficientSet) -> float:
+    return 1 / max(load.utilisation for load in limits(scenario, coefficients))
+
+
+def _predicted(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int) -> tuple[float, float]:
+    """Factor at which batches get through what arrives while they run, and how long a batch lasts there [s]."""
+    period = max(*(max(flow.query.trigger, 0.0) for flow in scenario.flows), 1.0)
+    factor, best, lasted = 1.0, 0.0, period
+    for _ in range(MOST_DOUBLINGS):  # overload by doubling: a few batches tell
+        trace = simulate(steady(scenario, 8 * period, period), coefficients, seed=seed, rate_factor=factor)
+        through, seconds = min(_through(trace, flow.name, flow.workload.events_per_second) for flow in scenario.flows)
+        if through >= factor or best == 0:  # the longest batch that still keeps up
+            lasted = max(period, seconds)
+        if through <= 1.1 * best:
+            break
+        best = through
+        factor = max(2 * factor, 1.2 * through)
+    return max(best, 1e-6), lasted
+
+
+def _through(trace: Trace, name: str, rate: float) -> tuple[float, float]:
+    """Factor on the mean rate that the largest batches of a flow got through, and how long they took [1, s]."""
+    flow = trace.flows[name]
+    batches = flow.batches[flow.batches["records"] > 0][1:]
+    if len(batches) == 0:
+        return 1e-6, trace.measured_until
+    largest = batches[np.argsort(batches["records"])[-max(1, len(batches) // 2) :]]
+    lasted = largest["finished"] - largest["started"]
+    return float(largest["records"].sum() / lasted.sum()) / rate, float(np.median(lasted))
+
+
+def _tested(
+    scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int, factor: float, period: float
+) -> tuple[Trace, bool, str]:
+    """Whether the lag grows at a factor; a second, longer run if the first had too few batches to say."""
+    for stretch in (1.0, 2.5):
+        long = steady(scenario, FEWEST_BATCHES * period * stretch, SETTLING_BATCHES * period)
+        trace = simulate(long, coefficients, seed=seed, rate_factor=factor)
+        verdicts = [
+            lag_grows(trace, flow.name, flow.workload.events_per_second * factor, long.run.warm_up)
+            for flow in scenario.flows
+        ]
+        if all(batches >= FEWEST_BATCHES or grows for grows, batches, _ in verdicts):
+            break
+    worst = max(verdicts, key=lambda verdict: verdict[0])
+    return trace, worst[0], worst[2]
+
+
+def lag_grows(trace: Trace, name: str, rate: float, since: float) -> tuple[bool, int, str]:
+    """Whether a flow's lag has a positive slope at 95 %, over how many batches, and the evidence."""
+    flow = trace.flows[name]
+    if flow.outcome != "running":
+        return True, len(flow.batches), flow.outcome
+    batches = flow.batches[(flow.batches["started"] >= since) & (flow.batches["started"] < trace.measured_until)]
+    n = len(batches)
+    if n < 4:
+        return True, n, f"{n} batches in the window: each outlasts it"
+    slope, error = _regression(batches["started"], batches["lag_records"])
+    grows = slope > float(stdtrit(n - 2, 0.95)) * error and slope > LEAST_SLOPE * rate
+    return grows, n, f"lag slope {slope:+.3g} ± {error:.2g} records/s over {n} batches at {rate:.4g} events/s"
+
+
+def _regression(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope of y over x and its standard error."""
+    dx, dy = x - x.mean(), y - y.mean()
+    slope = float((dx * dy).sum() / (dx * dx).sum())
+    rest = dy - slope * dx
+    return slope, float(math.sqrt((rest * rest).sum() / max(1, len(x) - 2) / (dx * dx).sum()))
+
+
+def loads(trace: Trace, scenario: Scenario, coefficients: CoefficientSet, factor: float) -> list[Load]:
+    """How busy everything was, busiest first: hosts, permits, networks, volumes."""
+    found = []
+    for host in trace.hosts:
+        name, evidence = f"{host.name} ({', '.join(host.roles)})", f"{host.utilisation:.0%} of {host.cores:.3g} cores"
+        found.append(Load(name, "host", host.utilisation, evidence))
+    found.append(Load("spark task slots", "permits", trace.slots_busy, _slot_evidence(trace, scenario)))
+    for host in trace.hosts:
+        if "elasticsearch" in host.roles and host.permits > 0:
+            held = f"{host.permits_busy:.0%} of {host.permits:.0f} write threads held"
+            found.append(Load(f"{host.name} write threads", "permits", host.permits_busy, held))
+    found += limits(scenario, coefficients, factor)
+    return sorted(found, key=lambda load: -load.utilisation)
+
+
+def _slot_evidence(trace: Trace, scenario: Scenario) -> str:
+    slots = scenario.spark.executors * scenario.spark.cores
+    return f"{trace.slots_busy:.0%} of {slots} task slots held{_waits(trace)}"
+
+
+def _waits(trace: Trace) -> str:
+    waited = sum(float(flow.batches["waited_sink"].sum()) for flow in trace.flows.values())
+    held = sum(float((flow.tasks["finished"] - flow.tasks["started"]).sum()) for flow in trace.flows.values())
+    return f", {min(1.0, waited / held):.0%} of that waiting for the index" if held > 0 and waited > 0 else ""
+
+
+def bottleneck(found: list[Load]) -> Load:
+    """What binds: a host that is all but full (its permits only queue for it), else whatever is busiest."""
+    full = [load for load in found if load.kind in ("host", "network", "volume") and load.utilisation >= BUSY]
+    return full[0] if full else found[0]
