@@ -1,0 +1,1562 @@
+"""The data plane, compiled: everything that moves between two decisions of the control plane.
+
+One event list, one clock. CPU is work in CPU-seconds, served by processor sharing on each host: a
+job of weight w (w threads) gets w × speed × min(1, cores / all weights). Task slots, write threads
+and request handlers are permits: a job that has none waits in line and burns nothing. The unit of
+work is a producer batch, a piece of a task, a node's share of a bulk, a refresh, a merge; never a
+record. Latency is the horizontal distance between two curves, kept as ramps in a histogram.
+
+`advance(I, F, until)` runs to `until` or to the first thing the control plane must know of, and may
+be called again: it is `env.run(until)` compiled. `reference.py` tells the same story in SimPy, event
+by event, with the same dice.
+
+All tables live in two flat arrays, I (integers) and F (floats), because numba passes every array of a
+struct by value and a hundred of them cost more than the work (measured: 22 µs an event as a tuple of
+arrays). `TABLES` names them; `I[row(I, TASK_FLOW, t)]` is task t's flow, `F[cell(I, JOB_V, h, k)]` the k-th
+job's virtual finish on host h. `memory.py` lays them out and gives Python named views.
+
+All compiled code lives in this one file: numba's cache does not see an inlined function change in
+another (engine.md B2). No globals are written, nothing is allocated in loops. Most tables have a size
+proven from slots and threads; the few that a run may outgrow ask for more (`GROW`) one event early.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+# events
+HOST_JOB, HOST_PAUSE, HOST_RESUME, TASK_READY, TASK_FETCHED, TASK_WAITED, BULK_ARRIVES, BULK_ANSWERED = range(8)
+REFRESH_DUE, BATCH_CLOSES, LINK_ARRIVES, LINK_ACKED = range(8, 12)
+# jobs
+PIECE, COORDINATE, PRIMARY, REPLICA, REFRESH, MERGE, DRIVER, APPEND, SERVE, FOLLOW = range(10)
+# streams of dice
+DICE_PAUSE_GAP, DICE_PAUSE, DICE_SHARE, DICE_WAIT, DICE_PHASE, DICE_ARRIVALS, DICE_GAP, DICE_COUNT, DICE_STICKY = range(
+    9
+)
+DICE_TASK, DICE_BATCH, DICE_RUN, DICE_COMMIT, DICE_SIZE = range(9, 14)
+# what advance() returns
+REACHED, DONE, GROW = range(3)
+# what it tells the control plane
+DONE_DRIVER, DONE_STAGE, DONE_FAILED = range(3)
+# scalars at the head of I, then of F
+N_EVENTS, SEQUENCE, N_DONE, N_READY, READY_HEAD, FREE_TASKS, FREE_BULKS, EVENTS_SEEN, GROW_WHAT, N_LOG = range(10)
+SEED, EXACT_FRONT, DRIVER_HOST = range(10, 13)
+NOW, WINDOW_FROM, WINDOW_UNTIL, FINE_WIDTH, COARSE_WIDTH = range(5)
+GROW_PENDING, GROW_CURVE = 1, 2
+# columns of the flow counters
+PRODUCED, COMMITTED, CUT, INDEXED, VISIBLE, REJECTED, DUPLICATED, LOST = range(8)
+MOST_TASK_ATTEMPTS = 4  # spark.task.maxFailures, spark.md B2
+MERGE_AFTER = 10  # segments that gather before a merge: index.merge.policy.segments_per_tier
+FINE_BINS, COARSE_BINS = 65536, 8192
+WRITE_QUEUE = 10_000  # models/elasticsearch.py; a literal here because compiled code reads no other file
+
+
+# The tables: name, integers or floats, dimensions. H hosts, E executors, N data nodes, F flows, B brokers,
+# P partitions, S streams of producer batches, K links from leader to follower.
+TABLES = (
+    ("host_cores", "f", 1),  # [H] threads' worth of capacity left to the model
+    ("host_speed", "f", 1),  # [H] reference CPU seconds that one thread alone does in a second
+    ("pause_rate", "f", 1),  # [H] stop-the-world pauses per reference CPU second
+    ("pause_mean", "f", 1),  # [H] mean pause [s]
+    ("exec_host", "i", 1),  # [E]
+    ("node_host", "i", 1),  # [N]
+    ("node_threads", "i", 1),  # [N] write pool
+    ("node_limit", "f", 1),  # [N] bytes of bulks in flight that a node takes
+    ("refresh_threads", "i", 1),  # [N]
+    ("merge_rate", "f", 1),  # [N] bytes/s that merges may move
+    ("primary_share", "f", 2),  # [F, N] share of documents whose primary is there
+    ("primary_threads", "i", 2),  # [F, N] threads that share can use (its shards, less for a hot one)
+    ("replica_share", "f", 3),  # [F, N, N] of a primary node's documents, the share replicated to another
+    ("replica_threads", "i", 3),  # [F, N, N]
+    ("shards_on", "i", 2),  # [F, N] copies of shards on a node
+    ("document_cpu", "f", 1),  # [F] CPU of a document on its primary
+    ("replica_cpu", "f", 1),  # [F] of one on a replica
+    ("replica_fresh", "f", 1),  # [F] 1: replicas index and refresh, 0: they copy segments
+    ("bulk_cpu", "f", 1),  # [F] CPU of a bulk on the node that coordinates it
+    ("bulk_wait", "f", 1),  # [F] time of a bulk that is not CPU
+    ("half_trip", "f", 1),  # [F] one way between executor and node
+    ("share_sigma", "f", 1),  # [F] noise of a node's share of a bulk
+    ("bulk_most", "f", 1),  # [F] documents of a full bulk
+    ("bulk_documents", "f", 1),  # [bulk]
+    ("document_bytes", "f", 1),  # [F]
+    ("documents_per_record", "f", 1),  # [F]
+    ("refresh_interval", "f", 1),  # [F]
+    ("refresh_cpu", "f", 1),  # [F] of one shard
+    ("refresh_document_cpu", "f", 1),  # [F]
+    ("merge_document_cpu", "f", 1),  # [F]
+    ("merge_document_bytes", "f", 1),  # [F]
+    ("retry_attempts", "i", 1),  # [F]
+    ("retry_wait", "f", 1),  # [F]
+    ("retry_multiplier", "f", 1),  # [F]
+    ("refresh_per_write", "i", 1),  # [F]
+    ("writers", "i", 1),  # [F] bulks a task keeps in flight
+    ("automatic_ids", "f", 1),  # [F]
+    ("partition_flow", "i", 1),  # [P]
+    ("partition_base", "i", 1),  # [F + 1]
+    ("partition_leader", "i", 1),  # [P] broker
+    ("broker_host", "i", 1),  # [B]
+    ("broker_threads", "i", 1),  # [B]
+    ("stream_flow", "i", 1),  # [S]
+    ("stream_partition", "i", 1),  # [S]; -1: sticks to one partition a batch
+    ("stream_share", "f", 1),  # [S] of the flow's records
+    ("partition_shares", "f", 1),  # [P] cumulative within the flow
+    ("rate_at", "f", 2),  # [F, K] times
+    ("rate", "f", 2),  # [F, K] records/s from then on
+    ("linger", "f", 1),  # [F]
+    ("most_records", "f", 1),  # [F] of a producer batch
+    ("wire_bytes", "f", 1),  # [F] of a record
+    ("request_cpu", "f", 1),  # [F] request and batch together
+    ("append_byte_cpu", "f", 1),  # [F]
+    ("append_wait", "f", 1),  # [F]
+    ("serve_cpu", "f", 1),  # [F]
+    ("serve_byte_cpu", "f", 1),  # [F]
+    ("follow_cpu", "f", 1),  # [F] of one batch
+    ("follow_byte_cpu", "f", 1),  # [F]
+    ("front_trip", "f", 1),  # [F] one way between producer or follower and leader
+    ("buffer_bytes", "f", 1),  # [F] all producers' buffer.memory
+    ("link_from", "i", 1),  # [K] broker
+    ("link_to", "i", 1),  # [K]
+    ("link_start", "i", 1),  # [K + 1] into link_partition
+    ("link_partition", "i", 1),
+    ("link_copy", "i", 1),  # which follower of that partition, 0 ..
+    ("leader_start", "i", 1),  # [P + 1] into leader_link: links a partition feeds
+    ("leader_link", "i", 1),
+    ("ev_time", "f", 1),
+    ("ev_key", "i", 1),  # sequence: deterministic ties
+    ("ev_kind", "i", 1),
+    ("ev_a", "i", 1),
+    ("ev_b", "i", 1),
+    ("host_time", "f", 1),  # [H] when v was brought up to date
+    ("host_v", "f", 1),  # [H] virtual time: reference CPU seconds each thread has got
+    ("host_work", "f", 1),  # [H] reference CPU seconds done
+    ("host_busy", "f", 1),  # [H] thread-seconds busy
+    ("host_weight", "f", 1),  # [H] threads wanting a core
+    ("host_paused", "i", 1),  # [H]
+    ("host_pauses", "i", 1),  # [H] pauses so far
+    ("pause_at", "f", 1),  # [H] work at which the next pause comes
+    ("host_next", "f", 1),  # [H] time of its next event
+    ("host_next_key", "i", 1),  # [H]
+    ("host_next_kind", "i", 1),  # [H]
+    ("host_tree", "i", 1),  # winners of a tournament over host_next, root at 1
+    ("host_jobs", "i", 1),  # [H] jobs
+    ("job_v", "f", 2),  # [H, J]
+    ("job_key", "i", 2),
+    ("job_weight", "f", 2),
+    ("job_kind", "i", 2),
+    ("job_a", "i", 2),
+    ("job_b", "i", 2),
+    ("exec_free", "i", 1),  # [E]
+    ("slot_seconds", "f", 1),  # [E] task slots held, summed over finished tasks
+    ("write_seconds", "f", 1),  # [N] write threads held, integrated
+    ("write_seen", "f", 1),  # [N]
+    ("ready", "i", 1),  # ring of tasks that wait for a slot
+    ("task_flow", "i", 1),
+    ("task_batch", "i", 1),
+    ("task_partition", "i", 1),
+    ("task_from", "f", 1),  # offsets
+    ("task_to", "f", 1),
+    ("task_documents", "f", 1),
+    ("task_bulks", "i", 1),
+    ("task_next", "i", 1),
+    ("task_flight", "i", 1),
+    ("task_setup", "f", 1),  # CPU
+    ("task_document_cpu", "f", 1),
+    ("task_bulk_cpu", "f", 1),
+    ("task_weight", "f", 1),
+    ("task_fetch", "f", 1),  # wait before
+    ("task_tail", "f", 1),  # wait after
+    ("task_c0", "f", 1),  # creation times, for tasks that read no partition
+    ("task_c1", "f", 1),
+    ("task_exec", "i", 1),
+    ("task_attempt", "i", 1),
+    ("task_failed", "i", 1),
+    ("task_piece", "i", 1),  # 1 while a piece of it is on a core
+    ("task_started", "f", 1),
+    ("task_sink_wait", "f", 1),
+    ("task_bits", "i", 3),  # [T, N, W] bulks already indexed on a primary node
+    ("task_free", "i", 1),
+    ("stage_left", "i", 1),  # [F] tasks of the running stage
+    ("stage_cut", "f", 1),  # [F] when its offsets were cut
+    ("stage_sink_wait", "f", 1),  # [F]
+    ("bulk_task", "i", 1),
+    ("bulk_index", "i", 1),
+    ("bulk_node", "i", 1),
+    ("bulk_left", "i", 1),  # groups not yet done
+    ("bulk_attempt", "i", 1),
+    ("bulk_sent", "f", 1),
+    ("bulk_todo", "i", 2),  # [Bk, N]
+    ("bulk_bytes", "f", 1),
+    ("bulk_free", "i", 1),
+    ("node_free", "i", 1),  # [N] write threads
+    ("node_bytes", "f", 1),  # [N] in flight
+    ("node_queue", "i", 2),  # [N, Q] (bulk * (N + 1) + role): role 0..N-1 replica from that node, N primary
+    ("queue_head", "i", 1),  # [N]
+    ("queue_length", "i", 1),  # [N]
+    ("queue_ops", "i", 1),  # [N]
+    ("held", "i", 2),  # permits that a job holds, by host job: [H, J]
+    ("fresh", "f", 2),  # [F, N] documents indexed since the last refresh
+    ("refreshing", "i", 2),  # [F, N]
+    ("refresh_mark", "i", 2),  # [F, N] pending entries the running refresh will show
+    ("refresh_documents", "f", 2),  # [F, N]
+    ("merging", "i", 1),  # [N]
+    ("merge_debt", "f", 1),  # [N] CPU
+    ("merge_bytes", "f", 1),  # [N]
+    ("merge_flush", "f", 1),  # [N] CPU of the last segment, the yardstick
+    ("pend_head", "i", 2),  # [F, N]
+    ("pend_length", "i", 2),  # [F, N]
+    ("pend_c0", "f", 3),  # [F, N, C]
+    ("pend_c1", "f", 3),
+    ("pend_mass", "f", 3),
+    ("pend_time", "f", 3),
+    ("pend_cut", "f", 3),
+    ("curve_time", "f", 2),  # [P, G] creation curve
+    ("curve_count", "f", 2),  # [P, G]
+    ("curve_length", "i", 1),  # [P]
+    ("slope", "f", 2),  # [F, bins] fine, then coarse
+    ("step", "f", 2),
+    ("hops", "f", 2),  # [F, 6] mass, created→cut .. sums
+    ("counts", "f", 2),  # [F, 8]
+    ("task_log", "f", 2),  # [M, 6] flow, batch, partition, executor, started, finished: the first M tasks
+    ("done_kind", "i", 1),
+    ("done_a", "i", 1),
+    ("stream_clock", "f", 1),  # [S] arrival clock
+    ("stream_k", "i", 1),  # [S]
+    ("stream_n", "f", 1),  # [S] records of the batch that closes next
+    ("stream_first", "f", 1),  # [S]
+    ("stream_part", "i", 1),  # [S]
+    ("blocked", "i", 2),  # ring of streams
+    ("blocked_n", "i", 1),  # [F] blocked streams of a flow
+    ("unsent", "f", 1),  # [F] bytes
+    ("part_queue", "f", 2),  # [P, Q] stream batches waiting: n
+    ("part_first", "f", 2),
+    ("part_close", "f", 2),
+    ("part_head", "i", 1),  # [P]
+    ("part_length", "i", 1),  # [P]
+    ("part_busy", "i", 1),  # [P]
+    ("broker_free", "i", 1),  # [B]
+    ("broker_queue", "i", 2),  # [B, P] partitions waiting for a handler
+    ("broker_head", "i", 1),
+    ("broker_length", "i", 1),
+    ("log_count", "i", 1),  # [P] batches appended
+    ("log_end", "f", 1),  # [P] records appended
+    ("log_records", "f", 2),  # [P, G] cumulative records by batch
+    ("log_first", "f", 2),  # [P, G]
+    ("log_close", "f", 2),  # [P, G]
+    ("fetched", "i", 2),  # [P, R] batches fetched by a follower
+    ("acked", "i", 2),  # [P, R]
+    ("commit_count", "i", 1),  # [P]
+    ("commit_time", "f", 2),  # [P, G]
+    ("link_busy", "i", 1),  # [K]
+    ("link_upto", "i", 1),  # [entries] batches in the fetch under way
+    ("publish_slope", "f", 2),  # [F, bins]
+    ("publish_step", "f", 2),
+    ("link_work", "f", 1),  # [K] CPU of the append at the follower
+)
+HEAD = 64  # scalars before the first descriptor
+DESCRIPTOR = 4  # where a table starts, the lengths of its first and second stride, its first length
+if clash := [name for name, _, _ in TABLES if name.upper() in globals()]:
+    raise ImportError(f"tables named like constants: {clash}")
+globals().update({name.upper(): HEAD + DESCRIPTOR * n for n, (name, _, _) in enumerate(TABLES)})
+
+
+@njit(cache=True)
+def row(I, table, a):
+    return I[table] + a
+
+
+@njit(cache=True)
+def cell(I, table, a, b):
+    return I[table] + a * I[table + 1] + b
+
+
+@njit(cache=True)
+def cube(I, table, a, b, c):
+    return I[table] + a * I[table + 1] + b * I[table + 2] + c
+
+
+# ---------------------------------------------------------------- dice: addressed, never sequential
+
+
+@njit(cache=True)
+def _mix(z):
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True)
+def uniform(seed, stream, a, b, c):
+    """A number in (0, 1) that belongs to this address and no other (splitmix64)."""
+    z = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(stream + 1) * np.uint64(0xD1B54A32D192ED03)
+    z = _mix(z + np.uint64(a + 1) * np.uint64(0x8CB92BA72F3D8DD7))
+    z = _mix(z + np.uint64(b + 1) * np.uint64(0xABC98388FB8FAC03))
+    z = _mix(z + np.uint64(c + 1) * np.uint64(0xDA942042E4DD58B5))
+    return (np.float64(z >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
+
+
+@njit(cache=True)
+def normal(seed, stream, a, b, c):
+    """A standard normal number of that address (Acklam's inverse, relative error 1.2e-9)."""
+    p = uniform(seed, stream, a, b, c)
+    if p < 0.02425 or p > 0.97575:
+        q = math.sqrt(-2.0 * math.log(p if p < 0.5 else 1.0 - p))
+        x = (
+            (
+                (((-0.007784894002430293 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) * q
+                + 4.374664141464968
+            )
+            * q
+            + 2.938163982698783
+        ) / (
+            (((0.007784695709041462 * q + 0.3224671290700398) * q + 2.445134137142996) * q + 3.754408661907416) * q
+            + 1.0
+        )
+        return x if p < 0.5 else -x
+    q = p - 0.5
+    r = q * q
+    return (
+        (
+            (
+                (((-39.69683028665376 * r + 220.9460984245205) * r - 275.9285104469687) * r + 138.3577518672690) * r
+                - 30.66479806614716
+            )
+            * r
+            + 2.506628277459239
+        )
+        * q
+    ) / (
+        (
+            (((-54.47609879822406 * r + 161.5858368580409) * r - 155.6989798598866) * r + 66.80131188771972) * r
+            - 13.28068155288572
+        )
+        * r
+        + 1.0
+    )
+
+
+@njit(cache=True)
+def lognormal(sigma, seed, stream, a, b, c):
+    """A factor of mean 1 and log standard deviation sigma."""
+    if sigma <= 0.0:
+        return 1.0
+    return math.exp(sigma * normal(seed, stream, a, b, c) - 0.5 * sigma * sigma)
+
+
+@njit(cache=True)
+def exponential(seed, stream, a, b, c):
+    return -math.log(uniform(seed, stream, a, b, c))
+
+
+@njit(cache=True)
+def poisson(mean, seed, stream, a, b, c):
+    """A Poisson count: by inversion to a mean of 50, beyond it by the normal with continuity correction."""
+    if mean <= 0.0:
+        return 0.0
+    if mean > 50.0:
+        return max(0.0, math.floor(mean + math.sqrt(mean) * normal(seed, stream, a, b, c) + 0.5))
+    u = uniform(seed, stream, a, b, c)
+    term = math.exp(-mean)
+    total = term
+    k = 0.0
+    while u > total and k < 400.0:
+        k += 1.0
+        term *= mean / k
+        total += term
+    return k
+
+
+# ---------------------------------------------------------------- event list
+
+
+@njit(cache=True)
+def push(I, F, time, kind, a, b):
+    n = I[N_EVENTS]
+    key = I[SEQUENCE]
+    I[SEQUENCE] = key + 1
+    I[N_EVENTS] = n + 1
+    while n > 0:
+        up = (n - 1) >> 1
+        if F[row(I, EV_TIME, up)] < time or (F[row(I, EV_TIME, up)] == time and I[row(I, EV_KEY, up)] < key):
+            break
+        F[row(I, EV_TIME, n)] = F[row(I, EV_TIME, up)]
+        I[row(I, EV_KEY, n)] = I[row(I, EV_KEY, up)]
+        I[row(I, EV_KIND, n)] = I[row(I, EV_KIND, up)]
+        I[row(I, EV_A, n)] = I[row(I, EV_A, up)]
+        I[row(I, EV_B, n)] = I[row(I, EV_B, up)]
+        n = up
+    F[row(I, EV_TIME, n)] = time
+    I[row(I, EV_KEY, n)] = key
+    I[row(I, EV_KIND, n)] = kind
+    I[row(I, EV_A, n)] = a
+    I[row(I, EV_B, n)] = b
+
+
+@njit(cache=True)
+def _pop(I, F):
+    n = I[N_EVENTS] - 1
+    I[N_EVENTS] = n
+    time, key, kind, a, b = (
+        F[row(I, EV_TIME, n)],
+        I[row(I, EV_KEY, n)],
+        I[row(I, EV_KIND, n)],
+        I[row(I, EV_A, n)],
+        I[row(I, EV_B, n)],
+    )
+    k = 0
+    while True:
+        child = 2 * k + 1
+        if child >= n:
+            break
+        right = child + 1
+        if right < n and (
+            F[row(I, EV_TIME, right)] < F[row(I, EV_TIME, child)]
+            or (
+                F[row(I, EV_TIME, right)] == F[row(I, EV_TIME, child)]
+                and I[row(I, EV_KEY, right)] < I[row(I, EV_KEY, child)]
+            )
+        ):
+            child = right
+        if F[row(I, EV_TIME, child)] > time or (F[row(I, EV_TIME, child)] == time and I[row(I, EV_KEY, child)] > key):
+            break
+        F[row(I, EV_TIME, k)] = F[row(I, EV_TIME, child)]
+        I[row(I, EV_KEY, k)] = I[row(I, EV_KEY, child)]
+        I[row(I, EV_KIND, k)] = I[row(I, EV_KIND, child)]
+        I[row(I, EV_A, k)] = I[row(I, EV_A, child)]
+        I[row(I, EV_B, k)] = I[row(I, EV_B, child)]
+        k = child
+    F[row(I, EV_TIME, k)] = time
+    I[row(I, EV_KEY, k)] = key
+    I[row(I, EV_KIND, k)] = kind
+    I[row(I, EV_A, k)] = a
+    I[row(I, EV_B, k)] = b
+
+
+@njit(cache=True)
+def _schedule(I, F, h, time, kind):
+    """Set host h's next event; the tournament tree finds the earliest of all hosts."""
+    F[row(I, HOST_NEXT, h)] = time
+    I[row(I, HOST_NEXT_KEY, h)] = I[SEQUENCE]
+    I[row(I, HOST_NEXT_KIND, h)] = kind
+    I[SEQUENCE] += 1
+    leaves = I[HOST_TREE + 3] // 2
+    k = (leaves + h) >> 1
+    while k >= 1:
+        left, right = I[row(I, HOST_TREE, 2 * k)], I[row(I, HOST_TREE, 2 * k + 1)]
+        a, b = F[row(I, HOST_NEXT, left)], F[row(I, HOST_NEXT, right)]
+        I[row(I, HOST_TREE, k)] = (
+            left if a < b or (a == b and I[row(I, HOST_NEXT_KEY, left)] <= I[row(I, HOST_NEXT_KEY, right)]) else right
+        )
+        k >>= 1
+
+
+# ---------------------------------------------------------------- hosts: processor sharing
+
+
+@njit(cache=True)
+def _share(I, F, h):
+    """Reference CPU seconds a second that each thread gets now."""
+    w = F[row(I, HOST_WEIGHT, h)]
+    return F[row(I, HOST_SPEED, h)] * (1.0 if w <= F[row(I, HOST_CORES, h)] else F[row(I, HOST_CORES, h)] / w)
+
+
+@njit(cache=True)
+def settle(I, F, h):
+    """Bring a host's virtual time up to now."""
+    now = F[NOW]
+    passed = now - F[row(I, HOST_TIME, h)]
+    F[row(I, HOST_TIME, h)] = now
+    if passed > 0.0 and I[row(I, HOST_PAUSED, h)] == 0 and I[row(I, HOST_JOBS, h)] > 0:
+        share = _share(I, F, h)
+        F[row(I, HOST_V, h)] += passed * share
+        F[row(I, HOST_WORK, h)] += passed * share * F[row(I, HOST_WEIGHT, h)]
+        F[row(I, HOST_BUSY, h)] += passed * min(F[row(I, HOST_WEIGHT, h)], F[row(I, HOST_CORES, h)])
+
+
+@njit(cache=True)
+def _arm(I, F, h):
+    """Announce the host's next event: its first job done, or a pause before that."""
+    if I[row(I, HOST_PAUSED, h)] == 1 or I[row(I, HOST_JOBS, h)] == 0:
+        _schedule(I, F, h, math.inf, HOST_JOB)
+        return
+    share = _share(I, F, h)
+    to_job = max(0.0, F[cell(I, JOB_V, h, 0)] - F[row(I, HOST_V, h)]) / share
+    to_pause = max(0.0, F[row(I, PAUSE_AT, h)] - F[row(I, HOST_WORK, h)]) / (share * F[row(I, HOST_WEIGHT, h)])
+    if to_pause < to_job:
+        _schedule(I, F, h, F[NOW] + to_pause, HOST_PAUSE)
+    else:
+        _schedule(I, F, h, F[NOW] + to_job, HOST_JOB)
+
+
+@njit(cache=True)
+def add_job(I, F, h, work, weight, kind, a, b, held):
+    """A job of `work` CPU seconds on `weight` threads enters host h."""
+    settle(I, F, h)
+    v = F[row(I, HOST_V, h)] + work / weight
+    key = I[SEQUENCE]
+    I[SEQUENCE] = key + 1
+    n = I[row(I, HOST_JOBS, h)]
+    I[row(I, HOST_JOBS, h)] = n + 1
+    F[row(I, HOST_WEIGHT, h)] += weight
+    while n > 0:
+        up = (n - 1) >> 1
+        if F[cell(I, JOB_V, h, up)] < v or (F[cell(I, JOB_V, h, up)] == v and I[cell(I, JOB_KEY, h, up)] < key):
+            break
+        _copy_job(I, F, h, up, n)
+        n = up
+    F[cell(I, JOB_V, h, n)] = v
+    I[cell(I, JOB_KEY, h, n)] = key
+    F[cell(I, JOB_WEIGHT, h, n)] = weight
+    I[cell(I, JOB_KIND, h, n)] = kind
+    I[cell(I, JOB_A, h, n)] = a
+    I[cell(I, JOB_B, h, n)] = b
+    I[cell(I, HELD, h, n)] = held
+    _arm(I, F, h)
+
+
+@njit(cache=True)
+def _copy_job(I, F, h, source, target):
+    F[cell(I, JOB_V, h, target)] = F[cell(I, JOB_V, h, source)]
+    I[cell(I, JOB_KEY, h, target)] = I[cell(I, JOB_KEY, h, source)]
+    F[cell(I, JOB_WEIGHT, h, target)] = F[cell(I, JOB_WEIGHT, h, source)]
+    I[cell(I, JOB_KIND, h, target)] = I[cell(I, JOB_KIND, h, source)]
+    I[cell(I, JOB_A, h, target)] = I[cell(I, JOB_A, h, source)]
+    I[cell(I, JOB_B, h, target)] = I[cell(I, JOB_B, h, source)]
+    I[cell(I, HELD, h, target)] = I[cell(I, HELD, h, source)]
+
+
+@njit(cache=True)
+def _take_job(I, F, h):
+    """Remove the first job of host h; returns kind, a, b, permits held."""
+    kind, a, b, held = (
+        I[cell(I, JOB_KIND, h, 0)],
+        I[cell(I, JOB_A, h, 0)],
+        I[cell(I, JOB_B, h, 0)],
+        I[cell(I, HELD, h, 0)],
+    )
+    F[row(I, HOST_WEIGHT, h)] -= F[cell(I, JOB_WEIGHT, h, 0)]
+    n = I[row(I, HOST_JOBS, h)] - 1
+    I[row(I, HOST_JOBS, h)] = n
+    if n == 0:
+        F[row(I, HOST_WEIGHT, h)] = 0.0  # no dust of floating point on an idle host
+        return kind, a, b, held
+    v, key = F[cell(I, JOB_V, h, n)], I[cell(I, JOB_KEY, h, n)]
+    k = 0
+    while True:
+        child = 2 * k + 1
+        if child >= n:
+            break
+        right = child + 1
+        if right < n and (
+            F[cell(I, JOB_V, h, right)] < F[cell(I, JOB_V, h, child)]
+            or (
+                F[cell(I, JOB_V, h, right)] == F[cell(I, JOB_V, h, child)]
+                and I[cell(I, JOB_KEY, h, right)] < I[cell(I, JOB_KEY, h, child)]
+            )
+        ):
+            child = right
+        if F[cell(I, JOB_V, h, child)] > v or (
+            F[cell(I, JOB_V, h, child)] == v and I[cell(I, JOB_KEY, h, child)] > key
+        ):
+            break
+        _copy_job(I, F, h, child, k)
+        k = child
+    if k != n:
+        _copy_job(I, F, h, n, k)
+    return kind, a, b, held
+
+
+@njit(cache=True)
+def _pause(I, F, h):
+    """Stop the world on host h for an exponential time."""
+    settle(I, F, h)
+    F[row(I, HOST_WORK, h)] = F[row(I, PAUSE_AT, h)]
+    I[row(I, HOST_PAUSED, h)] = 1
+    _arm(I, F, h)
+    length = F[row(I, PAUSE_MEAN, h)] * exponential(I[SEED], DICE_PAUSE, h, I[row(I, HOST_PAUSES, h)], 0)
+    push(I, F, F[NOW] + length, HOST_RESUME, h, 0)
+
+
+@njit(cache=True)
+def _resume(I, F, h):
+    settle(I, F, h)
+    I[row(I, HOST_PAUSED, h)] = 0
+    I[row(I, HOST_PAUSES, h)] += 1
+    gap = exponential(I[SEED], DICE_PAUSE_GAP, h, I[row(I, HOST_PAUSES, h)], 0) / F[row(I, PAUSE_RATE, h)]
+    F[row(I, PAUSE_AT, h)] = F[row(I, HOST_WORK, h)] + gap
+    _arm(I, F, h)
+
+
+# ---------------------------------------------------------------- tasks on slots
+
+
+@njit(cache=True)
+def _free_executor(I, F):
+    """The executor with most free slots, -1 if none has any; ties go to the lowest number."""
+    best = -1
+    most = 0
+    for e in range(I[EXEC_FREE + 3]):
+        if I[row(I, EXEC_FREE, e)] > most:
+            most = I[row(I, EXEC_FREE, e)]
+            best = e
+    return best
+
+
+@njit(cache=True)
+def _task_ready(I, F, task):
+    e = _free_executor(I, F)
+    if e < 0:
+        cap = I[READY + 3]
+        I[row(I, READY, (I[READY_HEAD] + I[N_READY]) % cap)] = task
+        I[N_READY] += 1
+    else:
+        _task_starts(I, F, task, e)
+
+
+@njit(cache=True)
+def _task_starts(I, F, task, e):
+    I[row(I, EXEC_FREE, e)] -= 1
+    I[row(I, TASK_EXEC, task)] = e
+    F[row(I, TASK_STARTED, task)] = F[NOW]
+    if F[row(I, TASK_FETCH, task)] > 0.0:
+        push(I, F, F[NOW] + F[row(I, TASK_FETCH, task)], TASK_FETCHED, task, 0)
+    else:
+        _next_piece(I, F, task, F[row(I, TASK_SETUP, task)])
+
+
+@njit(cache=True)
+def _documents_of(I, F, task, k):
+    """Documents of a task's bulk k."""
+    most = F[row(I, BULK_MOST, I[row(I, TASK_FLOW, task)])]
+    return min(most, F[row(I, TASK_DOCUMENTS, task)] - k * most)
+
+
+@njit(cache=True)
+def _next_piece(I, F, task, setup):
+    """The CPU before a task's next bulk: set-up, the bulk's records, the request."""
+    work = setup
+    I[row(I, TASK_PIECE, task)] = 1
+    if I[row(I, TASK_BULKS, task)] == 0:
+        work += F[row(I, TASK_DOCUMENTS, task)] * F[row(I, TASK_DOCUMENT_CPU, task)]
+    elif I[row(I, TASK_NEXT, task)] < I[row(I, TASK_BULKS, task)]:
+        work += (
+            _documents_of(I, F, task, I[row(I, TASK_NEXT, task)]) * F[row(I, TASK_DOCUMENT_CPU, task)]
+            + F[row(I, TASK_BULK_CPU, task)]
+        )
+    add_job(
+        I, F, I[row(I, EXEC_HOST, I[row(I, TASK_EXEC, task)])], work, F[row(I, TASK_WEIGHT, task)], PIECE, task, 0, 0
+    )
+
+
+@njit(cache=True)
+def _piece_done(I, F, task):
+    I[row(I, TASK_PIECE, task)] = 0
+    if I[row(I, TASK_BULKS, task)] == 0:
+        _task_tail(I, F, task)
+        return
+    if I[row(I, TASK_FAILED, task)] == 0:
+        _send_bulk(I, F, task)
+    _after_bulk(I, F, task)
+
+
+@njit(cache=True)
+def _after_bulk(I, F, task):
+    """Go on with a task whose piece or bulk is done: next piece, wait, or end."""
+    f = I[row(I, TASK_FLOW, task)]
+    if I[row(I, TASK_PIECE, task)] == 1:
+        return
+    if I[row(I, TASK_FAILED, task)] == 1:
+        if I[row(I, TASK_FLIGHT, task)] == 0:
+            _task_over_again(I, F, task)
+        return
+    if I[row(I, TASK_NEXT, task)] < I[row(I, TASK_BULKS, task)]:
+        if I[row(I, TASK_FLIGHT, task)] < I[row(I, WRITERS, f)]:
+            _next_piece(I, F, task, 0.0)
+    elif I[row(I, TASK_FLIGHT, task)] == 0:
+        _task_tail(I, F, task)
+
+
+@njit(cache=True)
+def _task_over_again(I, F, task):
+    """A bulk ran out of retries: the attempt fails, the task runs again from its first record."""
+    f = I[row(I, TASK_FLOW, task)]
+    I[row(I, TASK_ATTEMPT, task)] += 1
+    I[row(I, EXEC_FREE, I[row(I, TASK_EXEC, task)])] += 1
+    if I[row(I, TASK_ATTEMPT, task)] >= MOST_TASK_ATTEMPTS:
+        I[row(I, STAGE_LEFT, f)] -= 1
+        _free_task(I, F, task)
+        _tell(I, F, DONE_FAILED, f)
+    else:
+        I[row(I, TASK_FAILED, task)] = 0
+        I[row(I, TASK_NEXT, task)] = 0
+        push(I, F, F[NOW], TASK_READY, task, 0)
+    _next_task(I, F)
+
+
+@njit(cache=True)
+def _free_task(I, F, task):
+    I[row(I, TASK_FREE, I[FREE_TASKS])] = task
+    I[FREE_TASKS] += 1
+    F[row(I, SLOT_SECONDS, I[row(I, TASK_EXEC, task)])] += F[NOW] - F[row(I, TASK_STARTED, task)]
+    k = I[N_LOG]
+    if k < I[TASK_LOG + 3]:
+        F[cell(I, TASK_LOG, k, 0)] = I[row(I, TASK_FLOW, task)]
+        F[cell(I, TASK_LOG, k, 1)] = I[row(I, TASK_BATCH, task)]
+        F[cell(I, TASK_LOG, k, 2)] = I[row(I, TASK_PARTITION, task)]
+        F[cell(I, TASK_LOG, k, 3)] = I[row(I, TASK_EXEC, task)]
+        F[cell(I, TASK_LOG, k, 4)] = F[row(I, TASK_STARTED, task)]
+        F[cell(I, TASK_LOG, k, 5)] = F[NOW]
+        I[N_LOG] = k + 1
+
+
+@njit(cache=True)
+def _task_tail(I, F, task):
+    if F[row(I, TASK_TAIL, task)] > 0.0:
+        push(I, F, F[NOW] + F[row(I, TASK_TAIL, task)], TASK_WAITED, task, 0)
+    else:
+        _task_done(I, F, task)
+
+
+@njit(cache=True)
+def _task_done(I, F, task):
+    f = I[row(I, TASK_FLOW, task)]
+    I[row(I, EXEC_FREE, I[row(I, TASK_EXEC, task)])] += 1
+    F[row(I, STAGE_SINK_WAIT, f)] += F[row(I, TASK_SINK_WAIT, task)]
+    if I[row(I, REFRESH_PER_WRITE, f)] == 1 and I[row(I, TASK_BULKS, task)] > 0:
+        for n in range(I[NODE_HOST + 3]):
+            if I[cell(I, SHARDS_ON, f, n)] > 0:
+                _refresh_due(I, F, f, n, 0)
+    _free_task(I, F, task)
+    I[row(I, STAGE_LEFT, f)] -= 1
+    if I[row(I, STAGE_LEFT, f)] == 0:
+        _tell(I, F, DONE_STAGE, f)
+    _next_task(I, F)
+
+
+@njit(cache=True)
+def _next_task(I, F):
+    if I[N_READY] > 0:
+        e = _free_executor(I, F)
+        if e >= 0:
+            task = I[row(I, READY, I[READY_HEAD])]
+            I[READY_HEAD] = (I[READY_HEAD] + 1) % I[READY + 3]
+            I[N_READY] -= 1
+            _task_starts(I, F, task, e)
+
+
+@njit(cache=True)
+def _tell(I, F, kind, a):
+    I[row(I, DONE_KIND, I[N_DONE])] = kind
+    I[row(I, DONE_A, I[N_DONE])] = a
+    I[N_DONE] += 1
+
+
+# ---------------------------------------------------------------- bulks
+
+
+@njit(cache=True)
+def _send_bulk(I, F, task):
+    I[FREE_BULKS] -= 1
+    bulk = I[row(I, BULK_FREE, I[FREE_BULKS])]
+    f = I[row(I, TASK_FLOW, task)]
+    k = I[row(I, TASK_NEXT, task)]
+    I[row(I, TASK_NEXT, task)] = k + 1
+    I[row(I, TASK_FLIGHT, task)] += 1
+    I[row(I, BULK_TASK, bulk)] = task
+    I[row(I, BULK_INDEX, bulk)] = k
+    F[row(I, BULK_DOCUMENTS, bulk)] = _documents_of(I, F, task, k)
+    I[row(I, BULK_ATTEMPT, bulk)] = 0
+    F[row(I, BULK_SENT, bulk)] = F[NOW]
+    nodes = I[NODE_HOST + 3]
+    for n in range(nodes):
+        I[cell(I, BULK_TODO, bulk, n)] = 1 if F[cell(I, PRIMARY_SHARE, f, n)] > 0.0 else 0
+    I[row(I, BULK_NODE, bulk)] = (max(0, I[row(I, TASK_PARTITION, task)]) + k) % nodes
+    push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
+
+
+@njit(cache=True)
+def _bulk_arrives(I, F, bulk):
+    """At the coordinating node: refused whole if too many bytes are in flight, else parsed and split."""
+    f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+    n = I[row(I, BULK_NODE, bulk)]
+    share = 0.0
+    for x in range(I[NODE_HOST + 3]):
+        if I[cell(I, BULK_TODO, bulk, x)] == 1:
+            share += F[cell(I, PRIMARY_SHARE, f, x)]
+    size = F[row(I, BULK_DOCUMENTS, bulk)] * share * F[row(I, DOCUMENT_BYTES, f)]
+    F[row(I, BULK_BYTES, bulk)] = size
+    if F[row(I, NODE_BYTES, n)] > 0.0 and F[row(I, NODE_BYTES, n)] + size > F[row(I, NODE_LIMIT, n)]:
+        F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * share
+        F[row(I, BULK_BYTES, bulk)] = 0.0
+        I[row(I, BULK_LEFT, bulk)] = 0
+        push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
+        return
+    F[row(I, NODE_BYTES, n)] += size
+    add_job(I, F, I[row(I, NODE_HOST, n)], F[row(I, BULK_CPU, f)], 1.0, COORDINATE, bulk, 0, 0)
+
+
+@njit(cache=True)
+def _bulk_split(I, F, bulk):
+    f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+    nodes = I[NODE_HOST + 3]
+    left = 0
+    for x in range(nodes):
+        left += I[cell(I, BULK_TODO, bulk, x)]
+    I[row(I, BULK_LEFT, bulk)] = left
+    for x in range(nodes):
+        if I[cell(I, BULK_TODO, bulk, x)] == 1:
+            _ask_threads(I, F, x, bulk, nodes, I[cell(I, PRIMARY_THREADS, f, x)])
+    if I[row(I, BULK_LEFT, bulk)] == 0:
+        _bulk_complete(I, F, bulk)
+
+
+@njit(cache=True)
+def _ask_threads(I, F, node, bulk, role, wanted):
+    """A node's share of a bulk asks for write threads; refused if the queue is full."""
+    if I[row(I, NODE_FREE, node)] > 0 and I[row(I, QUEUE_LENGTH, node)] == 0:
+        _run_share(I, F, node, bulk, role, wanted)
+    elif role == I[NODE_HOST + 3] and I[row(I, QUEUE_OPS, node)] + wanted > WRITE_QUEUE:
+        f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+        F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, node)]
+        I[row(I, BULK_LEFT, bulk)] -= 1
+    else:
+        cap = I[NODE_QUEUE + 1]
+        I[cell(I, NODE_QUEUE, node, (I[row(I, QUEUE_HEAD, node)] + I[row(I, QUEUE_LENGTH, node)]) % cap)] = (
+            bulk * (I[NODE_HOST + 3] + 1) + role
+        )
+        I[row(I, QUEUE_LENGTH, node)] += 1
+        I[row(I, QUEUE_OPS, node)] += wanted
+
+
+@njit(cache=True)
+def _run_share(I, F, node, bulk, role, wanted):
+    nodes = I[NODE_HOST + 3]
+    task = I[row(I, BULK_TASK, bulk)]
+    f = I[row(I, TASK_FLOW, task)]
+    threads = min(wanted, I[row(I, NODE_FREE, node)])
+    _count_threads(I, F, node)
+    I[row(I, NODE_FREE, node)] -= threads
+    if role == nodes:
+        work = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, node)] * F[row(I, DOCUMENT_CPU, f)]
+        kind = PRIMARY
+    else:
+        work = (
+            F[row(I, BULK_DOCUMENTS, bulk)]
+            * F[cell(I, PRIMARY_SHARE, f, role)]
+            * F[cube(I, REPLICA_SHARE, f, role, node)]
+            * F[row(I, REPLICA_CPU, f)]
+        )
+        kind = REPLICA
+    address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_PARTITION, task)] + 1
+    work *= lognormal(
+        F[row(I, SHARE_SIGMA, f)],
+        I[SEED],
+        DICE_SHARE + 100 * f,
+        address,
+        I[row(I, BULK_INDEX, bulk)],
+        node * (nodes + 1) + role,
+    )
+    add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, node * (nodes + 1) + role, threads)
+
+
+@njit(cache=True)
+def _count_threads(I, F, node):
+    F[row(I, WRITE_SECONDS, node)] += (I[row(I, NODE_THREADS, node)] - I[row(I, NODE_FREE, node)]) * (
+        F[NOW] - F[row(I, WRITE_SEEN, node)]
+    )
+    F[row(I, WRITE_SEEN, node)] = F[NOW]
+
+
+@njit(cache=True)
+def _release(I, F, node, threads):
+    """Give write threads back; the queue's head takes what is free."""
+    nodes = I[NODE_HOST + 3]
+    _count_threads(I, F, node)
+    I[row(I, NODE_FREE, node)] += threads
+    while I[row(I, QUEUE_LENGTH, node)] > 0 and I[row(I, NODE_FREE, node)] > 0:
+        code = I[cell(I, NODE_QUEUE, node, I[row(I, QUEUE_HEAD, node)])]
+        I[row(I, QUEUE_HEAD, node)] = (I[row(I, QUEUE_HEAD, node)] + 1) % I[NODE_QUEUE + 1]
+        I[row(I, QUEUE_LENGTH, node)] -= 1
+        bulk, role = code // (nodes + 1), code % (nodes + 1)
+        f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+        wanted = I[cell(I, PRIMARY_THREADS, f, node)] if role == nodes else I[cube(I, REPLICA_THREADS, f, role, node)]
+        I[row(I, QUEUE_OPS, node)] -= wanted
+        _run_share(I, F, node, bulk, role, wanted)
+
+
+@njit(cache=True)
+def _primary_done(I, F, bulk, node, threads):
+    task = I[row(I, BULK_TASK, bulk)]
+    f = I[row(I, TASK_FLOW, task)]
+    nodes = I[NODE_HOST + 3]
+    documents = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, node)]
+    I[cell(I, BULK_TODO, bulk, node)] = 0
+    F[cell(I, FRESH, f, node)] += documents
+    word, bit = I[row(I, BULK_INDEX, bulk)] // 62, 1 << (I[row(I, BULK_INDEX, bulk)] % 62)
+    bits = cube(I, TASK_BITS, task, node, word)
+    if I[bits] & bit:
+        F[cell(I, COUNTS, f, DUPLICATED)] += documents * F[row(I, AUTOMATIC_IDS, f)]
+    else:
+        I[bits] |= bit
+        F[cell(I, COUNTS, f, INDEXED)] += documents
+        _pend(I, F, f, node, bulk, documents / F[row(I, DOCUMENTS_PER_RECORD, f)])
+    for y in range(nodes):
+        if F[cube(I, REPLICA_SHARE, f, node, y)] > 0.0:
+            I[row(I, BULK_LEFT, bulk)] += 1
+    _release(I, F, node, threads)
+    for y in range(nodes):
+        if F[cube(I, REPLICA_SHARE, f, node, y)] > 0.0:
+            _ask_threads(I, F, y, bulk, node, I[cube(I, REPLICA_THREADS, f, node, y)])
+    I[row(I, BULK_LEFT, bulk)] -= 1
+    if I[row(I, BULK_LEFT, bulk)] == 0:
+        _bulk_complete(I, F, bulk)
+
+
+@njit(cache=True)
+def _replica_done(I, F, bulk, node, source, threads):
+    f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+    documents = (
+        F[row(I, BULK_DOCUMENTS, bulk)]
+        * F[cell(I, PRIMARY_SHARE, f, source)]
+        * F[cube(I, REPLICA_SHARE, f, source, node)]
+    )
+    F[cell(I, FRESH, f, node)] += documents * F[row(I, REPLICA_FRESH, f)]
+    _release(I, F, node, threads)
+    I[row(I, BULK_LEFT, bulk)] -= 1
+    if I[row(I, BULK_LEFT, bulk)] == 0:
+        _bulk_complete(I, F, bulk)
+
+
+@njit(cache=True)
+def _bulk_complete(I, F, bulk):
+    """Every copy has it, or has refused it: the answer leaves after the waits that are not CPU."""
+    task = I[row(I, BULK_TASK, bulk)]
+    f = I[row(I, TASK_FLOW, task)]
+    F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
+    address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_PARTITION, task)] + 1
+    wait = F[row(I, BULK_WAIT, f)] * lognormal(
+        F[row(I, SHARE_SIGMA, f)],
+        I[SEED],
+        DICE_WAIT + 100 * f,
+        address,
+        I[row(I, BULK_INDEX, bulk)],
+        I[row(I, BULK_ATTEMPT, bulk)],
+    )
+    push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
+
+
+@njit(cache=True)
+def _bulk_answered(I, F, bulk):
+    task = I[row(I, BULK_TASK, bulk)]
+    f = I[row(I, TASK_FLOW, task)]
+    rejected = 0
+    for n in range(I[NODE_HOST + 3]):
+        rejected += I[cell(I, BULK_TODO, bulk, n)]
+    if rejected > 0 and I[row(I, BULK_ATTEMPT, bulk)] < I[row(I, RETRY_ATTEMPTS, f)]:
+        wait = F[row(I, RETRY_WAIT, f)] * F[row(I, RETRY_MULTIPLIER, f)] ** I[row(I, BULK_ATTEMPT, bulk)]
+        I[row(I, BULK_ATTEMPT, bulk)] += 1
+        push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
+        return
+    if rejected > 0:
+        I[row(I, TASK_FAILED, task)] = 1
+    F[row(I, TASK_SINK_WAIT, task)] += F[NOW] - F[row(I, BULK_SENT, bulk)]
+    I[row(I, TASK_FLIGHT, task)] -= 1
+    I[row(I, BULK_FREE, I[FREE_BULKS])] = bulk
+    I[FREE_BULKS] += 1
+    _after_bulk(I, F, task)
+
+
+# ---------------------------------------------------------------- refresh, merge, visibility
+
+
+@njit(cache=True)
+def created(I, F, p, offset):
+    """When the record at an offset of a partition was created: the creation curve read backwards."""
+    n = I[row(I, CURVE_LENGTH, p)]
+    low, high = 0, n - 1
+    while low < high:
+        mid = (low + high) >> 1
+        if F[cell(I, CURVE_COUNT, p, mid)] < offset:
+            low = mid + 1
+        else:
+            high = mid
+    if low == 0:
+        return F[cell(I, CURVE_TIME, p, 0)]
+    c0, c1 = F[cell(I, CURVE_COUNT, p, low - 1)], F[cell(I, CURVE_COUNT, p, low)]
+    if c1 <= c0:
+        return F[cell(I, CURVE_TIME, p, low)]
+    x = min(1.0, (offset - c0) / (c1 - c0))
+    return F[cell(I, CURVE_TIME, p, low - 1)] + x * (
+        F[cell(I, CURVE_TIME, p, low)] - F[cell(I, CURVE_TIME, p, low - 1)]
+    )
+
+
+@njit(cache=True)
+def _pend(I, F, f, node, bulk, records):
+    """Note records that wait for the refresh of a node."""
+    task = I[row(I, BULK_TASK, bulk)]
+    total = F[row(I, TASK_DOCUMENTS, task)]
+    k0 = I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)] / total
+    k1 = min(
+        1.0, (I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)] + F[row(I, BULK_DOCUMENTS, bulk)]) / total
+    )
+    p = I[row(I, TASK_PARTITION, task)]
+    if p >= 0:
+        span = F[row(I, TASK_TO, task)] - F[row(I, TASK_FROM, task)]
+        c0 = created(I, F, p, F[row(I, TASK_FROM, task)] + k0 * span)
+        c1 = created(I, F, p, F[row(I, TASK_FROM, task)] + k1 * span)
+    else:
+        span = F[row(I, TASK_C1, task)] - F[row(I, TASK_C0, task)]
+        c0, c1 = F[row(I, TASK_C0, task)] + k0 * span, F[row(I, TASK_C0, task)] + k1 * span
+    cap = I[PEND_C0 + 2]
+    at = (I[cell(I, PEND_HEAD, f, node)] + I[cell(I, PEND_LENGTH, f, node)]) % cap
+    F[cube(I, PEND_C0, f, node, at)] = c0
+    F[cube(I, PEND_C1, f, node, at)] = c1
+    F[cube(I, PEND_MASS, f, node, at)] = records
+    F[cube(I, PEND_TIME, f, node, at)] = F[NOW]
+    F[cube(I, PEND_CUT, f, node, at)] = F[row(I, STAGE_CUT, f)]
+    I[cell(I, PEND_LENGTH, f, node)] += 1
+    if I[cell(I, PEND_LENGTH, f, node)] + 2 >= cap:
+        I[GROW_WHAT] = GROW_PENDING
+
+
+@njit(cache=True)
+def _refresh_due(I, F, f, node, ticking):
+    """A refresh is due: runs if something is new, and the interval counts from its end."""
+    if I[cell(I, REFRESHING, f, node)] == 1:
+        if ticking == 1:
+            push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
+        return
+    if F[cell(I, FRESH, f, node)] > 0.0:
+        I[cell(I, REFRESHING, f, node)] = 1
+        I[cell(I, REFRESH_MARK, f, node)] = I[cell(I, PEND_LENGTH, f, node)]
+        F[cell(I, REFRESH_DOCUMENTS, f, node)] = F[cell(I, FRESH, f, node)]
+        F[cell(I, FRESH, f, node)] = 0.0
+        shards = I[cell(I, SHARDS_ON, f, node)]
+        work = (
+            shards * F[row(I, REFRESH_CPU, f)]
+            + F[cell(I, REFRESH_DOCUMENTS, f, node)] * F[row(I, REFRESH_DOCUMENT_CPU, f)]
+        )
+        threads = float(min(shards, I[row(I, REFRESH_THREADS, node)]))
+        add_job(I, F, I[row(I, NODE_HOST, node)], work, threads, REFRESH, f, node, ticking)
+    elif ticking == 1:
+        push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
+
+
+@njit(cache=True)
+def _refresh_done(I, F, f, node, ticking):
+    I[cell(I, REFRESHING, f, node)] = 0
+    cap = I[PEND_C0 + 2]
+    for _ in range(I[cell(I, REFRESH_MARK, f, node)]):
+        at = I[cell(I, PEND_HEAD, f, node)]
+        _show(I, F, f, node, at)
+        I[cell(I, PEND_HEAD, f, node)] = (at + 1) % cap
+        I[cell(I, PEND_LENGTH, f, node)] -= 1
+    documents = F[cell(I, REFRESH_DOCUMENTS, f, node)]
+    F[row(I, MERGE_DEBT, node)] += documents * F[row(I, MERGE_DOCUMENT_CPU, f)]
+    F[row(I, MERGE_BYTES, node)] += documents * F[row(I, MERGE_DOCUMENT_BYTES, f)]
+    F[row(I, MERGE_FLUSH, node)] = documents * F[row(I, MERGE_DOCUMENT_CPU, f)]
+    _merge_if_due(I, F, node)
+    if ticking == 1:
+        push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
+
+
+@njit(cache=True)
+def _merge_if_due(I, F, node):
+    """Ten segments' debt starts a merge; disk slower than CPU makes it long and thin."""
+    if (
+        I[row(I, MERGING, node)] == 1
+        or F[row(I, MERGE_DEBT, node)] <= 0.0
+        or F[row(I, MERGE_DEBT, node)] < MERGE_AFTER * F[row(I, MERGE_FLUSH, node)]
+    ):
+        return
+    h = I[row(I, NODE_HOST, node)]
+    cpu = F[row(I, MERGE_DEBT, node)] / F[row(I, HOST_SPEED, h)]
+    disk = F[row(I, MERGE_BYTES, node)] / F[row(I, MERGE_RATE, node)]
+    weight = 1.0 if disk <= cpu else cpu / disk
+    I[row(I, MERGING, node)] = 1
+    add_job(I, F, h, F[row(I, MERGE_DEBT, node)], weight, MERGE, node, 0, 0)
+    F[row(I, MERGE_DEBT, node)] = 0.0
+    F[row(I, MERGE_BYTES, node)] = 0.0
+
+
+@njit(cache=True)
+def _show(I, F, f, node, at):
+    """Pending records become visible now: their latencies join the histogram as a ramp."""
+    c0, c1, mass = (
+        F[cube(I, PEND_C0, f, node, at)],
+        F[cube(I, PEND_C1, f, node, at)],
+        F[cube(I, PEND_MASS, f, node, at)],
+    )
+    F[cell(I, COUNTS, f, VISIBLE)] += mass
+    start, end = max(c0, F[WINDOW_FROM]), min(c1, F[WINDOW_UNTIL])
+    if end < start or (c1 > c0 and end <= start):
+        return
+    if c1 > c0:
+        mass *= (end - start) / (c1 - c0)
+    now = F[NOW]
+    ramp(I, F, SLOPE, STEP, f, now - end, now - start, mass, F[FINE_WIDTH], F[COARSE_WIDTH])
+    F[cell(I, HOPS, f, 0)] += mass
+    F[cell(I, HOPS, f, 1)] += mass * (F[cube(I, PEND_CUT, f, node, at)] - 0.5 * (start + end))
+    F[cell(I, HOPS, f, 2)] += mass * (F[cube(I, PEND_TIME, f, node, at)] - F[cube(I, PEND_CUT, f, node, at)])
+    F[cell(I, HOPS, f, 3)] += mass * (now - F[cube(I, PEND_TIME, f, node, at)])
+
+
+@njit(cache=True)
+def ramp(I, F, slope, step, f, low, high, mass, fine, coarse):
+    """Add `mass` spread evenly over latencies low..high to the second differences of a histogram.
+
+    The cumulative share at bin edges is exact; fine bins serve what ends inside them, coarse ones the rest.
+    """
+    low = max(low, 0.0)
+    high = max(high, low)
+    width, base, bins = fine, 0, FINE_BINS
+    if high >= fine * (FINE_BINS - 2):
+        width, base, bins = coarse, FINE_BINS, COARSE_BINS
+    x0, x1 = min(low / width, bins - 2.0), min(high / width, bins - 2.0)
+    k0, k1 = int(x0) + 1, int(x1) + 1
+    if x1 - x0 < 1e-9:
+        F[cell(I, step, f, base + k0)] += mass
+        return
+    rise = mass / (x1 - x0)
+    F[cell(I, step, f, base + k0)] += rise * (k0 - x0)
+    F[cell(I, slope, f, base + k0)] += rise
+    F[cell(I, step, f, base + k1)] -= rise * (k1 - x1)
+    F[cell(I, slope, f, base + k1)] -= rise
+
+
+# ---------------------------------------------------------------- the front: producers, brokers, copies
+
+
+@njit(cache=True)
+def rate_now(I, F, f, time):
+    """Records a second of a flow at a time."""
+    k = I[RATE_AT + 1] - 1
+    while k > 0 and F[cell(I, RATE_AT, f, k)] > time:
+        k -= 1
+    return F[cell(I, RATE, f, k)]
+
+
+@njit(cache=True)
+def next_change(I, F, f, time):
+    for k in range(I[RATE_AT + 1]):
+        if F[cell(I, RATE_AT, f, k)] > time:
+            return F[cell(I, RATE_AT, f, k)]
+    return math.inf
+
+
+@njit(cache=True)
+def open_batch(I, F, stream):
+    """Draw a stream's next producer batch and announce when it closes.
+
+    Its first record comes an exponential gap after the clock; then Poisson arrivals until linger, or the
+    (most-1)-th of them: given their number they lie uniformly, and the mean of that order statistic stands
+    for the draw (so counts and mean cycle are exact, the spread of full batches' times is not).
+    """
+    f = I[row(I, STREAM_FLOW, stream)]
+    k = I[row(I, STREAM_K, stream)]
+    I[row(I, STREAM_K, stream)] = k + 1
+    clock = F[row(I, STREAM_CLOCK, stream)]
+    need = exponential(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
+    rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
+    edge = next_change(I, F, f, clock)
+    while need > rate * (edge - clock) or rate <= 0.0:
+        if edge == math.inf:
+            return
+        need -= max(0.0, rate * (edge - clock))
+        clock = edge
+        rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
+        edge = next_change(I, F, f, clock)
+    first = clock + need / rate
+    most = F[row(I, MOST_RECORDS, f)]
+    more = poisson(rate * F[row(I, LINGER, f)], I[SEED], DICE_COUNT + 100 * f, stream, k, 0)
+    close = first + F[row(I, LINGER, f)]
+    if more >= most - 1.0:
+        close = first + F[row(I, LINGER, f)] * (most - 1.0) / (more + 1.0)
+        more = most - 1.0
+    F[row(I, STREAM_FIRST, stream)] = first
+    F[row(I, STREAM_N, stream)] = 1.0 + more
+    F[row(I, STREAM_CLOCK, stream)] = close
+    I[row(I, STREAM_PART, stream)] = I[row(I, STREAM_PARTITION, stream)]
+    if I[row(I, STREAM_PARTITION, stream)] < 0:
+        u = uniform(I[SEED], DICE_STICKY + 100 * f, stream, k, 0)
+        p = I[row(I, PARTITION_BASE, f)]
+        while p < I[row(I, PARTITION_BASE, f + 1)] - 1 and F[row(I, PARTITION_SHARES, p)] < u:
+            p += 1
+        I[row(I, STREAM_PART, stream)] = p
+    push(I, F, max(F[NOW], close), BATCH_CLOSES, stream, 0)
+
+
+@njit(cache=True)
+def _batch_closes(I, F, stream):
+    """A batch is closed: it blocks its producer if the buffers are full, else goes to its leader."""
+    f = I[row(I, STREAM_FLOW, stream)]
+    size = F[row(I, STREAM_N, stream)] * F[row(I, WIRE_BYTES, f)]
+    if F[row(I, UNSENT, f)] > 0.0 and F[row(I, UNSENT, f)] + size > F[row(I, BUFFER_BYTES, f)]:
+        I[cell(I, BLOCKED, f, I[row(I, BLOCKED_N, f)])] = stream
+        I[row(I, BLOCKED_N, f)] += 1
+        return
+    F[row(I, UNSENT, f)] += size
+    p = I[row(I, STREAM_PART, stream)]
+    cap = I[PART_QUEUE + 1]
+    at = (I[row(I, PART_HEAD, p)] + I[row(I, PART_LENGTH, p)]) % cap
+    F[cell(I, PART_QUEUE, p, at)] = F[row(I, STREAM_N, stream)]
+    F[cell(I, PART_FIRST, p, at)] = F[row(I, STREAM_FIRST, stream)]
+    F[cell(I, PART_CLOSE, p, at)] = F[row(I, STREAM_CLOCK, stream)]
+    I[row(I, PART_LENGTH, p)] += 1
+    if I[row(I, PART_LENGTH, p)] + 2 >= cap:
+        I[GROW_WHAT] = GROW_CURVE
+    F[cell(I, COUNTS, f, PRODUCED)] += F[row(I, STREAM_N, stream)]
+    if I[row(I, PART_BUSY, p)] == 0:
+        I[row(I, PART_BUSY, p)] = 1
+        _ask_handler(I, F, p)
+    open_batch(I, F, stream)
+
+
+@njit(cache=True)
+def _ask_handler(I, F, p):
+    b = I[row(I, PARTITION_LEADER, p)]
+    if I[row(I, BROKER_FREE, b)] > 0:
+        I[row(I, BROKER_FREE, b)] -= 1
+        _append(I, F, p)
+    else:
+        I[cell(I, BROKER_QUEUE, b, (I[row(I, BROKER_HEAD, b)] + I[row(I, BROKER_LENGTH, b)]) % I[BROKER_QUEUE + 1])] = p
+        I[row(I, BROKER_LENGTH, b)] += 1
+
+
+@njit(cache=True)
+def _append(I, F, p):
+    f = I[row(I, PARTITION_FLOW, p)]
+    n = F[cell(I, PART_QUEUE, p, I[row(I, PART_HEAD, p)])]
+    work = F[row(I, REQUEST_CPU, f)] + n * F[row(I, WIRE_BYTES, f)] * F[row(I, APPEND_BYTE_CPU, f)]
+    add_job(I, F, I[row(I, BROKER_HOST, I[row(I, PARTITION_LEADER, p)])], work, 1.0, APPEND, p, 0, 0)
+
+
+@njit(cache=True)
+def _appended(I, F, p):
+    """A batch is in the leader's log: followers may have it, the next batch of the partition may follow."""
+    f = I[row(I, PARTITION_FLOW, p)]
+    b = I[row(I, PARTITION_LEADER, p)]
+    head = I[row(I, PART_HEAD, p)]
+    n = F[cell(I, PART_QUEUE, p, head)]
+    k = I[row(I, LOG_COUNT, p)]
+    F[row(I, LOG_END, p)] += n
+    F[cell(I, LOG_RECORDS, p, k)] = F[row(I, LOG_END, p)]
+    F[cell(I, LOG_FIRST, p, k)] = F[cell(I, PART_FIRST, p, head)]
+    F[cell(I, LOG_CLOSE, p, k)] = F[cell(I, PART_CLOSE, p, head)]
+    I[row(I, LOG_COUNT, p)] = k + 1
+    g = I[row(I, CURVE_LENGTH, p)]
+    F[cell(I, CURVE_TIME, p, g)] = max(F[cell(I, CURVE_TIME, p, g - 1)], F[cell(I, PART_FIRST, p, head)])
+    F[cell(I, CURVE_COUNT, p, g)] = F[cell(I, CURVE_COUNT, p, g - 1)]
+    F[cell(I, CURVE_TIME, p, g + 1)] = max(F[cell(I, CURVE_TIME, p, g)], F[cell(I, PART_CLOSE, p, head)])
+    F[cell(I, CURVE_COUNT, p, g + 1)] = F[row(I, LOG_END, p)]
+    I[row(I, CURVE_LENGTH, p)] = g + 2
+    if g + 6 >= I[CURVE_TIME + 1] or k + 3 >= I[LOG_RECORDS + 1]:
+        I[GROW_WHAT] = GROW_CURVE
+    I[row(I, PART_HEAD, p)] = (head + 1) % I[PART_QUEUE + 1]
+    I[row(I, PART_LENGTH, p)] -= 1
+    I[row(I, BROKER_FREE, b)] += 1
+    if I[row(I, BROKER_LENGTH, b)] > 0:
+        q = I[cell(I, BROKER_QUEUE, b, I[row(I, BROKER_HEAD, b)])]
+        I[row(I, BROKER_HEAD, b)] = (I[row(I, BROKER_HEAD, b)] + 1) % I[BROKER_QUEUE + 1]
+        I[row(I, BROKER_LENGTH, b)] -= 1
+        I[row(I, BROKER_FREE, b)] -= 1
+        _append(I, F, q)
+    if I[row(I, PART_LENGTH, p)] > 0:
+        _ask_handler(I, F, p)
+    else:
+        I[row(I, PART_BUSY, p)] = 0
+    if I[row(I, LEADER_START, p + 1)] == I[row(I, LEADER_START, p)]:
+        _commit(I, F, p, k + 1)
+    for j in range(I[row(I, LEADER_START, p)], I[row(I, LEADER_START, p + 1)]):
+        if I[row(I, LINK_BUSY, I[row(I, LEADER_LINK, j)])] == 0:
+            _fetch(I, F, I[row(I, LEADER_LINK, j)])
+    _unblock(I, F, f)
+
+
+@njit(cache=True)
+def _fetch(I, F, link):
+    """A follower's fetch takes all that the leader's log has gained since its last one."""
+    size, batches, f = 0.0, 0, 0
+    for j in range(I[row(I, LINK_START, link)], I[row(I, LINK_START, link + 1)]):
+        p, r = I[row(I, LINK_PARTITION, j)], I[row(I, LINK_COPY, j)]
+        upto = I[row(I, LOG_COUNT, p)]
+        if upto > I[cell(I, FETCHED, p, r)]:
+            f = I[row(I, PARTITION_FLOW, p)]
+            before = F[cell(I, LOG_RECORDS, p, I[cell(I, FETCHED, p, r)] - 1)] if I[cell(I, FETCHED, p, r)] > 0 else 0.0
+            size += (F[cell(I, LOG_RECORDS, p, upto - 1)] - before) * F[row(I, WIRE_BYTES, f)]
+            batches += upto - I[cell(I, FETCHED, p, r)]
+            I[cell(I, FETCHED, p, r)] = upto
+        I[row(I, LINK_UPTO, j)] = upto
+    if batches == 0:
+        I[row(I, LINK_BUSY, link)] = 0
+        return
+    I[row(I, LINK_BUSY, link)] = 1
+    work = F[row(I, SERVE_CPU, f)] + size * F[row(I, SERVE_BYTE_CPU, f)]
+    follow = batches * F[row(I, FOLLOW_CPU, f)] + size * F[row(I, FOLLOW_BYTE_CPU, f)]
+    F[row(I, LINK_WORK, link)] = follow
+    add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_FROM, link)])], work, 1.0, SERVE, link, f, 0)
+
+
+@njit(cache=True)
+def _link_acked(I, F, link):
+    """The follower's next fetch tells the leader what it has: the high watermark may pass it."""
+    for j in range(I[row(I, LINK_START, link)], I[row(I, LINK_START, link + 1)]):
+        p, r = I[row(I, LINK_PARTITION, j)], I[row(I, LINK_COPY, j)]
+        if I[row(I, LINK_UPTO, j)] > I[cell(I, ACKED, p, r)]:
+            I[cell(I, ACKED, p, r)] = I[row(I, LINK_UPTO, j)]
+            least = I[cell(I, ACKED, p, 0)]
+            for q in range(1, I[row(I, LEADER_START, p + 1)] - I[row(I, LEADER_START, p)]):
+                least = min(least, I[cell(I, ACKED, p, q)])
+            if least > I[row(I, COMMIT_COUNT, p)]:
+                _commit(I, F, p, least)
+                _unblock(I, F, I[row(I, PARTITION_FLOW, p)])
+    _fetch(I, F, link)
+
+
+@njit(cache=True)
+def _commit(I, F, p, upto):
+    f = I[row(I, PARTITION_FLOW, p)]
+    now = F[NOW] + F[row(I, APPEND_WAIT, f)]
+    for k in range(I[row(I, COMMIT_COUNT, p)], upto):
+        n = F[cell(I, LOG_RECORDS, p, k)] - (F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0)
+        F[cell(I, COMMIT_TIME, p, k)] = now
+        F[row(I, UNSENT, f)] -= n * F[row(I, WIRE_BYTES, f)]
+        F[cell(I, COUNTS, f, COMMITTED)] += n
+        if F[WINDOW_FROM] <= F[cell(I, LOG_CLOSE, p, k)] < F[WINDOW_UNTIL]:
+            end = now + F[row(I, FRONT_TRIP, f)]
+            ramp(
+                I,
+                F,
+                PUBLISH_SLOPE,
+                PUBLISH_STEP,
+                f,
+                end - F[cell(I, LOG_CLOSE, p, k)],
+                end - F[cell(I, LOG_FIRST, p, k)],
+                n,
+                1e-4,
+                0.01,
+            )
+    I[row(I, COMMIT_COUNT, p)] = upto
+
+
+@njit(cache=True)
+def _unblock(I, F, f):
+    while I[row(I, BLOCKED_N, f)] > 0:
+        stream = I[cell(I, BLOCKED, f, 0)]
+        size = F[row(I, STREAM_N, stream)] * F[row(I, WIRE_BYTES, f)]
+        if F[row(I, UNSENT, f)] > 0.0 and F[row(I, UNSENT, f)] + size > F[row(I, BUFFER_BYTES, f)]:
+            return
+        I[row(I, BLOCKED_N, f)] -= 1
+        for k in range(I[row(I, BLOCKED_N, f)]):
+            I[cell(I, BLOCKED, f, k)] = I[cell(I, BLOCKED, f, k + 1)]
+        push(I, F, F[NOW], BATCH_CLOSES, stream, 0)
+        return
+
+
+@njit(cache=True)
+def committed(I, F, p, time):
+    """Records of a partition that a consumer may read at a time [records]."""
+    n = I[row(I, COMMIT_COUNT, p)]
+    low, high = 0, n
+    while low < high:
+        mid = (low + high) >> 1
+        if F[cell(I, COMMIT_TIME, p, mid)] <= time:
+            low = mid + 1
+        else:
+            high = mid
+    return F[cell(I, LOG_RECORDS, p, low - 1)] if low > 0 else 0.0
+
+
+@njit(cache=True)
+def count_at(I, F, p, time):
+    """Records of a partition created by a time: the creation curve read forwards [records]."""
+    n = I[row(I, CURVE_LENGTH, p)]
+    low, high = 0, n
+    while low < high:
+        mid = (low + high) >> 1
+        if F[cell(I, CURVE_TIME, p, mid)] <= time:
+            low = mid + 1
+        else:
+            high = mid
+    if low == 0:
+        return 0.0
+    if low == n:
+        return F[cell(I, CURVE_COUNT, p, n - 1)]
+    t0, t1 = F[cell(I, CURVE_TIME, p, low - 1)], F[cell(I, CURVE_TIME, p, low)]
+    x = (time - t0) / (t1 - t0) if t1 > t0 else 1.0
+    return F[cell(I, CURVE_COUNT, p, low - 1)] + x * (
+        F[cell(I, CURVE_COUNT, p, low)] - F[cell(I, CURVE_COUNT, p, low - 1)]
+    )
+
+
+@njit(cache=True)
+def draw_curve(seed, f, p, times, expected, dispersion, count):
+    """Fill a partition's creation curve: counts of each cell scatter with the index of dispersion.
+
+    A dispersion D > 0 makes the cell D × Poisson(mean / D): mean kept, variance D × mean.
+    """
+    total = 0.0
+    count[0] = 0.0
+    for k in range(1, len(times)):
+        mean = expected[k] - expected[k - 1]
+        if dispersion <= 0.0:
+            total = expected[k]
+        else:
+            total += dispersion * poisson(mean / dispersion, seed, DICE_ARRIVALS + 100 * f, p, k, 0)
+        count[k] = total
+
+
+# ---------------------------------------------------------------- the loop
+
+
+@njit(cache=True)
+def set_cores(I, F, h, cores):
+    """Change the capacity that a host leaves to the model: background load came or went."""
+    settle(I, F, h)
+    F[row(I, HOST_CORES, h)] = cores
+    _arm(I, F, h)
+
+
+@njit(cache=True)
+def look(I, F):
+    """Bring every host's and pool's account up to now."""
+    for h in range(I[HOST_CORES + 3]):
+        settle(I, F, h)
+    for n in range(I[NODE_HOST + 3]):
+        _count_threads(I, F, n)
+
+
+@njit(cache=True)
+def driver_job(I, F, f, work):
+    """CPU of the driver for flow f; told when done."""
+    add_job(I, F, I[DRIVER_HOST], work, 1.0, DRIVER, f, 0, 0)
+
+
+@njit(cache=True)
+def start_stage(I, F, f, batch, cut, table, launch):
+    """Enter the tasks of a stage; row: partition, from, to, documents, setup, document CPU, bulk CPU, weight,
+    fetch, tail, c0, c1, bulks. The driver launches one every `launch` seconds.
+    """
+    I[row(I, STAGE_LEFT, f)] = table.shape[0]
+    F[row(I, STAGE_CUT, f)] = cut
+    F[row(I, STAGE_SINK_WAIT, f)] = 0.0
+    for k in range(table.shape[0]):
+        I[FREE_TASKS] -= 1
+        task = I[row(I, TASK_FREE, I[FREE_TASKS])]
+        I[row(I, TASK_FLOW, task)] = f
+        I[row(I, TASK_BATCH, task)] = batch
+        I[row(I, TASK_PARTITION, task)] = int(table[k, 0])
+        F[row(I, TASK_FROM, task)] = table[k, 1]
+        F[row(I, TASK_TO, task)] = table[k, 2]
+        F[row(I, TASK_DOCUMENTS, task)] = table[k, 3]
+        F[row(I, TASK_SETUP, task)] = table[k, 4]
+        F[row(I, TASK_DOCUMENT_CPU, task)] = table[k, 5]
+        F[row(I, TASK_BULK_CPU, task)] = table[k, 6]
+        F[row(I, TASK_WEIGHT, task)] = table[k, 7]
+        F[row(I, TASK_FETCH, task)] = table[k, 8]
+        F[row(I, TASK_TAIL, task)] = table[k, 9]
+        F[row(I, TASK_C0, task)] = table[k, 10]
+        F[row(I, TASK_C1, task)] = table[k, 11]
+        I[row(I, TASK_BULKS, task)] = int(table[k, 12])
+        I[row(I, TASK_NEXT, task)] = 0
+        I[row(I, TASK_FLIGHT, task)] = 0
+        I[row(I, TASK_ATTEMPT, task)] = 0
+        I[row(I, TASK_FAILED, task)] = 0
+        I[row(I, TASK_PIECE, task)] = 0
+        F[row(I, TASK_SINK_WAIT, task)] = 0.0
+        first = cube(I, TASK_BITS, task, 0, 0)
+        for word in range(first, first + I[TASK_BITS + 1]):
+            I[word] = 0
+        push(I, F, F[NOW] + (k + 1) * launch, TASK_READY, task, 0)
+
+
+@njit(cache=True)
+def _job_done(I, F, h):
+    settle(I, F, h)
+    F[row(I, HOST_V, h)] = F[cell(I, JOB_V, h, 0)]
+    kind, a, b, held = _take_job(I, F, h)
+    _arm(I, F, h)
+    nodes = I[NODE_HOST + 3]
+    if kind == PIECE:
+        _piece_done(I, F, a)
+    elif kind == COORDINATE:
+        _bulk_split(I, F, a)
+    elif kind == PRIMARY:
+        _primary_done(I, F, a, b // (nodes + 1), held)
+    elif kind == REPLICA:
+        _replica_done(I, F, a, b // (nodes + 1), b % (nodes + 1), held)
+    elif kind == REFRESH:
+        _refresh_done(I, F, a, b, held)
+    elif kind == MERGE:
+        I[row(I, MERGING, a)] = 0
+        _merge_if_due(I, F, a)
+    elif kind == DRIVER:
+        _tell(I, F, DONE_DRIVER, a)
+    elif kind == APPEND:
+        _appended(I, F, a)
+    elif kind == SERVE:
+        push(I, F, F[NOW] + F[row(I, FRONT_TRIP, b)], LINK_ARRIVES, a, b)
+    elif kind == FOLLOW:
+        push(I, F, F[NOW] + F[row(I, FRONT_TRIP, b)], LINK_ACKED, a, b)
+
+
+@njit(cache=True)
+def _happens(I, F, kind, a, b):
+    if kind == TASK_READY:
+        _task_ready(I, F, a)
+    elif kind == TASK_FETCHED:
+        _next_piece(I, F, a, F[row(I, TASK_SETUP, a)])
+    elif kind == TASK_WAITED:
+        _task_done(I, F, a)
+    elif kind == BULK_ARRIVES:
+        _bulk_arrives(I, F, a)
+    elif kind == BULK_ANSWERED:
+        _bulk_answered(I, F, a)
+    elif kind == REFRESH_DUE:
+        _refresh_due(I, F, a, b, 1)
+    elif kind == BATCH_CLOSES:
+        _batch_closes(I, F, a)
+    elif kind == LINK_ARRIVES:
+        add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_TO, a)])], F[row(I, LINK_WORK, a)], 1.0, FOLLOW, a, b, 0)
+    elif kind == LINK_ACKED:
+        _link_acked(I, F, a)
+
+
+@njit(cache=True)
+def advance(I, F, until):
+    """Run events up to `until`, or until the control plane must be told something, or a table must grow."""
+    I[N_DONE] = 0
+    while True:
+        if I[GROW_WHAT] > 0:
+            return GROW
+        h = I[row(I, HOST_TREE, 1)]
+        first = F[row(I, EV_TIME, 0)] if I[N_EVENTS] > 0 else math.inf
+        time = F[row(I, HOST_NEXT, h)]
+        from_host = time < first or (
+            time == first and time < math.inf and I[row(I, HOST_NEXT_KEY, h)] < I[row(I, EV_KEY, 0)]
+        )
+        if not from_host:
+            time = first
+        if time > until:
+            break
+        F[NOW] = time
+        I[EVENTS_SEEN] += 1
+        if from_host:
+            if I[row(I, HOST_NEXT_KIND, h)] == HOST_JOB:
+                _job_done(I, F, h)
+            else:
+                _pause(I, F, h)
+        else:
+            kind, a, b = I[row(I, EV_KIND, 0)], I[row(I, EV_A, 0)], I[row(I, EV_B, 0)]
+            _pop(I, F)
+            if kind == HOST_RESUME:
+                _resume(I, F, a)
+            else:
+                _happens(I, F, kind, a, b)
+        if I[N_DONE] > 0:
+            return DONE
+    F[NOW] = max(F[NOW], until)
+    return REACHED

@@ -1,0 +1,370 @@
+"""From nouns to arrays: the layout of one run, and its state before the first event."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.coefficients import CoefficientSet
+from models.stack import Flow, Scenario
+from simulator import elasticsearch as es
+from simulator import kafka as front_room
+from simulator import kernels as k
+from simulator.hosts import Placement, mean_trip, place
+from simulator.kafka import Front
+from simulator.memory import Memory
+from simulator.spark import costs_of
+
+MOST_CELLS = 3_000_000  # of creation curves, all partitions together
+CELLS_A_SECOND = 20.0
+MOST_BATCHES = 40_000_000  # producer batches that the exact front will simulate
+KEPT_TASKS = 6000
+
+
+@dataclass
+class Built:
+    """A layout with what the control plane needs beside it."""
+
+    memory: Memory
+    placement: Placement
+    fronts: list[Front]
+    partition_base: np.ndarray
+    corners: list[tuple[np.ndarray, np.ndarray]]
+    until: float
+
+
+def build(
+    scenario: Scenario,
+    c: CoefficientSet,
+    seed: int,
+    exact: bool,
+    rate_factor: float,
+    window: tuple[float, float],
+    until: float,
+) -> Built:
+    """Layout and state of one run that may last until `until` [s]."""
+    placement = place(scenario, c)
+    corners = [_corners(flow, until, rate_factor) for flow in scenario.flows]
+    peaks = [float(rates.max()) for _, rates in corners]
+    fronts = [
+        front_room.front_of(flow, scenario.kafka, _typical(corner), placement, c)
+        for flow, corner in zip(scenario.flows, corners, strict=True)
+    ]
+    _spend_background(scenario, c, placement, fronts, corners, exact)
+    base = np.cumsum([0] + [flow.topic.partitions for flow in scenario.flows]).astype(np.int64)
+    tables = _layout(scenario, c, placement, fronts, corners, base, exact)
+    tables |= _state(scenario, c, tables, fronts, peaks, until, exact, seed)
+    if not exact:
+        tables |= _curves(scenario, corners, base, until, seed)
+    memory = Memory(tables)
+    _set_scalars(memory, placement, seed, exact, window, until)
+    if exact:
+        _open_streams(memory)
+    _first_refreshes(scenario, memory)
+    return Built(memory, placement, fronts, base, corners, until)
+
+
+def _corners(flow: Flow, until: float, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    times, rates = flow.workload.corners(until)
+    return np.array(times), np.array(rates) * factor
+
+
+def _typical(corner: tuple[np.ndarray, np.ndarray]) -> float:
+    """The rate that batching is sized at: the highest of the run, where it matters most."""
+    return float(corner[1].max())
+
+
+def _spend_background(
+    scenario: Scenario, c: CoefficientSet, placement: Placement, fronts: list[Front], corners: list, exact: bool
+) -> None:
+    """CPU that the model does not simulate event by event, taken from each site's cores: idle burn, searches, and
+    (with a fluid front) the brokers at the run's first rate. `run.py` follows the rate from there.
+    """
+    for k_site in placement.brokers:
+        placement.sites[k_site].background_cores += c["kafka.idle_cpu_cores"] / placement.sites[k_site].speed
+    cores = es.search_cores(scenario, c)
+    for k_site in placement.nodes:
+        site = placement.sites[k_site]
+        site.background_cores += (c["search.idle_cpu_cores"] + cores) / site.speed
+
+
+def front_cores(
+    scenario: Scenario, placement: Placement, fronts: list[Front], rates: list[float], exact: bool
+) -> dict[int, float]:
+    """Cores that the front takes on each site at these rates [threads]: all of the brokers' work, or (exact) readers' only."""
+    law = front_room.consumer_cpu if exact else front_room.broker_cpu
+    spent: dict[int, float] = {}
+    for flow, front, rate in zip(scenario.flows, fronts, rates, strict=True):
+        for site, cpu in zip(placement.brokers, law(flow, front, scenario.kafka, rate), strict=True):
+            spent[site] = spent.get(site, 0.0) + cpu / placement.sites[site].speed
+    return spent
+
+
+def _layout(
+    scenario: Scenario,
+    c: CoefficientSet,
+    placement: Placement,
+    fronts: list[Front],
+    corners: list,
+    base: np.ndarray,
+    exact: bool,
+) -> dict[str, np.ndarray]:
+    """Tables that do not change while a run lasts."""
+    flows, sites = scenario.flows, placement.sites
+    costs = [costs_of(flow, scenario, c) for flow in flows]
+    shards = [es.shards_of(flow, scenario.elasticsearch.data_nodes, f) for f, flow in enumerate(flows)]
+    numbers = es.node_numbers(scenario, placement)
+
+    def per_flow(values) -> np.ndarray:
+        return np.array(list(values), dtype=np.float64)
+
+    rate_at, rate = _rate_tables(corners)
+    ratio = [es.index_ratio(flow, c) * flow.workload.json_bytes * c["search.merge_amplification"] for flow in flows]
+    streams = _streams(scenario, fronts, base, exact)
+    searching = {site for site in placement.nodes}
+    running = {site for site in placement.executors}
+    return dict(
+        host_cores=np.array([site.cores_left for site in sites]),
+        host_speed=np.array([site.speed for site in sites]),
+        pause_rate=np.array(
+            [
+                (c["spark.pause_per_cpu_second"] if s in running else 0.0)
+                + (c["search.pause_per_cpu_second"] if s in searching else 0.0)
+                for s in range(len(sites))
+            ]
+        ),
+        pause_mean=np.array(
+            [c["spark.pause_seconds"] if s in running else c["search.pause_seconds"] for s in range(len(sites))]
+        ),
+        exec_host=np.array(placement.executors, dtype=np.int64),
+        node_host=np.array(placement.nodes, dtype=np.int64),
+        **numbers,
+        primary_share=np.array([s.primary_share for s in shards]),
+        primary_threads=np.array([s.primary_threads for s in shards]),
+        replica_share=np.array([s.replica_share for s in shards]),
+        replica_threads=np.array([s.replica_threads for s in shards]),
+        shards_on=np.array([s.shards_on for s in shards]),
+        document_cpu=per_flow(es.document_cpu(flow, c) for flow in flows),
+        replica_cpu=per_flow(es.replica_cpu(flow, c) for flow in flows),
+        replica_fresh=per_flow(float(flow.index.replication == "document") for flow in flows),
+        bulk_cpu=np.full(len(flows), c["search.bulk_cpu_seconds"]),
+        bulk_wait=per_flow(es.bulk_wait(flow, scenario, placement, c) for flow in flows),
+        half_trip=np.full(len(flows), mean_trip(placement, placement.executors, placement.nodes, c)),
+        share_sigma=per_flow(es.share_sigma(f, x.bulk_documents, c) for f, x in zip(flows, costs, strict=True)),
+        bulk_most=per_flow(x.bulk_documents for x in costs),
+        document_bytes=per_flow(flow.workload.json_bytes for flow in flows),
+        documents_per_record=per_flow(flow.workload.documents_per_event for flow in flows),
+        refresh_interval=per_flow(flow.index.refresh_interval for flow in flows),
+        refresh_cpu=np.full(len(flows), c["search.refresh_cpu_seconds"]),
+        refresh_document_cpu=np.full(len(flows), c["search.refresh_document_cpu_seconds"]),
+        merge_document_cpu=per_flow(r * c["search.merge_byte_cpu_seconds"] for r in ratio),
+        merge_document_bytes=per_flow(ratio),
+        retry_attempts=np.array([flow.query.sink.retry.attempts for flow in flows], dtype=np.int64),
+        retry_wait=per_flow(flow.query.sink.retry.wait for flow in flows),
+        retry_multiplier=per_flow(flow.query.sink.retry.multiplier for flow in flows),
+        refresh_per_write=np.array([int(flow.query.sink.refresh_per_write) for flow in flows], dtype=np.int64),
+        writers=np.array([flow.query.sink.writers_per_task for flow in flows], dtype=np.int64),
+        automatic_ids=per_flow(float(flow.query.sink.ids == "automatic") for flow in flows),
+        partition_flow=np.repeat(np.arange(len(flows)), np.diff(base)).astype(np.int64),
+        partition_base=base,
+        broker_host=np.array(placement.brokers, dtype=np.int64),
+        broker_threads=np.full(len(placement.brokers), scenario.kafka.io_threads, dtype=np.int64),
+        partition_shares=np.concatenate([np.cumsum(f.workload.partition_shares(f.topic.partitions)) for f in flows]),
+        **streams,
+        rate_at=rate_at,
+        rate=rate,
+        linger=per_flow(f.linger for f in fronts),
+        most_records=per_flow(f.most_records for f in fronts),
+        wire_bytes=per_flow(f.wire_bytes for f in fronts),
+        request_cpu=per_flow(f.request_cpu for f in fronts),
+        append_byte_cpu=per_flow(f.append_byte_cpu for f in fronts),
+        append_wait=per_flow(f.append_wait for f in fronts),
+        serve_cpu=per_flow(f.serve_cpu for f in fronts),
+        serve_byte_cpu=per_flow(f.serve_byte_cpu for f in fronts),
+        follow_cpu=per_flow(f.follow_cpu for f in fronts),
+        follow_byte_cpu=per_flow(f.follow_byte_cpu for f in fronts),
+        front_trip=per_flow(f.trip for f in fronts),
+        buffer_bytes=per_flow(f.buffer_bytes for f in fronts),
+        **front_room.links(scenario),
+    )
+
+
+def _rate_tables(corners: list) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of all flows as one table: times padded with the last."""
+    width = max(len(times) for times, _ in corners)
+    at, rate = np.zeros((len(corners), width)), np.zeros((len(corners), width))
+    for f, (times, rates) in enumerate(corners):
+        at[f], rate[f] = times[-1], rates[-1]
+        at[f, : len(times)], rate[f, : len(times)] = times, rates
+    return at, rate
+
+
+def _streams(scenario: Scenario, fronts: list[Front], base: np.ndarray, exact: bool) -> dict[str, np.ndarray]:
+    """Streams of producer batches: one a producer if they stick, one a producer and partition if keyed."""
+    flow_of, partition, share = [], [], []
+    for f, (flow, front) in enumerate(zip(scenario.flows, fronts, strict=True)):
+        if not exact:
+            continue
+        producers = flow.topic.producer.count
+        parts = [(-1, 1.0)] if front.sticky else list(enumerate(flow.workload.partition_shares(flow.topic.partitions)))
+        for p, weight in parts:
+            for _ in range(producers):
+                flow_of.append(f)
+                partition.append(-1 if p < 0 else base[f] + p)
+                share.append(weight / producers)
+    return {
+        "stream_flow": np.array(flow_of, dtype=np.int64),
+        "stream_partition": np.array(partition, dtype=np.int64),
+        "stream_share": np.array(share, dtype=np.float64),
+    }
+
+
+def _state(
+    scenario: Scenario, c: CoefficientSet, lay: dict[str, np.ndarray], fronts: list[Front], peaks: list[float], until: float,
+    exact: bool, seed: int,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Tables that change, before the first event; sizes are proven from slots, threads and links."""
+    flows, nodes, hosts = len(lay["document_cpu"]), len(lay["node_host"]), len(lay["host_cores"])
+    partitions, links, streams = len(lay["partition_flow"]), len(lay["link_from"]), len(lay["stream_flow"])
+    slots = scenario.spark.executors * scenario.spark.cores
+    tasks = sum(_most_tasks(flow) for flow in scenario.flows) + 8
+    bulks = slots * int(lay["writers"].max()) + 8
+    events = tasks + bulks + 2 * flows * nodes + hosts + 2 * streams + 2 * links + 64
+    jobs = (
+        slots
+        + 2 * bulks
+        + int(lay["node_threads"].sum())
+        + (flows + 1) * nodes
+        + int(lay["broker_threads"].sum())
+        + 2 * links
+        + 64
+    )
+    batches = _front_batches(fronts, peaks, until, partitions) if exact else 2
+    leaves = 1 << max(1, (hosts - 1).bit_length())
+    copies = max([1] + [flow.topic.copies - 1 for flow in scenario.flows])
+
+    def ints(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype=np.int64)
+
+    zeros = np.zeros
+    gaps = np.array(
+        [
+            math.inf if r <= 0 else k.exponential(seed, k.DICE_PAUSE_GAP, h, 0, 0) / r
+            for h, r in enumerate(lay["pause_rate"])
+        ]
+    )
+    tree = np.zeros(2 * leaves, dtype=np.int64)
+    tree[leaves:] = np.minimum(np.arange(leaves), hosts - 1)
+    for node in range(leaves - 1, 0, -1):
+        tree[node] = tree[2 * node]  # all idle: any child wins
+    return dict(
+        link_work=zeros(links),
+        ev_time=zeros(events), ev_key=ints(events), ev_kind=ints(events), ev_a=ints(events), ev_b=ints(events),
+        host_time=zeros(hosts), host_v=zeros(hosts), host_work=zeros(hosts), host_busy=zeros(hosts), host_weight=zeros(hosts),
+        host_paused=ints(hosts), host_pauses=ints(hosts), pause_at=gaps,
+        host_next=np.full(hosts, math.inf), host_next_key=ints(hosts), host_next_kind=ints(hosts), host_tree=tree,
+        host_jobs=ints(hosts), job_v=zeros((hosts, jobs)), job_key=ints(hosts, jobs), job_weight=zeros((hosts, jobs)),
+        job_kind=ints(hosts, jobs), job_a=ints(hosts, jobs), job_b=ints(hosts, jobs),
+        exec_free=np.full(scenario.spark.executors, scenario.spark.cores, dtype=np.int64),
+        slot_seconds=zeros(scenario.spark.executors), write_seconds=zeros(nodes), write_seen=zeros(nodes),
+        ready=ints(tasks), task_flow=ints(tasks), task_batch=ints(tasks), task_partition=ints(tasks),
+        task_from=zeros(tasks), task_to=zeros(tasks), task_documents=zeros(tasks), task_bulks=ints(tasks),
+        task_next=ints(tasks), task_flight=ints(tasks), task_setup=zeros(tasks), task_document_cpu=zeros(tasks),
+        task_bulk_cpu=zeros(tasks), task_weight=zeros(tasks), task_fetch=zeros(tasks), task_tail=zeros(tasks),
+        task_c0=zeros(tasks), task_c1=zeros(tasks), task_exec=ints(tasks), task_attempt=ints(tasks), task_failed=ints(tasks),
+        task_piece=ints(tasks), task_started=zeros(tasks), task_sink_wait=zeros(tasks),
+        task_bits=ints(tasks, nodes, 1), task_free=np.arange(tasks, dtype=np.int64)[::-1].copy(),
+        stage_left=ints(flows), stage_cut=zeros(flows), stage_sink_wait=zeros(flows),
+        bulk_task=ints(bulks), bulk_index=ints(bulks), bulk_documents=zeros(bulks), bulk_node=ints(bulks),
+        bulk_left=ints(bulks), bulk_attempt=ints(bulks), bulk_sent=zeros(bulks), bulk_todo=ints(bulks, nodes),
+        bulk_bytes=zeros(bulks), bulk_free=np.arange(bulks, dtype=np.int64)[::-1].copy(),
+        node_free=lay["node_threads"].copy(), node_bytes=zeros(nodes), node_queue=ints(nodes, bulks * (nodes + 1) + 8),
+        queue_head=ints(nodes), queue_length=ints(nodes), queue_ops=ints(nodes), held=ints(hosts, jobs),
+        fresh=zeros((flows, nodes)), refreshing=ints(flows, nodes), refresh_mark=ints(flows, nodes),
+        refresh_documents=zeros((flows, nodes)), merging=ints(nodes), merge_debt=zeros(nodes), merge_bytes=zeros(nodes),
+        merge_flush=zeros(nodes), pend_head=ints(flows, nodes), pend_length=ints(flows, nodes),
+        pend_c0=zeros((flows, nodes, 256)), pend_c1=zeros((flows, nodes, 256)), pend_mass=zeros((flows, nodes, 256)),
+        pend_time=zeros((flows, nodes, 256)), pend_cut=zeros((flows, nodes, 256)),
+        curve_time=zeros((partitions, 2 * batches + 8)), curve_count=zeros((partitions, 2 * batches + 8)),
+        curve_length=np.ones(partitions, dtype=np.int64),
+        slope=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)), step=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)),
+        hops=zeros((flows, 4)), counts=zeros((flows, 8)),
+        task_log=zeros((KEPT_TASKS, 6)), done_kind=ints(64), done_a=ints(64),
+        stream_clock=zeros(streams), stream_k=ints(streams), stream_n=zeros(streams), stream_first=zeros(streams),
+        stream_part=ints(streams), blocked=ints(flows, streams + 1), blocked_n=ints(flows), unsent=zeros(flows),
+        part_queue=zeros((partitions, 64)), part_first=zeros((partitions, 64)), part_close=zeros((partitions, 64)),
+        part_head=ints(partitions), part_length=ints(partitions), part_busy=ints(partitions),
+        broker_free=lay["broker_threads"].copy(), broker_queue=ints(len(lay["broker_host"]), partitions + 1),
+        broker_head=ints(len(lay["broker_host"])), broker_length=ints(len(lay["broker_host"])),
+        log_count=ints(partitions), log_end=zeros(partitions), log_records=zeros((partitions, batches + 4)),
+        log_first=zeros((partitions, batches + 4)), log_close=zeros((partitions, batches + 4)),
+        fetched=ints(partitions, copies), acked=ints(partitions, copies), commit_count=ints(partitions),
+        commit_time=zeros((partitions, batches + 4)), link_busy=ints(links), link_upto=ints(len(lay["link_partition"])),
+        publish_slope=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)),
+        publish_step=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)),
+    )  # fmt: skip
+
+
+def _most_tasks(flow: Flow) -> int:
+    read = max(flow.topic.partitions, 2 * (flow.query.min_partitions or 0) + flow.topic.partitions)
+    return max(read, flow.query.state.shuffle_partitions if flow.query.state else 0)
+
+
+def _front_batches(fronts: list[Front], peaks: list[float], until: float, partitions: int) -> int:
+    """Producer batches of one partition to make room for at first [count]; refuses a run that is out of reach."""
+    total = sum(peak / front.batch_records for front, peak in zip(fronts, peaks, strict=True)) * until
+    if total > MOST_BATCHES:
+        raise ValueError(
+            f"the exact front would simulate {total:.3g} producer batches; expected {MOST_BATCHES:.0g} or fewer: "
+            "shorten run.measure, lengthen linger, or use level 'fluid'"
+        )
+    return int(total / partitions * 1.3) + 64
+
+
+def _set_scalars(
+    m: Memory, placement: Placement, seed: int, exact: bool, window: tuple[float, float], until: float
+) -> None:
+    m.I[k.SEED], m.I[k.EXACT_FRONT], m.I[k.DRIVER_HOST] = seed, int(exact), placement.driver
+    m.I[k.FREE_TASKS], m.I[k.FREE_BULKS] = len(m.task_free), len(m.bulk_free)
+    m.F[k.WINDOW_FROM], m.F[k.WINDOW_UNTIL] = window
+    m.F[k.FINE_WIDTH] = 1e-3
+    m.F[k.COARSE_WIDTH] = (until - window[0] + 1.0) / (k.COARSE_BINS - 4)
+
+
+def _open_streams(m: Memory) -> None:
+    """Every stream of producer batches draws its first."""
+    for stream in range(len(m.stream_flow)):
+        k.open_batch(m.I, m.F, stream)
+
+
+def _curves(scenario: Scenario, corners: list, base: np.ndarray, until: float, seed: int) -> dict[str, np.ndarray]:
+    """Creation curves of a fluid front: cells fine enough for the arrivals, corners of the rate kept."""
+    cells = int(min(CELLS_A_SECOND * until, max(64.0, MOST_CELLS / base[-1]))) + 1
+    marks = [t for times, _ in corners for t in times if t < until]
+    times = np.unique(np.concatenate([np.linspace(0.0, until, cells), marks]))
+    curve_time = np.broadcast_to(times, (base[-1], len(times))).copy()
+    count = np.zeros((base[-1], len(times)))
+    for f, flow in enumerate(scenario.flows):
+        expected = cumulative(*corners[f], times)
+        for p, share in enumerate(flow.workload.partition_shares(flow.topic.partitions)):
+            k.draw_curve(seed, f, p, times, expected * share, flow.workload.arrivals, count[base[f] + p])
+    lengths = np.full(base[-1], len(times), dtype=np.int64)
+    return {"curve_time": curve_time, "curve_count": count, "curve_length": lengths}
+
+
+def cumulative(times: np.ndarray, rates: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Events expected by each time under stepwise rates [events]."""
+    total = np.concatenate([[0.0], np.cumsum(rates[:-1] * np.diff(times))])
+    where = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 1)
+    return total[where] + rates[where] * (at - times[where])
+
+
+def _first_refreshes(scenario: Scenario, m: Memory) -> None:
+    """Refreshes start at a phase of their own on each node, or all at once (run.phase aligned)."""
+    for f in range(len(m.document_cpu)):
+        for n in range(len(m.node_host)):
+            if m.shards_on[f, n] > 0:
+                phase = k.uniform(int(m.I[k.SEED]), k.DICE_PHASE, f, n, 0) if scenario.run.phase == "random" else 1.0
+                k.push(m.I, m.F, phase * m.refresh_interval[f], k.REFRESH_DUE, f, n)

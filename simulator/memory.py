@@ -1,0 +1,62 @@
+"""The two flat arrays that compiled code works on, with named views for Python.
+
+`memory.task_flow` is a numpy view of that table; writing to it writes the memory. A table that a run
+outgrows is given a new shape by `resized`, which lays everything out anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from simulator import kernels as k
+
+Array = np.ndarray[Any, np.dtype[Any]]
+KINDS = {name: (kind, dims) for name, kind, dims in k.TABLES}
+
+
+class Memory:
+    """I (integers: scalars, descriptors, tables) and F (floats: scalars, tables)."""
+
+    def __init__(self, tables: dict[str, Array]) -> None:
+        missing, extra = set(KINDS) - set(tables), set(tables) - set(KINDS)
+        if missing or extra:
+            raise ValueError(f"tables missing: {sorted(missing)}; unknown: {sorted(extra)}")
+        head = k.HEAD + k.DESCRIPTOR * len(k.TABLES)
+        sizes = {"i": head, "f": k.HEAD}
+        place = {}
+        for name, (kind, _) in KINDS.items():
+            place[name] = sizes[kind]
+            sizes[kind] += int(tables[name].size)
+        self.I = np.zeros(sizes["i"], dtype=np.int64)
+        self.F = np.zeros(sizes["f"], dtype=np.float64)
+        self._views: dict[str, Array] = {}
+        for n, (name, (kind, dims)) in enumerate(KINDS.items()):
+            self._describe(n, name, kind, dims, place[name], tables[name])
+
+    def _describe(self, n: int, name: str, kind: str, dims: int, start: int, table: Array) -> None:
+        if table.ndim != dims:
+            raise ValueError(f"table {name} has {table.ndim} dimensions; expected {dims}")
+        flat = self.I if kind == "i" else self.F
+        view = flat[start : start + table.size].reshape(table.shape)
+        view[...] = table
+        self._views[name] = view
+        shape = table.shape
+        first = int(np.prod(shape[1:]))
+        second = int(np.prod(shape[2:]))
+        at = k.HEAD + k.DESCRIPTOR * n
+        self.I[at : at + k.DESCRIPTOR] = start, first, second, shape[0]
+
+    def __getattr__(self, name: str) -> Array:
+        try:
+            return self.__dict__["_views"][name]
+        except KeyError:
+            raise AttributeError(f"no table {name}") from None
+
+    def resized(self, changed: dict[str, Array]) -> Memory:
+        """The same memory with some tables replaced by larger ones; scalars are kept."""
+        new = Memory(self._views | changed)
+        new.I[: k.HEAD] = self.I[: k.HEAD]
+        new.F[: k.HEAD] = self.F[: k.HEAD]
+        return new

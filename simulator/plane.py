@@ -1,0 +1,157 @@
+"""The compiled data plane behind the control plane's back: it turns kernel calls into SimPy events.
+
+The control plane asks for work and gets an event that succeeds when the work is done; `run_until`
+lets kernel and SimPy take turns, each going no further than the other's next moment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import simpy
+
+from simulator import kernels as k
+from simulator.layout import Built
+from simulator.memory import Memory
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class CompiledPlane:
+    """Kernels plus the SimPy events that wait for them."""
+
+    def __init__(self, env: simpy.Environment, built: Built) -> None:
+        self.env, self.m = env, built.memory
+        self.base, self.fronts = built.partition_base, built.fronts
+        self.waiting: dict[int, simpy.Event] = {}
+
+    # ------------------------------------------------------------ what the control plane asks for
+
+    def driver_work(self, flow: int, cpu: float) -> simpy.Event:
+        k.driver_job(self.m.I, self.m.F, flow, cpu)
+        return self._wait(flow)
+
+    def stage(self, flow: int, batch: int, cut: float, table: Array, launch: float) -> simpy.Event:
+        """Run a stage's tasks; the event's value is False if a task failed for good."""
+        self._room_for(table)
+        k.start_stage(self.m.I, self.m.F, flow, batch, cut, table, launch)
+        return self._wait(flow)
+
+    def committed(self, flow: int, time: float) -> Array:
+        """Records of each partition below the high watermark [records]."""
+        parts = range(self.base[flow], self.base[flow + 1])
+        if self.m.I[k.EXACT_FRONT]:
+            return np.array([k.committed(self.m.I, self.m.F, p, time) for p in parts])
+        delayed = time - self.fronts[flow].delay
+        return np.floor(np.array([k.count_at(self.m.I, self.m.F, p, delayed) for p in parts]) + 1e-6)
+
+    def created(self, flow: int, partition: int, offset: float) -> float:
+        """When the record at an offset was created [s]."""
+        return float(k.created(self.m.I, self.m.F, self.base[flow] + partition, offset))
+
+    def sink_wait(self, flow: int) -> float:
+        return float(self.m.stage_sink_wait[flow])
+
+    def set_cores(self, host: int, cores: float) -> None:
+        self._to_now()
+        k.set_cores(self.m.I, self.m.F, host, cores)
+
+    def look(self) -> dict[str, Array]:
+        """Copies of every account, brought up to now."""
+        self._to_now()
+        k.look(self.m.I, self.m.F)
+        names = ("host_busy", "host_work", "slot_seconds", "write_seconds", "counts", "hops")
+        return {name: getattr(self.m, name).copy() for name in names}
+
+    @property
+    def events(self) -> int:
+        return int(self.m.I[k.EVENTS_SEEN])
+
+    # ------------------------------------------------------------ taking turns
+
+    def run_until(self, until: float) -> None:
+        env = self.env
+        while True:
+            stop = min(env.peek(), until)
+            code = k.advance(self.m.I, self.m.F, stop)
+            if code == k.GROW:
+                self._grow()
+            elif code == k.DONE:
+                self._move_clock(self.m.F[k.NOW])
+                self._succeed()
+            elif env.peek() <= until:
+                env.step()
+            else:
+                self._move_clock(until)
+                return
+
+    def _succeed(self) -> None:
+        for n in range(self.m.I[k.N_DONE]):
+            flow = int(self.m.done_a[n])
+            if flow in self.waiting:
+                self.waiting.pop(flow).succeed(self.m.done_kind[n] != k.DONE_FAILED)
+
+    def _move_clock(self, time: float) -> None:
+        if time > self.env.now:
+            self.env.run(until=time)
+
+    def _to_now(self) -> None:
+        self.m.F[k.NOW] = max(self.m.F[k.NOW], self.env.now)
+
+    def _wait(self, flow: int) -> simpy.Event:
+        self.waiting[flow] = self.env.event()
+        return self.waiting[flow]
+
+    # ------------------------------------------------------------ room
+
+    def _room_for(self, table: Array) -> None:
+        """Make the bit table wide enough for a stage's longest task, before the kernel touches it."""
+        words = int(table[:, 12].max()) // 62 + 1 if len(table) else 1
+        have = self.m.task_bits.shape[2]
+        if words > have:
+            wide = np.zeros((*self.m.task_bits.shape[:2], max(words, 2 * have)), dtype=np.int64)
+            wide[:, :, :have] = self.m.task_bits
+            self.m = self.m.resized({"task_bits": wide})
+
+    def _grow(self) -> None:
+        what, m = self.m.I[k.GROW_WHAT], self.m
+        if what == k.GROW_PENDING:
+            self.m = m.resized({n: _unrolled(getattr(m, n), m) for n in PENDING})
+            self.m.pend_head[:] = 0
+        else:
+            logs = {n: _wider(getattr(m, n)) for n in LOGS}
+            self.m = m.resized(logs | {n: _unrolled_queue(getattr(m, n), m) for n in QUEUES})
+            self.m.part_head[:] = 0
+        self.m.I[k.GROW_WHAT] = 0
+
+
+PENDING = ("pend_c0", "pend_c1", "pend_mass", "pend_time", "pend_cut")
+LOGS = ("curve_time", "curve_count", "log_records", "log_first", "log_close", "commit_time")
+QUEUES = ("part_queue", "part_first", "part_close")
+
+
+def _wider(table: Array) -> Array:
+    wide = np.zeros((table.shape[0], 2 * table.shape[1]))
+    wide[:, : table.shape[1]] = table
+    return wide
+
+
+def _unrolled(table: Array, m: Memory) -> Array:
+    """A ring of double size whose entries start at 0."""
+    flows, nodes, cap = table.shape
+    wide = np.zeros((flows, nodes, 2 * cap))
+    for f in range(flows):
+        for n in range(nodes):
+            at = (m.pend_head[f, n] + np.arange(m.pend_length[f, n])) % cap
+            wide[f, n, : len(at)] = table[f, n, at]
+    return wide
+
+
+def _unrolled_queue(table: Array, m: Memory) -> Array:
+    wide = np.zeros((table.shape[0], 2 * table.shape[1]))
+    for p in range(table.shape[0]):
+        at = (m.part_head[p] + np.arange(m.part_length[p])) % table.shape[1]
+        wide[p, : len(at)] = table[p, at]
+    return wide

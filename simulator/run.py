@@ -1,0 +1,342 @@
+"""One run of a scenario: SimPy decides, the data plane moves.
+
+`simulate` builds the layout, starts a process for each query and for each change of the load, runs
+through warm-up and the measured window, and goes on until what was created in the window has become
+visible (or it is clear that it will not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import simpy
+
+from models.coefficients import CoefficientSet
+from models.kafka import page_cache_seconds
+from models.spark import AVAILABLE_NOW
+from models.stack import Scenario
+from simulator import kernels as k
+from simulator.layout import Built, build, cumulative, front_cores
+from simulator.memory import Memory
+from simulator.plane import CompiledPlane
+from simulator.spark import Query
+from simulator.trace import BATCH_FIELDS, TASK_FIELDS, FlowTrace, HostLoad, Trace, from_ramps
+
+Level = Literal["fluid", "exact", "reference"]
+Outages = Sequence[tuple[float, float]]
+LOOKS = 60  # samples of host load in the measured window
+
+
+class Plane(Protocol):
+    """What the control plane asks of a data plane, compiled or reference."""
+
+    m: Memory
+
+    def driver_work(self, flow: int, cpu: float) -> simpy.Event: ...
+    def stage(self, flow: int, batch: int, cut: float, table: np.ndarray, launch: float) -> simpy.Event: ...
+    def committed(self, flow: int, time: float) -> np.ndarray: ...
+    def created(self, flow: int, partition: int, offset: float) -> float: ...
+    def sink_wait(self, flow: int) -> float: ...
+    def set_cores(self, host: int, cores: float) -> None: ...
+    def look(self) -> dict[str, np.ndarray]: ...
+    def run_until(self, until: float) -> None: ...
+
+
+class Simulation:
+    """The control plane of one run."""
+
+    def __init__(
+        self, scenario: Scenario, coefficients: CoefficientSet, seed: int, level: Level, rate_factor: float, outages: Outages,
+        exact_front: bool,
+    ) -> None:  # fmt: skip
+        self.scenario, self.coefficients, self.seed, self.level = scenario, coefficients, seed, level
+        self.outages = sorted(outages)
+        run = scenario.run
+        self.measured_from, self.measured_until = run.warm_up, run.warm_up + run.measure
+        self.last = self.measured_until + self._patience()
+        window = (self.measured_from, self.measured_until)
+        self.built: Built = build(scenario, coefficients, seed, exact_front, rate_factor, window, self.last)
+        self.exact_front = exact_front
+        self.env = simpy.Environment()
+        self.plane: Plane = self._make_plane(level)
+        self.partition_base = self.built.partition_base
+        self.queries = [Query(self, f, flow) for f, flow in enumerate(scenario.flows)]
+        self.batches: list[list[tuple]] = [[] for _ in scenario.flows]
+        self.lags: list[list[np.ndarray]] = [[] for _ in scenario.flows]
+        self.looks: list[tuple[float, dict[str, np.ndarray]]] = []
+        self._cache_seconds = self._cache_of_brokers()
+
+    def _make_plane(self, level: Level) -> Plane:
+        if level == "reference":
+            from simulator.reference import ReferencePlane
+
+            return ReferencePlane(self.env, self.built)
+        return CompiledPlane(self.env, self.built)
+
+    def _patience(self) -> float:
+        """How long after the window the run may wait for the window's records [s]."""
+        flows = self.scenario.flows
+        slow = max(max(f.query.trigger, 0.0) + f.index.refresh_interval for f in flows)
+        waits = max(f.query.sink.retry.wait * f.query.sink.retry.attempts for f in flows)
+        measure = self.scenario.run.measure
+        outage = max((length for _, length in self.outages), default=0.0)
+        if any(f.query.trigger == AVAILABLE_NOW for f in flows):
+            outage += 4 * measure
+        return max(30.0, 8 * slow, 4 * waits) + min(measure, 600.0) + 4 * outage
+
+    # ------------------------------------------------------------ the story
+
+    def run(self) -> None:
+        for query in self.queries:
+            self.env.process(query.run())
+        self.env.process(self._follow_the_rate())
+        self.env.process(self._look_now_and_then())
+        self.plane.run_until(self.measured_until)
+        while self.env.now < self.last and not self._all_visible():
+            self.plane.run_until(min(self.last, self.env.now + 1.0))
+
+    def _all_visible(self) -> bool:
+        """Whether every record created in the window can be found (or its query has failed or writes nothing)."""
+        shown = self.plane.look()["hops"][:, 0]
+        return all(self._settled(f, shown[f]) for f in range(len(self.queries)))
+
+    def _settled(self, f: int, shown: float) -> bool:
+        query = self.queries[f]
+        if query.failed is not None:
+            return True
+        if not query.costs.has_bulks:
+            return bool((query.offsets >= self._offsets_at(f, self.measured_until) - 1e-6).all())
+        return shown >= self.expected(f) - self._edge(f)
+
+    def _offsets_at(self, f: int, time: float) -> np.ndarray:
+        parts = range(self.partition_base[f], self.partition_base[f + 1])
+        return np.floor(np.array([k.count_at(self.plane.m.I, self.plane.m.F, p, time) for p in parts]))
+
+    def _edge(self, f: int) -> float:
+        """Records of the window that rounding of offsets may hide: two a partition."""
+        return 2.0 * (self.partition_base[f + 1] - self.partition_base[f])
+
+    def expected(self, f: int) -> float:
+        """Records created in the window [records]."""
+        parts = range(self.partition_base[f], self.partition_base[f + 1])
+        memory, ends = self.plane.m, (self.measured_from, self.measured_until)
+        before, after = (sum(k.count_at(memory.I, memory.F, p, t) for p in parts) for t in ends)
+        return float(after - before)
+
+    # ------------------------------------------------------------ the load
+
+    def _follow_the_rate(self) -> Generator[Any, Any, None]:
+        """Brokers' work that is not simulated event by event follows the rate: it takes cores from its hosts."""
+        marks = sorted({t for times, _ in self.built.corners for t in times})
+        before: dict[int, float] = {}
+        for mark in marks:
+            if mark > self.env.now:
+                yield self.env.timeout(mark - self.env.now)
+            rates = [float(r[np.searchsorted(t, mark, side="right") - 1]) for t, r in self.built.corners]
+            place = self.built.placement
+            spent = front_cores(self.scenario, place, self.built.fronts, rates, self.exact_front)
+            for site, cores in spent.items():
+                if cores != before.get(site):
+                    self.plane.set_cores(site, max(0.02, place.sites[site].cores_left - cores))
+            before = spent
+
+    def _look_now_and_then(self) -> Generator[Any, Any, None]:
+        yield self.env.timeout(self.measured_from)
+        for _ in range(LOOKS + 1):
+            self.looks.append((self.env.now, self.plane.look()))
+            yield self.env.timeout((self.measured_until - self.measured_from) / LOOKS)
+
+    # ------------------------------------------------------------ what a query asks of its surroundings
+
+    def spark_work(self) -> float:
+        """CPU that the executors' hosts have done [reference s]."""
+        work = self.plane.look()["host_work"]
+        return float(sum(work[h] for h in set(self.built.placement.executors)))
+
+    def created_between(self, f: int, start: np.ndarray, end: np.ndarray) -> tuple[float, float]:
+        """When the first and last of a batch's records were created [s]."""
+        parts = [p for p in range(len(end)) if end[p] > start[p]]
+        first = min(self.plane.created(f, p, start[p]) for p in parts)
+        return first, max(self.plane.created(f, p, end[p]) for p in parts)
+
+    def _cache_of_brokers(self) -> float:
+        """How far back in time the brokers' page cache reaches [s]."""
+        total = sum(
+            front.wire_bytes * flow.topic.copies * float(rates.max())
+            for flow, front, (_, rates) in zip(self.scenario.flows, self.built.fronts, self.built.corners, strict=True)
+        )
+        memory = min(self.built.placement.sites[s].memory_bytes for s in self.built.placement.brokers)
+        return page_cache_seconds(memory, self.scenario.kafka.heap, total / self.scenario.kafka.brokers)
+
+    def cold_seconds(self, f: int, tasks: list[tuple[int, float, float]], now: float) -> list[float]:
+        """Time that each task waits for a broker's disk, where it reads behind the page cache [s].
+
+        The readers of one broker share its volume's throughput. Source: kafka.md A7 (mechanism only).
+        """
+        edge = now - self._cache_seconds
+        if edge <= 0:
+            return [0.0] * len(tasks)
+        wire, base = self.built.fronts[f].wire_bytes, self.partition_base[f]
+        cold = [
+            max(0.0, min(b, k.count_at(self.plane.m.I, self.plane.m.F, base + p, edge)) - a) * wire for p, a, b in tasks
+        ]
+        leaders = [int(self.built.memory.partition_leader[base + p]) for p, _, _ in tasks]
+        readers = {
+            b: sum(1 for c, leader in zip(cold, leaders, strict=True) if leader == b and c > 0) for b in set(leaders)
+        }
+        rate = self.scenario.kafka.volume.throughput
+        return [c * readers[b] / rate for c, b in zip(cold, leaders, strict=True)]
+
+    def record_batch(
+        self, query: Query, number: int, due: float, began: float, start: np.ndarray, end: np.ndarray, lag: np.ndarray, tasks: int,
+        sink_wait: float,
+    ) -> None:  # fmt: skip
+        f, now = query.number, self.env.now
+        records = float((end - start).sum())
+        behind = max(0.0, began - self.created_between(f, start, end)[0])
+        after = float((self.plane.committed(f, now) - end).sum())
+        documents = records * query.flow.workload.documents_per_event
+        row = (number, due, began, now, records, documents, tasks, sink_wait, float(lag.sum()), after, behind)
+        self.batches[f].append(row)
+        self.lags[f].append(lag)
+
+
+def simulate(
+    scenario: Scenario,
+    coefficients: CoefficientSet,
+    *,
+    seed: int = 1,
+    level: Level = "fluid",
+    rate_factor: float = 1.0,
+    outages: Outages = (),
+    exact_front: bool | None = None,
+) -> Trace:
+    """Run a scenario once.
+
+    Levels: `fluid` (compiled; the producers' front is a delay), `exact` (compiled; every producer batch), `reference`
+    (plain SimPy, the oracle; its front is exact unless `exact_front=False`). `rate_factor` scales every flow's rate,
+    `outages` are stretches (start, length) [s] in which no query runs. Raises ValueError for what cannot be placed.
+    """
+    exact = level != "fluid" if exact_front is None else exact_front
+    sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact)
+    sim.run()
+    return _trace(sim)
+
+
+def _trace(sim: Simulation) -> Trace:
+    final = sim.plane.look()
+    flows = {flow.name: _flow_trace(sim, f, final) for f, flow in enumerate(sim.scenario.flows)}
+    hosts, slots, series = _loads(sim)
+    return Trace(
+        sim.seed, sim.level, sim.measured_from, sim.measured_until, sim.env.now, flows, hosts, slots,
+        getattr(sim.plane, "events", 0), series,
+    )  # fmt: skip
+
+
+def _flow_trace(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> FlowTrace:
+    m, query = sim.plane.m, sim.queries[f]
+    expected = sim.expected(f) - sim._edge(f) if query.costs.has_bulks else 0.0
+    latency = from_ramps(m.slope[f], m.step[f], m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH], expected)
+    publish = None
+    if sim.exact_front:
+        publish = from_ramps(m.publish_slope[f], m.publish_step[f], 1e-4, 0.01, 0.0)
+    batches = np.array(sim.batches[f], dtype=BATCH_FIELDS)
+    lag = np.array(sim.lags[f]) if sim.lags[f] else np.zeros((0, query.flow.topic.partitions))
+    outcome = "running" if query.failed is None else f"failed at {query.failed[0]:.1f} s: {query.failed[1]}"
+    return FlowTrace(
+        query.flow.name, latency, publish, _hops(final["hops"][f], sim.built.fronts[f].delay), batches, lag, _tasks(m, f),
+        _accounts(sim, f, final), outcome,
+    )  # fmt: skip
+
+
+def _hops(sums: np.ndarray, front: float) -> dict[str, float]:
+    """Mean seconds of each hop: to the high watermark, waiting for the trigger, in the batch, until the refresh."""
+    if sums[0] <= 0:
+        return {}
+    before, process, refresh = (float(x / sums[0]) for x in sums[1:4])
+    return {
+        "produce": min(front, before),
+        "trigger_wait": max(0.0, before - front),
+        "process": process,
+        "refresh": refresh,
+    }
+
+
+def _tasks(m: Memory, f: int) -> np.ndarray:
+    rows = m.task_log[: m.I[k.N_LOG]]
+    rows = rows[rows[:, 0] == f]
+    out = np.zeros(len(rows), dtype=TASK_FIELDS)
+    for n, name in enumerate(("batch", "partition", "executor", "started", "finished")):
+        out[name] = rows[:, n + 1]
+    return out
+
+
+def _accounts(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> dict[str, float]:
+    """What became of the records and documents, in one row: what went in equals what came out and what is pending."""
+    query, counts, now = sim.queries[f], final["counts"][f], sim.env.now
+    cut = float(query.offsets.sum())
+    committed = float(sim.plane.committed(f, now).sum())
+    parts = range(sim.partition_base[f], sim.partition_base[f + 1])
+    exact = sim.exact_front
+    produced = (
+        float(counts[k.PRODUCED])
+        if exact
+        else float(sum(k.count_at(sim.plane.m.I, sim.plane.m.F, p, now) for p in parts))
+    )
+    load = query.flow.workload
+    return {
+        "produced": produced,
+        "committed": committed,
+        "cut": cut,
+        "pending": produced - cut,
+        "kept": cut * load.kept,
+        "filtered": cut * (1 - load.kept),
+        "indexed_documents": float(counts[k.INDEXED]),
+        "visible_records": float(counts[k.VISIBLE]),
+        "rejected_items": float(counts[k.REJECTED]),
+        "duplicated_documents": float(counts[k.DUPLICATED]),
+        "lost": 0.0,
+    }
+
+
+def _loads(sim: Simulation) -> tuple[list[HostLoad], float, dict[str, np.ndarray]]:
+    times = np.array([t for t, _ in sim.looks])
+    busy = np.array([look["host_busy"] for _, look in sim.looks])
+    place, span = sim.built.placement, times[-1] - times[0]
+    steps = np.diff(busy, axis=0) / np.diff(times)[:, None]
+    spark = sim.scenario.spark
+    slot = np.array([look["slot_seconds"] for _, look in sim.looks])
+    write = np.array([look["write_seconds"] for _, look in sim.looks])
+    slots_held = (slot[-1] - slot[0]) / span / spark.cores
+    threads = sim.plane.m.node_threads
+    out = []
+    for h, site in enumerate(place.sites):
+        hidden = site.cores - sim.plane.m.host_cores[h]
+        use = (busy[-1, h] - busy[0, h]) / span
+        permits, held = 0.0, 0.0
+        if h in place.executors:
+            e = place.executors.index(h)
+            permits, held = float(spark.cores), float(slots_held[e])
+        elif h in place.nodes:
+            n = place.nodes.index(h)
+            permits, held = float(threads[n]), float((write[-1, n] - write[0, n]) / span / threads[n])
+        out.append(
+            HostLoad(
+                site.name,
+                tuple(dict.fromkeys(site.roles)),
+                site.zone,
+                site.cores,
+                float((use + hidden) / site.cores),
+                float((steps[:, h].max() + hidden) / site.cores),
+                permits,
+                held,
+            )  # fmt: skip
+        )
+    series = {
+        "time": times[1:],
+        "utilisation": (steps + [s.cores - c for s, c in zip(place.sites, sim.plane.m.host_cores, strict=True)])
+        / [s.cores for s in place.sites],
+    }
+    return out, float(slots_held.mean()), series

@@ -1,0 +1,253 @@
+"""A streaming query as the control plane drives it: trigger, cut, plan, tasks, commit.
+
+The driver loop is sequential: offsets are cut and logged, the batch is planned (CPU of the driver),
+its tasks run on the slots (the data plane's work), and the batch is committed. A late batch fires the
+next one at once; ticks missed meanwhile are skipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.coefficients import CoefficientSet
+from models.spark import AVAILABLE_NOW, POLLING_DELAY_SECONDS, checkpoint_writes, next_start, next_trigger
+from models.stack import Flow, Scenario
+from simulator.kernels import DICE_BATCH, DICE_COMMIT, DICE_RUN, DICE_TASK, lognormal, normal
+
+if TYPE_CHECKING:
+    from simulator.run import Simulation
+
+COLUMNS = 13  # of a task's row, see kernels.start_stage
+STATE_CPU = {"hdfs-backed": 1.0, "rocksdb": 3.0 / 0.82, "rocksdb-changelog": 1.8 / 0.82}  # spark.md A4: put, µs a row
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one query's work costs. CPU in reference seconds, waits in seconds."""
+
+    setup: float  # of a read task
+    document: float  # JVM and sink, a document
+    bulk: float
+    weight: float  # threads that one task uses at once
+    driver: float  # of a batch
+    launch: float  # serial time of the driver, a task
+    commit: float  # mean of one atomic checkpoint write
+    commit_sigma: float
+    state_setup: float
+    state_row: float
+    bulk_documents: float
+    has_bulks: bool
+
+
+def costs_of(flow: Flow, scenario: Scenario, c: CoefficientSet) -> Costs:
+    """Turn a query's settings into costs by the coefficient set."""
+    query, sink, load = flow.query, flow.query.sink, flow.workload
+    tls = c["kafka.tls_byte_cpu_seconds"] if scenario.kafka.tls else 0.0
+    record = c["spark.record_cpu_seconds"] + load.value_bytes * c["spark.byte_cpu_seconds"]
+    jvm = (record * query.transform_cpu_ratio + load.value_bytes * tls) / load.documents_per_event
+    python = sink.kind == "python-foreach"
+    kind = "python" if python else "jvm"
+    own = c[f"sink.{kind}_record_cpu_seconds"] * sink.cpu_ratio if sink.kind != "noop" else 0.0
+    weight = 1.0
+    if python and max(jvm, own) > 0:
+        weight += c["sink.python_overlap"] * min(jvm, own) / max(jvm, own)
+    store = {"local": "local", "hdfs": "hdfs", "s3": "s3", "s3-express": "s3express"}[query.checkpoint]
+    writes = checkpoint_writes(query.file_manager, query.checkpoint)
+    provider = STATE_CPU[query.state.provider] if query.state else 1.0
+    return Costs(
+        setup=c["spark.task_cpu_seconds"] + (c["spark.python_task_cpu_seconds"] if python else 0.0),
+        document=jvm + own,
+        bulk=c[f"sink.{kind}_bulk_cpu_seconds"] * sink.cpu_ratio,
+        weight=weight,
+        driver=c["spark.batch_cpu_seconds"],
+        launch=c["spark.launch_seconds"],
+        commit=c[f"spark.{store}_commit_seconds"] * writes,
+        commit_sigma=c["spark.commit_sigma"],
+        state_setup=c["spark.state_task_cpu_seconds"],
+        state_row=c["spark.state_row_cpu_seconds"] * provider,
+        bulk_documents=bulk_documents(flow),
+        has_bulks=sink.kind != "noop",
+    )
+
+
+def bulk_documents(flow: Flow) -> float:
+    """Documents of a full bulk: entries or bytes, whichever is reached first [documents]."""
+    sink = flow.query.sink
+    return float(max(1, min(sink.bulk_entries, math.floor(sink.bulk_bytes / flow.workload.json_bytes))))
+
+
+def capped(start: np.ndarray, end: np.ndarray, most: int | None) -> np.ndarray:
+    """End offsets under maxOffsetsPerTrigger: each partition gets its share of the backlog.
+
+    Source: spark.md B4 (rate limit in proportion to each partition's unread records).
+    """
+    backlog = end - start
+    total = backlog.sum()
+    if most is None or total <= most:
+        return end
+    return start + np.floor(backlog * (most / total))
+
+
+def split(start: np.ndarray, end: np.ndarray, least: int | None) -> list[tuple[int, float, float]]:
+    """Read tasks of a batch: one a partition with new records, large ones divided up to minPartitions.
+
+    Source: spark.md B4; KafkaOffsetRangeCalculator: parts in proportion to size, at least one.
+    """
+    ranges = [(p, float(a), float(b)) for p, (a, b) in enumerate(zip(start, end, strict=True)) if b > a]
+    total = sum(b - a for _, a, b in ranges)
+    if least is None or len(ranges) >= least or total <= 0:
+        return ranges
+    out = []
+    for p, a, b in ranges:
+        parts = max(1, round((b - a) / total * least))
+        cuts = [a + math.floor((b - a) * k / parts) for k in range(parts)] + [b]
+        out += [(p, low, high) for low, high in zip(cuts, cuts[1:], strict=False) if high > low]
+    return out
+
+
+class Query:
+    """One running query: its offsets, its JVM's warmth, its noise."""
+
+    def __init__(self, sim: Simulation, number: int, flow: Flow) -> None:
+        self.sim, self.number, self.flow = sim, number, flow
+        self.costs = costs_of(flow, sim.scenario, sim.coefficients)
+        self.offsets = np.zeros(flow.topic.partitions)
+        self.batch = 0
+        self.drift = 0.0
+        self.work_at_start = 0.0
+        self.warm = sim.scenario.run.jvm == "warm"
+        self.failed: tuple[float, str] | None = None
+        c = sim.coefficients
+        z = normal(sim.seed, DICE_RUN, number, 0, 0)
+        self.run_factor = math.exp(c["spark.run_sigma"] * z - 0.5 * c["spark.run_sigma"] ** 2)
+
+    # ------------------------------------------------------------ time
+
+    def run(self) -> Generator[Any, Any, None]:
+        """The driver loop, as a SimPy process."""
+        env, interval = self.sim.env, self.flow.query.trigger
+        if interval == AVAILABLE_NOW:
+            yield env.timeout(self.sim.measured_until)
+            yield from self._drain()
+            return
+        start = next_trigger(0.0, interval)
+        while self.failed is None:
+            start = yield from self._sit_out_outages(start)
+            if start > env.now:
+                yield env.timeout(start - env.now)
+            due, began = start, env.now
+            found = yield from self._micro_batch(due)
+            if found:
+                start = next_start(began, env.now, interval)
+            else:
+                start = env.now + POLLING_DELAY_SECONDS if interval <= 0 else next_start(began, env.now, interval)
+
+    def _drain(self) -> Generator[Any, Any, None]:
+        """Available-now: read what is there at the start, in batches under the cap, then stop."""
+        goal = self.sim.plane.committed(self.number, self.sim.env.now)
+        while self.failed is None and (self.offsets < goal).any():
+            yield from self._micro_batch(self.sim.env.now, goal)
+
+    def _sit_out_outages(self, start: float) -> Generator[Any, Any, float]:
+        """A query that is down fires no trigger; it comes back with a cold JVM and fires at once."""
+        for begin, length in self.sim.outages:
+            if begin <= start < begin + length:
+                yield self.sim.env.timeout(begin + length - self.sim.env.now)
+                self.warm, self.work_at_start = False, self.sim.spark_work()
+                return self.sim.env.now
+        return start
+
+    def _micro_batch(self, due: float, goal: np.ndarray | None = None) -> Generator[Any, Any, bool]:
+        sim, env, k = self.sim, self.sim.env, self.batch
+        began = env.now
+        ready = sim.plane.committed(self.number, began)
+        lag_before = ready - self.offsets
+        end = capped(
+            self.offsets, ready if goal is None else np.minimum(ready, goal), self.flow.query.max_offsets_per_trigger
+        )
+        tasks = split(self.offsets, end, self.flow.query.min_partitions)
+        if not tasks:
+            return False
+        self.batch += 1
+        factor = self.batch_factor(k)
+        yield env.timeout(self._commit_seconds(k, 0))
+        yield sim.plane.driver_work(self.number, self.costs.driver * factor)
+        table = self._read_stage(k, tasks, factor, began)
+        ok = yield sim.plane.stage(self.number, k, began, table, self.costs.launch)
+        if ok and self.flow.query.state is not None:
+            table = self._state_stage(k, end, factor, began)
+            ok = yield sim.plane.stage(self.number, k, began, table, self.costs.launch)
+        sink_wait = sim.plane.sink_wait(self.number)
+        if not ok:
+            self.failed = (env.now, "a task failed four times: bulks were rejected longer than their retries lasted")
+            return True
+        yield env.timeout(self._commit_seconds(k, 1))
+        sim.record_batch(self, k, due, began, self.offsets, end, lag_before, len(tasks), sink_wait)
+        self.offsets = end
+        return True
+
+    # ------------------------------------------------------------ costs of this batch
+
+    def batch_factor(self, k: int) -> float:
+        """What this batch's CPU costs over the coefficient: warmth × run × autocorrelated batch noise."""
+        c = self.sim.coefficients
+        phi, sigma = c["spark.batch_autocorrelation"], c["spark.batch_sigma"]
+        z = normal(self.sim.seed, DICE_BATCH, self.number, k, 0)
+        self.drift = z if k == 0 else phi * self.drift + math.sqrt(1 - phi * phi) * z
+        noise = math.exp(sigma * self.drift - 0.5 * sigma * sigma)
+        return noise * self.run_factor * self.warm_factor()
+
+    def warm_factor(self) -> float:
+        """1 + A exp(-w/w0), w the CPU seconds that one executor's JVM has done since it started."""
+        if self.warm:
+            return 1.0
+        c = self.sim.coefficients
+        done = (self.sim.spark_work() - self.work_at_start) / self.sim.scenario.spark.executors
+        return 1.0 + c["spark.warm_amplitude"] * math.exp(-done / c["spark.warm_work_seconds"])
+
+    def _commit_seconds(self, batch: int, which: int) -> float:
+        seed = self.sim.seed
+        return self.costs.commit * lognormal(
+            self.costs.commit_sigma, seed, DICE_COMMIT + 100 * self.number, batch, which, 0
+        )
+
+    def _task_noise(self, batch: int, task: int, stage: int) -> float:
+        sigma = self.sim.coefficients["spark.task_sigma"]
+        return lognormal(sigma, self.sim.seed, DICE_TASK + 100 * self.number, batch, task, stage)
+
+    def _read_stage(self, k: int, tasks: list[tuple[int, float, float]], factor: float, cut: float) -> np.ndarray:
+        """Rows of the read tasks. With a stateful operator they only read, parse and shuffle."""
+        costs, per_event = self.costs, self.flow.workload.documents_per_event
+        writes = costs.has_bulks and self.flow.query.state is None
+        cold = self.sim.cold_seconds(self.number, tasks, cut)
+        rows = np.zeros((len(tasks), COLUMNS))
+        for n, (p, a, b) in enumerate(tasks):
+            noise = factor * self._task_noise(k, n, 0)
+            documents = (b - a) * per_event
+            rows[n, :4] = self.sim.partition_base[self.number] + p, a, b, documents
+            rows[n, 4:8] = costs.setup * noise, costs.document * noise, costs.bulk * noise, costs.weight
+            rows[n, 8] = cold[n]
+            rows[n, 12] = math.ceil(documents / costs.bulk_documents - 1e-9) if writes else 0
+        return rows
+
+    def _state_stage(self, k: int, end: np.ndarray, factor: float, cut: float) -> np.ndarray:
+        """Rows of the state tasks: fold the batch's rows, write what comes out, commit each partition's state."""
+        costs, state = self.costs, self.flow.query.state
+        assert state is not None
+        n = state.shuffle_partitions
+        documents = float((end - self.offsets).sum()) * self.flow.workload.documents_per_event / n
+        first, last = self.sim.created_between(self.number, self.offsets, end)
+        rows = np.zeros((n, COLUMNS))
+        for j in range(n):
+            noise = factor * self._task_noise(k, j, 1)
+            rows[j, :4] = -1, 0.0, 0.0, documents
+            rows[j, 4:8] = costs.state_setup * noise, costs.state_row * noise, costs.bulk * noise, 1.0
+            rows[j, 9] = self._commit_seconds(k, 2 + j)
+            rows[j, 10:12] = first, last
+            rows[j, 12] = math.ceil(documents / costs.bulk_documents - 1e-9) if costs.has_bulks else 0
+        return rows
