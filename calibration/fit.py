@@ -116,6 +116,9 @@ def _search(out: Outcome, runs: list[LabRun], prior: dict[str, float], sigma: fl
     names = [fit_search.BULK, fit_search.MERGE, fit_search.IDLE, fit_search.QUERY]
     _take(out, cpu, names, sigma, len(runs), "process CPU of the node by interval")
     _scaled(out, cpu, "index_scale", [fit_search.DOCUMENT, fit_search.BYTE], prior, wider)
+    for ours, theirs in (("search.warm_amplitude", "warm_amplitude"), ("search.warm_work_seconds", "warm_seconds")):
+        at = cpu.value[theirs], cpu.low[theirs] / wider, cpu.high[theirs] * wider
+        out.tell(ours, *at, "warm-up of the same fit, work since the first document")
     alone = [fit_search.bulk_rest(run)[0] for run in runs if run.bulk is not None and run.experiment.clients == 1]
     if not alone:
         raise ObservationError("no closed-loop run with one client, so the wait of a bulk is not told")

@@ -49,6 +49,7 @@ LAWS: dict[str, tuple[str, str]] = {
     "spark.commit_sigma": ("1", "log standard deviation of one checkpoint write"),
     "spark.warm_amplitude": ("1", "A of the warm-up law c(w) = c_inf (1 + A exp(-w/w0))"),
     "spark.warm_work_seconds": ("s", "w0 of the warm-up law: CPU seconds of work since that JVM started"),
+    "spark.idle_cpu_cores": ("cores", "CPU an executor's JVM burns beside its batches (collector, compiler, listeners)"),
     "spark.task_sigma": ("1", "log standard deviation of one task's CPU"),
     "spark.batch_sigma": ("1", "log standard deviation of a batch's common factor"),
     "spark.batch_autocorrelation": ("1", "lag-1 autocorrelation of that factor"),
@@ -72,6 +73,8 @@ LAWS: dict[str, tuple[str, str]] = {
     "search.merge_byte_cpu_seconds": ("s/byte", "CPU of one byte merged"),
     "search.merge_amplification": ("1", "bytes merged over bytes first written, in the long run"),
     "search.task_sigma": ("1", "log standard deviation of one node's share of a bulk"),
+    "search.warm_amplitude": ("1", "A of the warm-up law of a data node's JVM"),
+    "search.warm_work_seconds": ("s", "w0 of it: CPU seconds of indexing since that JVM started"),
     "search.pause_per_cpu_second": ("1/s", "stop-the-world pauses per CPU second of a data node"),
     "search.pause_seconds": ("s", "mean length of such a pause"),
     "search.idle_cpu_cores": ("cores", "CPU a data node burns with no traffic"),
@@ -218,14 +221,16 @@ def load_set(name: str) -> CoefficientSet:
 def carried(source: CoefficientSet, per_core_speed: float) -> dict[str, Coefficient]:
     """The values of another set, its CPU seconds turned into those of a machine of this per-core speed.
 
-    Only `…cpu_seconds` scale; ratios, waits and sigmas stay.
+    What is CPU (`…cpu_seconds`, `…cpu_cores`, the warm-up's work) scales with speed, what is counted per CPU second
+    scales against it; ratios, waits and sigmas stay.
     """
     from dataclasses import replace
 
     factor = source.per_core_speed / per_core_speed
     out = {}
     for name, c in source.values.items():
-        scale = factor if "cpu_seconds" in name else 1.0
+        cpu = name.endswith(("cpu_seconds", "cpu_cores", "warm_work_seconds"))
+        scale = factor if cpu else 1 / factor if name.endswith("per_cpu_second") else 1.0
         out[name] = replace(c, value=c.value * scale, low=c.low * scale, high=c.high * scale)
     return out
 

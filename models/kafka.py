@@ -64,6 +64,14 @@ class Producer(Noun):
         by_version={"3.x": "all", "4.x": "all"},
         source="kafka.md B1",
     )
+    partitioner: Literal["keyed", "sticky"] = field(
+        "sticky",
+        unit="",
+        meaning="a key spreads each producer's records over all partitions at once; without one they stick to a "
+        "partition for a batch",
+        foreign="partitioner.class",
+        source="kafka.md B1",
+    )
     compression: Literal["none", "snappy", "lz4", "zstd", "gzip"] = field(
         "none", unit="", meaning="codec of a batch", foreign="compression.type", source="kafka.md B1"
     )

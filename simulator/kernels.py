@@ -63,6 +63,9 @@ TABLES = (
     ("pause_mean", "f", 1),  # [H] mean pause [s]
     ("exec_host", "i", 1),  # [E]
     ("node_host", "i", 1),  # [N]
+    ("warm_amplitude", "f", 1),  # [N] A of a data node's warm-up; 0: warm from the start
+    ("warm_work", "f", 1),  # [N] w0
+    ("node_work", "f", 1),  # [N] indexing done since its JVM started
     ("node_threads", "i", 1),  # [N] write pool
     ("node_limit", "f", 1),  # [N] bytes of bulks in flight that a node takes
     ("refresh_threads", "i", 1),  # [N]
@@ -155,6 +158,7 @@ TABLES = (
     ("ready", "i", 1),  # ring of tasks that wait for a slot
     ("task_flow", "i", 1),
     ("task_batch", "i", 1),
+    ("task_number", "i", 1),  # within its stage: the address of its dice
     ("task_partition", "i", 1),
     ("task_from", "f", 1),  # offsets
     ("task_to", "f", 1),
@@ -772,7 +776,7 @@ def _send_bulk(I, F, task):
     nodes = I[NODE_HOST + 3]
     for n in range(nodes):
         I[cell(I, BULK_TODO, bulk, n)] = 1 if F[cell(I, PRIMARY_SHARE, f, n)] > 0.0 else 0
-    I[row(I, BULK_NODE, bulk)] = (max(0, I[row(I, TASK_PARTITION, task)]) + k) % nodes
+    I[row(I, BULK_NODE, bulk)] = (I[row(I, TASK_NUMBER, task)] + k) % nodes
     push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
 
 
@@ -794,7 +798,8 @@ def _bulk_arrives(I, F, bulk):
         push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
         return
     F[row(I, NODE_BYTES, n)] += size
-    add_job(I, F, I[row(I, NODE_HOST, n)], F[row(I, BULK_CPU, f)], 1.0, COORDINATE, bulk, 0, 0)
+    work = _cold(I, F, n, F[row(I, BULK_CPU, f)])
+    add_job(I, F, I[row(I, NODE_HOST, n)], work, 1.0, COORDINATE, bulk, 0, 0)
 
 
 @njit(cache=True)
@@ -831,6 +836,17 @@ def _ask_threads(I, F, node, bulk, role, wanted):
 
 
 @njit(cache=True)
+def _cold(I, F, node, work):
+    """Work as a JVM does it that has not warmed up yet: c (1 + A exp(-w/w0)); counts the work done."""
+    amplitude = F[row(I, WARM_AMPLITUDE, node)]
+    if amplitude <= 0.0:
+        return work
+    done = F[row(I, NODE_WORK, node)]
+    F[row(I, NODE_WORK, node)] = done + work
+    return work * (1.0 + amplitude * math.exp(-done / F[row(I, WARM_WORK, node)]))
+
+
+@njit(cache=True)
 def _run_share(I, F, node, bulk, role, wanted):
     nodes = I[NODE_HOST + 3]
     task = I[row(I, BULK_TASK, bulk)]
@@ -849,7 +865,7 @@ def _run_share(I, F, node, bulk, role, wanted):
             * F[row(I, REPLICA_CPU, f)]
         )
         kind = REPLICA
-    address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_PARTITION, task)] + 1
+    address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_NUMBER, task)]
     work *= lognormal(
         F[row(I, SHARE_SIGMA, f)],
         I[SEED],
@@ -858,6 +874,7 @@ def _run_share(I, F, node, bulk, role, wanted):
         I[row(I, BULK_INDEX, bulk)],
         node * (nodes + 1) + role,
     )
+    work = _cold(I, F, node, work)
     add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, node * (nodes + 1) + role, threads)
 
 
@@ -935,7 +952,7 @@ def _bulk_complete(I, F, bulk):
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
     F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
-    address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_PARTITION, task)] + 1
+    address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_NUMBER, task)]
     wait = F[row(I, BULK_WAIT, f)] * lognormal(
         F[row(I, SHARE_SIGMA, f)],
         I[SEED],
@@ -1040,7 +1057,7 @@ def _refresh_due(I, F, f, node, ticking):
             + F[cell(I, REFRESH_DOCUMENTS, f, node)] * F[row(I, REFRESH_DOCUMENT_CPU, f)]
         )
         threads = float(min(shards, I[row(I, REFRESH_THREADS, node)]))
-        add_job(I, F, I[row(I, NODE_HOST, node)], work, threads, REFRESH, f, node, ticking)
+        add_job(I, F, I[row(I, NODE_HOST, node)], _cold(I, F, node, work), threads, REFRESH, f, node, ticking)
     elif ticking == 1:
         push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
 
@@ -1077,7 +1094,7 @@ def _merge_if_due(I, F, node):
     disk = F[row(I, MERGE_BYTES, node)] / F[row(I, MERGE_RATE, node)]
     weight = 1.0 if disk <= cpu else cpu / disk
     I[row(I, MERGING, node)] = 1
-    add_job(I, F, h, F[row(I, MERGE_DEBT, node)], weight, MERGE, node, 0, 0)
+    add_job(I, F, h, _cold(I, F, node, F[row(I, MERGE_DEBT, node)]), weight, MERGE, node, 0, 0)
     F[row(I, MERGE_DEBT, node)] = 0.0
     F[row(I, MERGE_BYTES, node)] = 0.0
 
@@ -1448,6 +1465,7 @@ def start_stage(I, F, f, batch, cut, table, launch):
         task = I[row(I, TASK_FREE, I[FREE_TASKS])]
         I[row(I, TASK_FLOW, task)] = f
         I[row(I, TASK_BATCH, task)] = batch
+        I[row(I, TASK_NUMBER, task)] = k
         I[row(I, TASK_PARTITION, task)] = int(table[k, 0])
         F[row(I, TASK_FROM, task)] = table[k, 1]
         F[row(I, TASK_TO, task)] = table[k, 2]

@@ -84,6 +84,8 @@ def _spend_background(
     """
     for k_site in placement.brokers:
         placement.sites[k_site].background_cores += c["kafka.idle_cpu_cores"] / placement.sites[k_site].speed
+    for k_site in placement.executors:
+        placement.sites[k_site].background_cores += c["spark.idle_cpu_cores"] / placement.sites[k_site].speed
     cores = es.search_cores(scenario, c)
     for k_site in placement.nodes:
         site = placement.sites[k_site]
@@ -140,6 +142,8 @@ def _layout(
         ),
         exec_host=np.array(placement.executors, dtype=np.int64),
         node_host=np.array(placement.nodes, dtype=np.int64),
+        warm_amplitude=np.full(len(placement.nodes), c["search.warm_amplitude"] if scenario.run.jvm == "cold" else 0.0),
+        warm_work=np.full(len(placement.nodes), c["search.warm_work_seconds"]),
         **numbers,
         primary_share=np.array([s.primary_share for s in shards]),
         primary_threads=np.array([s.primary_threads for s in shards]),
@@ -269,7 +273,7 @@ def _state(
         job_kind=ints(hosts, jobs), job_a=ints(hosts, jobs), job_b=ints(hosts, jobs),
         exec_free=np.full(scenario.spark.executors, scenario.spark.cores, dtype=np.int64),
         slot_seconds=zeros(scenario.spark.executors), write_seconds=zeros(nodes), write_seen=zeros(nodes),
-        ready=ints(tasks), task_flow=ints(tasks), task_batch=ints(tasks), task_partition=ints(tasks),
+        ready=ints(tasks), task_flow=ints(tasks), task_batch=ints(tasks), task_number=ints(tasks), task_partition=ints(tasks),
         task_from=zeros(tasks), task_to=zeros(tasks), task_documents=zeros(tasks), task_bulks=ints(tasks),
         task_next=ints(tasks), task_flight=ints(tasks), task_setup=zeros(tasks), task_document_cpu=zeros(tasks),
         task_bulk_cpu=zeros(tasks), task_weight=zeros(tasks), task_fetch=zeros(tasks), task_tail=zeros(tasks),
@@ -280,7 +284,7 @@ def _state(
         bulk_task=ints(bulks), bulk_index=ints(bulks), bulk_documents=zeros(bulks), bulk_node=ints(bulks),
         bulk_left=ints(bulks), bulk_attempt=ints(bulks), bulk_sent=zeros(bulks), bulk_todo=ints(bulks, nodes),
         bulk_bytes=zeros(bulks), bulk_free=np.arange(bulks, dtype=np.int64)[::-1].copy(),
-        node_free=lay["node_threads"].copy(), node_bytes=zeros(nodes), node_queue=ints(nodes, bulks * (nodes + 1) + 8),
+        node_work=zeros(nodes), node_free=lay["node_threads"].copy(), node_bytes=zeros(nodes), node_queue=ints(nodes, bulks * (nodes + 1) + 8),
         queue_head=ints(nodes), queue_length=ints(nodes), queue_ops=ints(nodes), held=ints(hosts, jobs),
         fresh=zeros((flows, nodes)), refreshing=ints(flows, nodes), refresh_mark=ints(flows, nodes),
         refresh_documents=zeros((flows, nodes)), merging=ints(nodes), merge_debt=zeros(nodes), merge_bytes=zeros(nodes),

@@ -18,7 +18,7 @@ from models.kafka import page_cache_seconds
 from models.spark import AVAILABLE_NOW
 from models.stack import Scenario
 from simulator import kernels as k
-from simulator.layout import Built, build, cumulative, front_cores
+from simulator.layout import Built, build, front_cores
 from simulator.memory import Memory
 from simulator.plane import CompiledPlane
 from simulator.spark import Query
@@ -134,7 +134,7 @@ class Simulation:
         for mark in marks:
             if mark > self.env.now:
                 yield self.env.timeout(mark - self.env.now)
-            rates = [float(r[np.searchsorted(t, mark, side="right") - 1]) for t, r in self.built.corners]
+            rates = [self.rate_at(f, mark) for f in range(len(self.queries))]
             place = self.built.placement
             spent = front_cores(self.scenario, place, self.built.fronts, rates, self.exact_front)
             for site, cores in spent.items():
@@ -149,6 +149,11 @@ class Simulation:
             yield self.env.timeout((self.measured_until - self.measured_from) / LOOKS)
 
     # ------------------------------------------------------------ what a query asks of its surroundings
+
+    def rate_at(self, f: int, time: float) -> float:
+        """Records a second that arrive at a time [1/s]."""
+        times, rates = self.built.corners[f]
+        return float(rates[max(0, np.searchsorted(times, time, side="right") - 1)])
 
     def spark_work(self) -> float:
         """CPU that the executors' hosts have done [reference s]."""

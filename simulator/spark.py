@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.coefficients import CoefficientSet
-from models.spark import AVAILABLE_NOW, POLLING_DELAY_SECONDS, checkpoint_writes, next_start, next_trigger
+from models.spark import (
+    AVAILABLE_NOW,
+    POLLING_DELAY_SECONDS,
+    checkpoint_writes,
+    next_start,
+    next_trigger,
+    read_wait_seconds,
+)
 from models.stack import Flow, Scenario
 from simulator.kernels import DICE_BATCH, DICE_COMMIT, DICE_RUN, DICE_TASK, lognormal, normal
 
@@ -225,13 +232,15 @@ class Query:
         costs, per_event = self.costs, self.flow.workload.documents_per_event
         writes = costs.has_bulks and self.flow.query.state is None
         cold = self.sim.cold_seconds(self.number, tasks, cut)
+        rate = self.sim.rate_at(self.number, cut)
+        shares = self.flow.workload.partition_shares(self.flow.topic.partitions)
         rows = np.zeros((len(tasks), COLUMNS))
         for n, (p, a, b) in enumerate(tasks):
             noise = factor * self._task_noise(k, n, 0)
             documents = (b - a) * per_event
             rows[n, :4] = self.sim.partition_base[self.number] + p, a, b, documents
             rows[n, 4:8] = costs.setup * noise, costs.document * noise, costs.bulk * noise, costs.weight
-            rows[n, 8] = cold[n]
+            rows[n, 8] = cold[n] + read_wait_seconds(rate * shares[p])
             rows[n, 12] = math.ceil(documents / costs.bulk_documents - 1e-9) if writes else 0
         return rows
 
