@@ -1011,6 +1011,26 @@ def created(I, F, p, offset):
 
 
 @njit(cache=True)
+def created_from(I, F, p, offset):
+    """When the first record after an offset was created: as `created`, but behind a stretch without arrivals."""
+    n = I[row(I, CURVE_LENGTH, p)]
+    low, high = 0, n
+    while low < high:
+        mid = (low + high) >> 1
+        if F[cell(I, CURVE_COUNT, p, mid)] <= offset:
+            low = mid + 1
+        else:
+            high = mid
+    if low == 0:
+        return F[cell(I, CURVE_TIME, p, 0)]
+    if low == n:
+        return F[cell(I, CURVE_TIME, p, n - 1)]
+    c0, c1 = F[cell(I, CURVE_COUNT, p, low - 1)], F[cell(I, CURVE_COUNT, p, low)]
+    t0, t1 = F[cell(I, CURVE_TIME, p, low - 1)], F[cell(I, CURVE_TIME, p, low)]
+    return t0 + (offset - c0) / (c1 - c0) * (t1 - t0)
+
+
+@njit(cache=True)
 def _pend(I, F, f, node, bulk, records):
     """Note records that wait for the refresh of a node."""
     task = I[row(I, BULK_TASK, bulk)]
@@ -1022,7 +1042,7 @@ def _pend(I, F, f, node, bulk, records):
     p = I[row(I, TASK_PARTITION, task)]
     if p >= 0:
         span = F[row(I, TASK_TO, task)] - F[row(I, TASK_FROM, task)]
-        c0 = created(I, F, p, F[row(I, TASK_FROM, task)] + k0 * span)
+        c0 = created_from(I, F, p, F[row(I, TASK_FROM, task)] + k0 * span)
         c1 = created(I, F, p, F[row(I, TASK_FROM, task)] + k1 * span)
     else:
         span = F[row(I, TASK_C1, task)] - F[row(I, TASK_C0, task)]

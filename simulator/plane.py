@@ -48,8 +48,12 @@ class CompiledPlane:
         return np.floor(np.array([k.count_at(self.m.I, self.m.F, p, delayed) for p in parts]) + 1e-6)
 
     def created(self, flow: int, partition: int, offset: float) -> float:
-        """When the record at an offset was created [s]."""
+        """When the record before an offset was created [s]."""
         return float(k.created(self.m.I, self.m.F, self.base[flow] + partition, offset))
+
+    def created_from(self, flow: int, partition: int, offset: float) -> float:
+        """When the first record after an offset was created [s]."""
+        return float(k.created_from(self.m.I, self.m.F, self.base[flow] + partition, offset))
 
     def sink_wait(self, flow: int) -> float:
         return float(self.m.stage_sink_wait[flow])
