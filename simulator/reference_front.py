@@ -1,0 +1,222 @@
+"""The front in plain SimPy: producer batches, leaders' logs, followers' fetch loops, the high watermark."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import simpy
+
+from simulator import kernels as k
+
+if TYPE_CHECKING:
+    from simulator.reference import Process, ReferencePlane
+
+
+@dataclass
+class Batch:
+    """A producer batch: records, when its first was created, when it closed."""
+
+    records: float
+    first: float
+    close: float
+
+
+class Partition:
+    """A leader's log: batches wait for it one after another, and are committed when all followers have them."""
+
+    def __init__(self, front: ReferenceFront, number: int) -> None:
+        m = front.plane.m
+        self.number, self.flow, self.leader = number, int(m.partition_flow[number]), int(m.partition_leader[number])
+        self.waiting: deque[Batch] = deque()
+        self.busy = False
+        self.log: list[Batch] = []
+        self.total: list[float] = []  # records up to and with each batch
+        self.commit_times: list[float] = []
+        copies = int(m.leader_start[number + 1] - m.leader_start[number])
+        self.links = [int(m.leader_link[j]) for j in range(m.leader_start[number], m.leader_start[number + 1])]
+        self.fetched, self.acked = [0] * copies, [0] * copies
+
+
+class ReferenceFront:
+    """All producers, brokers and followers of a run."""
+
+    def __init__(self, plane: ReferencePlane) -> None:
+        m = plane.m
+        self.plane, self.env = plane, plane.env
+        self.partitions = [Partition(self, p) for p in range(len(m.partition_flow))]
+        self.handlers = [simpy.Resource(self.env, int(n)) for n in m.broker_threads]
+        self.unsent = [0.0] * len(m.document_cpu)
+        self.blocked: list[deque[simpy.Event]] = [deque() for _ in self.unsent]
+        self.links = [self._link_partitions(j) for j in range(len(m.link_from))]
+        self.busy = [False] * len(self.links)
+        for stream in range(len(m.stream_flow)):
+            self.env.process(self._produce(stream))
+
+    def _link_partitions(self, link: int) -> list[tuple[Partition, int]]:
+        m = self.plane.m
+        rows = range(m.link_start[link], m.link_start[link + 1])
+        return [(self.partitions[int(m.link_partition[j])], int(m.link_copy[j])) for j in rows]
+
+    # ------------------------------------------------------------ producers
+
+    def _produce(self, stream: int) -> Process:
+        """One stream of batches: each closes by size or linger, waits while buffers are full, and is handed over."""
+        m, clock, number = self.plane.m, 0.0, 0
+        f = int(m.stream_flow[stream])
+        while True:
+            drawn = self._draw(stream, f, number, clock)
+            if drawn is None:
+                return
+            batch, partition = drawn
+            clock, number = batch.close, number + 1
+            if clock > self.env.now:
+                yield self.env.timeout(clock - self.env.now)
+            size = batch.records * float(m.wire_bytes[f])
+            while self.unsent[f] > 0 and self.unsent[f] + size > m.buffer_bytes[f]:
+                self.blocked[f].append(self.env.event())
+                yield self.blocked[f][-1]
+            self.unsent[f] += size
+            self.plane.counts[f, k.PRODUCED] += batch.records
+            partition.waiting.append(batch)
+            if not partition.busy:
+                partition.busy = True
+                self.env.process(self._append_all(partition))
+
+    def _draw(self, stream: int, f: int, number: int, clock: float) -> tuple[Batch, Partition] | None:
+        """The next batch after `clock`: first record an exponential gap away, then Poisson arrivals (see kernels.open_batch)."""
+        m, seed, share = self.plane.m, self.plane.seed, float(self.plane.m.stream_share[stream])
+        need = k.exponential(seed, k.DICE_GAP + 100 * f, stream, number, 0)
+        rate, edge = self._rate(f, clock) * share, self._edge(f, clock)
+        while need > rate * (edge - clock) or rate <= 0:
+            if edge == math.inf:
+                return None
+            need -= max(0.0, rate * (edge - clock))
+            clock = edge
+            rate, edge = self._rate(f, clock) * share, self._edge(f, clock)
+        first, linger, most = clock + need / rate, float(m.linger[f]), float(m.most_records[f])
+        more = k.poisson(rate * linger, seed, k.DICE_COUNT + 100 * f, stream, number, 0)
+        close = first + linger
+        if more >= most - 1:
+            close, more = first + linger * (most - 1) / (more + 1), most - 1
+        return Batch(1 + more, first, close), self._choose(stream, f, number)
+
+    def _rate(self, f: int, time: float) -> float:
+        at = self.plane.m.rate_at[f]
+        return float(self.plane.m.rate[f, max(0, bisect.bisect_right(at.tolist(), time) - 1)])
+
+    def _edge(self, f: int, time: float) -> float:
+        at = self.plane.m.rate_at[f].tolist()
+        later = bisect.bisect_right(at, time)
+        return at[later] if later < len(at) else math.inf
+
+    def _choose(self, stream: int, f: int, number: int) -> Partition:
+        m, fixed = self.plane.m, int(self.plane.m.stream_partition[stream])
+        if fixed >= 0:
+            return self.partitions[fixed]
+        u = k.uniform(self.plane.seed, k.DICE_STICKY + 100 * f, stream, number, 0)
+        p, last = int(m.partition_base[f]), int(m.partition_base[f + 1]) - 1
+        while p < last and m.partition_shares[p] < u:
+            p += 1
+        return self.partitions[p]
+
+    # ------------------------------------------------------------ leaders
+
+    def _append_all(self, partition: Partition) -> Process:
+        """Append the partition's batches in order, each on a request handler of its leader."""
+        m, f = self.plane.m, partition.flow
+        host = self.plane.hosts[int(m.broker_host[partition.leader])]
+        while partition.waiting:
+            with self.handlers[partition.leader].request() as handler:
+                yield handler
+                size = partition.waiting[0].records * float(m.wire_bytes[f])
+                yield host.work(float(m.request_cpu[f]) + size * float(m.append_byte_cpu[f]))
+            self._appended(partition, partition.waiting.popleft())
+        partition.busy = False
+
+    def _appended(self, partition: Partition, batch: Batch) -> None:
+        partition.log.append(batch)
+        partition.total.append((partition.total[-1] if partition.total else 0.0) + batch.records)
+        self._draw_creation_curve(partition, batch)
+        if not partition.links:
+            self._commit(partition, len(partition.log))
+        for link in partition.links:
+            if not self.busy[link]:
+                self.busy[link] = True
+                self.env.process(self._follow(link))
+        self._unblock(partition.flow)
+
+    def _draw_creation_curve(self, partition: Partition, batch: Batch) -> None:
+        """Note in the run's memory when the records of this batch were created, for latencies to be read from."""
+        m, p = self.plane.m, partition.number
+        g = int(m.curve_length[p])
+        if g + 2 > m.curve_time.shape[1]:
+            raise MemoryError("the reference keeps its creation curves in tables of fixed size; shorten the run")
+        m.curve_time[p, g] = max(m.curve_time[p, g - 1], batch.first)
+        m.curve_count[p, g] = m.curve_count[p, g - 1]
+        m.curve_time[p, g + 1] = max(m.curve_time[p, g], batch.close)
+        m.curve_count[p, g + 1] = partition.total[-1]
+        m.curve_length[p] = g + 2
+
+    # ------------------------------------------------------------ followers
+
+    def _follow(self, link: int) -> Process:
+        """A follower's fetch loop while there is something to fetch: served, carried over, appended, acknowledged."""
+        m, pairs = self.plane.m, self.links[link]
+        leader = self.plane.hosts[int(m.broker_host[int(m.link_from[link])])]
+        follower = self.plane.hosts[int(m.broker_host[int(m.link_to[link])])]
+        while True:
+            upto, size, batches, f = self._take(pairs)
+            if batches == 0:
+                self.busy[link] = False
+                return
+            trip = float(m.front_trip[f])
+            yield leader.work(float(m.serve_cpu[f]) + size * float(m.serve_byte_cpu[f]))
+            yield self.env.timeout(trip)
+            yield follower.work(batches * float(m.follow_cpu[f]) + size * float(m.follow_byte_cpu[f]))
+            yield self.env.timeout(trip)
+            for (partition, copy), have in zip(pairs, upto, strict=True):
+                if have > partition.acked[copy]:
+                    partition.acked[copy] = have
+                    if min(partition.acked) > len(partition.commit_times):
+                        self._commit(partition, min(partition.acked))
+                        self._unblock(partition.flow)
+
+    def _take(self, pairs: list[tuple[Partition, int]]) -> tuple[list[int], float, int, int]:
+        upto, size, batches, f = [], 0.0, 0, 0
+        for partition, copy in pairs:
+            have, before = len(partition.log), partition.fetched[copy]
+            if have > before:
+                f = partition.flow
+                old = partition.total[before - 1] if before else 0.0
+                size += (partition.total[have - 1] - old) * float(self.plane.m.wire_bytes[f])
+                batches += have - before
+                partition.fetched[copy] = have
+            upto.append(have)
+        return upto, size, batches, f
+
+    def _commit(self, partition: Partition, upto: int) -> None:
+        """The high watermark passes batches: consumers may read them, producers' buffers are freed."""
+        m, f = self.plane.m, partition.flow
+        now = self.env.now + float(m.append_wait[f])
+        for n in range(len(partition.commit_times), upto):
+            batch = partition.log[n]
+            partition.commit_times.append(now)
+            self.unsent[f] -= batch.records * float(m.wire_bytes[f])
+            self.plane.counts[f, k.COMMITTED] += batch.records
+            if m.F[k.WINDOW_FROM] <= batch.close < m.F[k.WINDOW_UNTIL]:
+                end = now + float(m.front_trip[f])
+                tables = (m.I, m.F, k.PUBLISH_SLOPE, k.PUBLISH_STEP, f)
+                k.ramp(*tables, end - batch.close, end - batch.first, batch.records, 1e-4, 0.01)
+
+    def _unblock(self, f: int) -> None:
+        if self.blocked[f]:
+            self.blocked[f].popleft().succeed()
+
+    def committed(self, p: int, time: float) -> float:
+        partition = self.partitions[p]
+        n = bisect.bisect_right(partition.commit_times, time)
+        return partition.total[n - 1] if n else 0.0
