@@ -1,0 +1,1 @@
+"""Benchmarks: what Floodmark forecasts beside what was measured, and how fast it forecasts."""

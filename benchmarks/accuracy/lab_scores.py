@@ -1,0 +1,79 @@
+"""The laboratory runs scored: in sample, and with each experiment left out of the fit that forecasts it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.accuracy.baselines import kind, last_values, ten_lines
+from benchmarks.accuracy.folds import Fold, fold, groups
+from benchmarks.accuracy.lab import REFRESH_SECONDS, Value, foreseen, seen
+from benchmarks.accuracy.score import Score
+from calibration.fit import load_runs
+from calibration.lab import LabRun
+from models.coefficients import CoefficientSet, load_set
+
+RESULTS = Path(__file__).parents[2] / "lab" / "results" / "2026-11-23-epyc-2core"
+SET = "lab-2026-11-23"
+
+
+@dataclass(frozen=True)
+class LabScores:
+    """In-sample scores, scores by experiment left out, and the folds they came from."""
+
+    fitted: list[Score]
+    left_out: list[Score]
+    folds: list[Fold]
+
+
+def repeats(runs: Sequence[LabRun]) -> dict[tuple[str, str], float]:
+    """Relative difference of the two equal runs, by part and quantity, and by ("", quantity) its mean over steps."""
+    by_name = {run.name: run for run in runs}
+    found: dict[tuple[str, str], float] = {}
+    for name, run in by_name.items():
+        if not name.endswith("-again"):
+            continue
+        one, other = seen(by_name[name.removesuffix("-again")]), seen(run)
+        found |= {key: abs(other[key].value / one[key].value - 1) for key in one if key in other}
+    for quantity in {q for _, q in found}:
+        steps = [v for (part, q), v in found.items() if q == quantity and part != "all"]
+        found["", quantity] = sum(steps) / len(steps) if steps else found["all", quantity]
+    return found
+
+
+def scored(
+    run: LabRun, c: CoefficientSet, runs: Sequence[LabRun], fitted: Sequence[LabRun], seeds: Sequence[int]
+) -> list[Score]:
+    """One run's scores; `fitted` are the runs that the coefficients, and so the ten lines, were taken from."""
+    forecast, measured = foreseen(run, c, seeds), seen(run)
+    spread, last, lines = repeats(runs), last_values(run, runs), ten_lines(run, fitted)
+    twin = any(r.experiment.plan == run.experiment.plan and r.name != run.name and kind(r) == kind(run) for r in runs)
+
+    def one(key: tuple[str, str], value: Value) -> Score:
+        constant = 0.5 * (run.experiment.trigger_seconds + REFRESH_SECONDS) if value.quantity.startswith("lat") else 0.0
+        return Score(
+            run.name, value.part, value.quantity, value.unit, forecast.values[key].value, value.value, constant,
+            spread.get(key if twin else ("", value.quantity)),
+            last[key].value if key in last else None, lines[key].value if key in lines else None,
+            forecast.low.get(key), forecast.high.get(key),
+        )  # fmt: skip
+
+    return [one(key, value) for key, value in measured.items()]
+
+
+def score_lab(seeds: Sequence[int], only: Sequence[str] = ()) -> LabScores:
+    """All of it; `only` limits the experiments that are left out in turn, and the runs scored, to those names."""
+    runs = load_runs(RESULTS)
+    spark = [run for run in runs if run.batches and (not only or run.name in only)]
+    fitted = [s for run in spark for s in scored(run, load_set(SET), runs, runs, seeds)]
+    left, folds = [], []
+    with tempfile.TemporaryDirectory() as work:
+        for names in groups(runs):
+            tested = [run for run in spark if run.name in names]
+            if tested:
+                folds.append(fold(RESULTS, names, Path(work)))
+                others = [run for run in runs if run.name not in names]
+                left += [s for run in tested for s in scored(run, folds[-1].coefficients, runs, others, seeds)]
+    return LabScores(fitted, left, folds)
