@@ -12,6 +12,11 @@ from models.coefficients import CoefficientError, CoefficientSet, load_set, pack
 from models.machines import machine, machines
 from models.stack import Flow, Run, Scenario, Targets
 from models.workload import Workload
+from planner.checks import check
+from planner.engine import simulate
+from planner.findings import Finding
+from planner.forecast import Forecast, forecast
+from planner.forecast_schema import forecast_schema
 from planner.refusal import ScenarioError
 from planner.scenario import example, example_names, load_scenario, resolved, to_yaml
 from planner.schema import scenario_schema
@@ -19,14 +24,19 @@ from planner.schema import scenario_schema
 __all__ = [
     "CoefficientError",
     "CoefficientSet",
+    "Finding",
     "Flow",
+    "Forecast",
     "Run",
     "Scenario",
     "ScenarioError",
     "Targets",
     "Workload",
+    "check",
     "example",
     "example_names",
+    "forecast",
+    "forecast_schema",
     "load_scenario",
     "load_set",
     "machine",
@@ -34,5 +44,6 @@ __all__ = [
     "packaged_sets",
     "resolved",
     "scenario_schema",
+    "simulate",
     "to_yaml",
 ]

@@ -80,9 +80,9 @@ def not_survived(scenario: Scenario, flow: Flow, loss: str) -> str:
 
 RULES: tuple[Rule, ...] = (
     losses_survived, disks,
-    kafka.copies_of_topics, search.index_copies, spark.executor_fits, search.bulk_too_large,
+    kafka.copies_of_topics, search.index_copies, spark.executor_fits, search.bulk_too_large, spark.state_on_heap,
     spark.shuffle_partitions, spark.refresh_per_write, spark.checkpoint_on_s3, spark.uncapped_backlog,
-    spark.partitions_and_slots, kafka.compression_of_lone_records, search.heap_of_data_nodes,
-    kafka.broker_page_cache, kafka.replicas_per_broker, spark.duplicates_on_retry, search.managers,
-    kafka.unclean_election,
+    spark.partitions_and_slots, kafka.compression_of_lone_records, search.heap_of_data_nodes, search.hot_set,
+    kafka.broker_page_cache, kafka.replicas_per_broker, spark.emr_releases, spark.duplicates_on_retry,
+    search.managers, kafka.unclean_election, kafka.client_versions,
 )  # fmt: skip

@@ -84,11 +84,20 @@ def compression_of_lone_records(scenario: Scenario, _: CoefficientSet) -> Iterat
 
 
 def broker_page_cache(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
-    ledger = next(entry for entry in memory(scenario) if entry.process == "broker")
+    ledger = next(entry for entry in memory(scenario, _) if entry.process == "broker")
     seconds, trigger = ledger.page_cache_seconds, max(flow.query.trigger for flow in scenario.flows)
     if seconds is not None and seconds < max(CACHE_SECONDS, 2 * trigger):
         yield Finding(
             "broker-page-cache", "warning", "kafka.machine", "readers fall out of the page cache",
             f"{show(ledger.page_cache_bytes or 0.0, 'bytes')} hold the last {show(seconds, 's')} of writes; a batch "
             f"reads {show(trigger, 's')} back", "a smaller broker heap or more memory", "kafka.md A7: 30 s of writes",
+        )  # fmt: skip
+
+
+def client_versions(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
+    if scenario.kafka.version.startswith("4."):
+        yield Finding(
+            "kafka-4-clients", "info", "kafka.version", "brokers of 4.x refuse clients older than 2.1",
+            f"version = {scenario.kafka.version}: APIs older than 2.1 are gone (KIP-896), brokers need Java 17",
+            "count client versions first (kafka.server request metrics by version)", "kafka.md B5",
         )  # fmt: skip

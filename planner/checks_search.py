@@ -67,7 +67,7 @@ def index_copies(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
 
 def heap_of_data_nodes(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
     cluster = scenario.elasticsearch
-    ledger = next(entry for entry in memory(scenario) if entry.process == "data node")
+    ledger = next(entry for entry in memory(scenario, _) if entry.process == "data node")
     if cluster.heap is not None and cluster.kind == "opensearch-service":
         yield Finding(
             "heap-not-yours", "warning", "elasticsearch.heap", "the service sets the heap itself",
@@ -102,4 +102,15 @@ def managers(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
             "managers-none", "info", "elasticsearch.managers", "data nodes also run the cluster",
             "managers = 0: a data node that struggles takes cluster state with it", "managers: 3",
             "elasticsearch.md A14: AWS says always 3",
+        )  # fmt: skip
+
+
+def hot_set(scenario: Scenario, coefficients: CoefficientSet) -> Iterator[Finding]:
+    ledger = next(entry for entry in memory(scenario, coefficients) if entry.process == "data node")
+    if ledger.page_cache_bytes is not None and (ledger.hot_bytes or 0.0) > ledger.page_cache_bytes:
+        yield Finding(
+            "hot-set", "warning", "elasticsearch.machine", "searches read from disk what they want in memory",
+            f"{show(ledger.hot_bytes or 0.0, 'bytes')} are searched often on the fullest node; its page cache has "
+            f"{show(ledger.page_cache_bytes, 'bytes')}", "more memory, shorter retention, or a warm tier",
+            "elasticsearch.md A12, E",
         )  # fmt: skip

@@ -10,10 +10,11 @@ from models.spark import checkpoint_writes
 from models.stack import Flow, Scenario
 from models.units import GIB, show
 from planner.findings import Finding
-from planner.memory import memory, yarn_bytes
+from planner.memory import memory, state_bytes, yarn_bytes
 from planner.places import slots
 
 STATE_TASK_SECONDS = 0.033  # slot time of one state task with a free commit, spark.md A4
+EMR_SPARK = "3.5"  # emr-7.13.0, spark.md
 
 
 def shuffle_partitions(scenario: Scenario, coefficients: CoefficientSet) -> Iterator[Finding]:
@@ -114,7 +115,7 @@ def partitions_and_slots(scenario: Scenario, _: CoefficientSet) -> Iterator[Find
 
 def executor_fits(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
     spark = scenario.spark
-    ledger = next(entry for entry in memory(scenario) if entry.process == "executor")
+    ledger = next(entry for entry in memory(scenario, _) if entry.process == "executor")
     if spark.hosts:
         return
     box = machine(spark.machine)
@@ -135,4 +136,25 @@ def executor_fits(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
             "executor-fits-twice", "info", "spark.machine", "half of each machine is paid for and not used",
             f"one executor of {spark.cores} slots and {show(ledger.reserved_bytes, 'bytes')} on {box.vcpu} vCPU and "
             f"{show(room, 'bytes')}", "a smaller machine, or an executor that fills it", "spark.md C6",
+        )  # fmt: skip
+
+
+def state_on_heap(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
+    held = state_bytes(scenario)
+    backed = any(f.query.state is not None and f.query.state.provider == "hdfs-backed" for f in scenario.flows)
+    if backed and held > 0.5 * scenario.spark.heap:
+        yield Finding(
+            "state-heap", "critical" if held > 0.9 * scenario.spark.heap else "warning", "spark.heap",
+            "state fills the executors' heap", f"{show(held, 'bytes')} of state in a heap of "
+            f"{show(scenario.spark.heap, 'bytes')} each", "provider: rocksdb-changelog, more executors or fewer keys",
+            "spark.md A4: the HDFS-backed store keeps two versions on the heap",
+        )  # fmt: skip
+
+
+def emr_releases(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
+    if scenario.spark.kind == "emr-ec2" and scenario.spark.version != EMR_SPARK:
+        yield Finding(
+            "emr-version", "warning", "spark.version", "no EMR release known here has this Spark",
+            f"emr-7.13.0, the newest known, has Spark 3.5.6; this says {scenario.spark.version}",
+            f"version: \"{EMR_SPARK}\", or kind: ec2", "spark.md (EMR release history, 2026-11-22)",
         )  # fmt: skip

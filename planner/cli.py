@@ -164,7 +164,8 @@ def schema(
     """Print the JSON Schema of a scenario file or of `forecast --json`."""
     import json
 
-    from planner.schema import forecast_schema, scenario_schema
+    from planner.forecast_schema import forecast_schema
+    from planner.schema import scenario_schema
 
     if of not in ("scenario", "forecast"):
         raise typer.BadParameter(f"'{of}' has no schema; expected scenario or forecast", param_hint="of")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from models.coefficients import GRADES, Coefficient, CoefficientSet
-from models.stack import Scenario
+from models.stack import Flow, Scenario
 from planner.answers import Domain
 
 WORST: tuple[Domain, ...] = ("measured", "extrapolated", "never measured")
@@ -75,29 +75,33 @@ def measured_ranges(scenario: Scenario, coefficients: CoefficientSet) -> list[di
     return rows
 
 
-def domain_of(scenario: Scenario, coefficients: CoefficientSet, read: set[str], groups: tuple[str, ...]) -> Domain:
-    """Domain of the answers that rest on these groups of coefficients (`spark.`, `index.`)."""
-    found: list[Domain] = [row["domain"] for row in measured_ranges(scenario, coefficients)] if _timed(groups) else []
-    for name in sorted(read):
-        if name.startswith(groups) and coefficients.values[name].grade not in SURE and "_sigma" not in name:
-            found.append("extrapolated")
-    found += [_sinks(scenario, coefficients)] if _timed(groups) else []
-    if not coefficients.domain and _timed(groups):
+def domain_of(scenario: Scenario, coefficients: CoefficientSet) -> Domain:
+    """Domain of the answers in time (latency, lag, throughput): the worst of its ranges and of what drives it.
+
+    A range that the set never measured counts only if it measured none of the kind at all: a set without
+    [domain] is *never measured*, one that lacks, say, state partitions is *extrapolated* for a query with state.
+    """
+    if not coefficients.domain:
         return "never measured"
-    return max(found, key=WORST.index, default="measured")
-
-
-def _timed(groups: tuple[str, ...]) -> bool:
-    return "spark." in groups
-
-
-def _sinks(scenario: Scenario, coefficients: CoefficientSet) -> Domain:
-    """A sink whose own CPU nobody measured is a system never measured, whatever else is known."""
+    rows = [row["domain"] for row in measured_ranges(scenario, coefficients)]
+    found: list[Domain] = ["measured" if row == "measured" else "extrapolated" for row in rows]
     for flow in scenario.flows:
-        kind = {"python-foreach": "python", "noop": ""}.get(flow.query.sink.kind, "jvm")
-        if kind and coefficients.values[f"sink.{kind}_record_cpu_seconds"].grade not in SURE:
-            return "never measured"
-    return "measured"
+        for name in drivers(flow):
+            if coefficients.values[name].grade not in SURE:
+                found.append("never measured" if name.startswith("sink.") else "extrapolated")
+    return max(found, key=WORST.index)
+
+
+def drivers(flow: Flow) -> list[str]:
+    """The coefficients that a batch's time is mostly made of."""
+    store = flow.query.checkpoint.replace("-", "")
+    names = [f"spark.{store}_commit_seconds", "spark.batch_cpu_seconds", "spark.record_cpu_seconds"]
+    names += ["spark.state_task_cpu_seconds"] if flow.query.state else []
+    if flow.query.sink.kind == "noop":
+        return names
+    kind = "python" if flow.query.sink.kind == "python-foreach" else "jvm"
+    names += [f"sink.{kind}_record_cpu_seconds", f"sink.{kind}_bulk_cpu_seconds"]
+    return [*names, "search.document_cpu_seconds", "search.bulk_cpu_seconds", "search.refresh_cpu_seconds"]
 
 
 def ledger(coefficients: CoefficientSet, read: set[str]) -> dict[str, list[dict[str, Any]]]:

@@ -38,7 +38,7 @@ from planner.memory import Ledger, memory
 from planner.refusal import ScenarioError
 from planner.scenario import resolved
 from planner.storage import Fill, index_storage, topic_storage
-from planner.throughput import bottleneck, loads, sustainable
+from planner.throughput import bottleneck, loads, sustainable, through
 from planner.uncertainty import answer, draws
 from planner.verdict import promises, run_findings
 from planner.version import engine_digest, engine_version
@@ -106,6 +106,12 @@ class Forecast:
 
         return as_dict(self)
 
+    def as_text(self) -> str:
+        """As on a terminal, without colours."""
+        from planner.forecast_text import as_text
+
+        return as_text(self)
+
     def __rich__(self) -> Any:
         from planner.forecast_text import rendered
 
@@ -113,9 +119,7 @@ class Forecast:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """In a notebook: the same text as in a terminal."""
-        from planner.forecast_text import as_text
-
-        return {"text/plain": as_text(self)}
+        return {"text/plain": self.as_text()}
 
 
 def forecast(
@@ -140,15 +144,15 @@ def forecast(
     seen, read = watched(central)
     storage = {"kafka": topic_storage(scenario), "elasticsearch": index_storage(scenario, seen)}
     repeats, drawn = _runs(scenario, central, seen, seed, engine_level, draws_of_coefficients, said)
-    domain = domain_of(scenario, central, read, ("kafka.", "spark.", "sink.", "search."))
+    domain = domain_of(scenario, central)
     said("sustainable rate", 0, 1)
     usual = {flow.name: _usual_batch(repeats, flow.name) for flow in scenario.flows}
-    throughput = _throughput(scenario, central, seed, domain)
+    throughput = _throughput(scenario, central, seed, draws_of_coefficients, domain)
     said("outage", 0, 1)
     caught = catch_up_seconds(scenario, central, simulate, seed, usual)
     flows = {f.name: _flow(scenario, f, repeats, drawn, domain, central, caught) for f in scenario.flows}
     out = Forecast(
-        scenario, seed, engine_level, flows, throughput, memory(scenario), storage, [], [],
+        scenario, seed, engine_level, flows, throughput, memory(scenario, seen), storage, [], [],
         _provenance(scenario, central, read, domain), _digests(scenario, central), len(drawn), repeats,
         loads(repeats[0], scenario, central, 1.0),
     )  # fmt: skip
@@ -177,7 +181,7 @@ def _runs(
     count: int,
     said: Progress,
 ) -> tuple[list[Trace], list[Trace]]:
-    """Repeats at the central coefficients (`seen` notes which are read), and a run for each draw; dice of its own each."""
+    """Repeats at the central coefficients (`seen` notes which are read), and a run for each draw."""
     total = scenario.run.repeats + count
     repeats, drawn = [], []
     for k in range(scenario.run.repeats):
@@ -256,23 +260,28 @@ def _latency(name: str, repeats: list[Trace], ask: Callable[..., Answer], centra
     return Latency(end_to_end, hops, [float(s) for s in seconds], [float(s) for s in share])
 
 
-def _throughput(scenario: Scenario, central: CoefficientSet, seed: int, domain: Domain) -> Throughput:
+def _throughput(scenario: Scenario, central: CoefficientSet, seed: int, count: int, domain: Domain) -> Throughput:
     offered = sum(flow.workload.events_per_second for flow in scenario.flows)
-    peak = (
-        max(peak_rate(scenario, f) / flow.workload.events_per_second for f, flow in enumerate(scenario.flows)) * offered
-    )
+    highest = [peak_rate(scenario, f) / flow.workload.events_per_second for f, flow in enumerate(scenario.flows)]
+    peak = max(highest) * offered
 
     def run(*args: Any, **options: Any) -> Trace:
         return simulate(*args, settle=False, **options)
 
     found = sustainable(scenario, central, run, seed)
-    note = f"held at {found.low:.3g}, not at {found.high:.3g} times the mean rate"
-    value = Answer(found.factor * offered, "1/s", domain=domain, note=note)
-    trace = found.at_limit
-    if trace is None:
+    if found.at_limit is None:
         nothing = Load("nothing", "host", 0.0, "no rate was found that holds")
-        return Throughput(offered, peak, value, nothing, [], found.evidence)
-    busy = loads(trace, scenario, central, found.factor)
+        none = Answer(0.0, "1/s", domain=domain, note=found.evidence)
+        return Throughput(offered, peak, none, nothing, [], found.evidence)
+    repeats = [through(scenario, central, run, run_seed(seed, k), found.overload) for k in range(scenario.run.repeats)]
+    drawn = [
+        through(scenario, c, run, run_seed(seed, scenario.run.repeats + k), found.overload)
+        for k, c in enumerate(draws(central, scenario, count, seed) if count else [])
+    ]
+    scale = found.factor * offered / float(np.exp(np.mean(np.log(repeats))))
+    note = f"held at {found.low:.3g}, not at {found.high:.3g} times the mean rate"
+    value = answer([x * scale for x in repeats], [x * scale for x in drawn], "1/s", domain, note=note)
+    busy = loads(found.at_limit, scenario, central, found.factor)
     return Throughput(offered, peak, value, bottleneck(busy), busy, found.evidence)
 
 

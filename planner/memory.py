@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from models.coefficients import CoefficientSet
 from models.elasticsearch import heap_bytes, pressure_limit_bytes
 from models.kafka import page_cache_seconds
 from models.machines import machine
@@ -16,7 +17,7 @@ from models.spark import container_bytes, resident_bytes
 from models.stack import Scenario
 from models.units import GIB
 from planner.places import place
-from planner.storage import stored_event_bytes, topic_shares
+from planner.storage import document_bytes, index_shares, stored_event_bytes, topic_shares
 
 SYSTEM_BYTES = 1 * GIB  # kernel and agents; the same headroom as models.kafka.page_cache_seconds
 
@@ -29,20 +30,22 @@ class Ledger:
     count: int
     heap_bytes: float
     reserved_bytes: float
-    resident_bytes: float | None
-    host_bytes: float | None
-    page_cache_bytes: float | None
-    page_cache_seconds: float | None
-    in_flight_limit_bytes: float | None
     evidence: str
+    resident_bytes: float | None = None
+    host_bytes: float | None = None
+    page_cache_bytes: float | None = None
+    page_cache_seconds: float | None = None
+    in_flight_limit_bytes: float | None = None
+    state_bytes: float | None = None
+    hot_bytes: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def memory(scenario: Scenario) -> list[Ledger]:
+def memory(scenario: Scenario, coefficients: CoefficientSet) -> list[Ledger]:
     """Ledgers of a broker, an executor and a data node."""
-    return [_broker(scenario), _executor(scenario), _data_node(scenario)]
+    return [_broker(scenario), _executor(scenario), _data_node(scenario, coefficients)]
 
 
 def _broker(scenario: Scenario) -> Ledger:
@@ -55,7 +58,14 @@ def _broker(scenario: Scenario) -> Ledger:
     seconds = None if host is None else page_cache_seconds(host, heap, max(per_broker))
     cache = None if host is None else max(0.0, host - heap - SYSTEM_BYTES)
     return Ledger(
-        "broker", scenario.kafka.brokers, heap, heap, None, host, cache, seconds, None, "kafka.md A7: the newest writes"
+        "broker",
+        scenario.kafka.brokers,
+        heap,
+        heap,
+        "kafka.md A7: the newest writes",
+        host_bytes=host,
+        page_cache_bytes=cache,
+        page_cache_seconds=seconds,
     )
 
 
@@ -67,8 +77,24 @@ def _executor(scenario: Scenario) -> Ledger:
     resident = resident_bytes(spark.heap, spark.cores if python else 0)
     host = place(scenario, "spark").memory_bytes
     return Ledger(
-        "executor", spark.executors, spark.heap, reserved, resident, host, None, None, None, "spark.md C1, C5: measured"
+        "executor",
+        spark.executors,
+        spark.heap,
+        reserved,
+        "spark.md C1, C5: measured; state A4",
+        resident_bytes=resident,
+        host_bytes=host,
+        state_bytes=state_bytes(scenario),
     )
+
+
+def state_bytes(scenario: Scenario) -> float:
+    """State that one executor holds [bytes]: on its heap under the HDFS-backed store, beside it under RocksDB.
+
+    Source: spark.md A4; the bytes of a key are those of two versions.
+    """
+    states = [flow.query.state for flow in scenario.flows if flow.query.state is not None]
+    return sum(state.keys * state.bytes_per_key for state in states) / scenario.spark.executors
 
 
 def data_node_heap(scenario: Scenario) -> float | None:
@@ -79,13 +105,34 @@ def data_node_heap(scenario: Scenario) -> float | None:
     return None if host is None else heap_bytes(host, cluster.kind == "opensearch-service")
 
 
-def _data_node(scenario: Scenario) -> Ledger:
+def _data_node(scenario: Scenario, coefficients: CoefficientSet) -> Ledger:
     host, heap = place(scenario, "elasticsearch").memory_bytes, data_node_heap(scenario)
     known = heap or 0.0
     cache = None if host is None else max(0.0, host - known - SYSTEM_BYTES)
     limit = pressure_limit_bytes(known) if heap is not None else None
-    count = scenario.elasticsearch.data_nodes
-    return Ledger("data node", count, known, known, None, host, cache, None, limit, "elasticsearch.md B1, B3")
+    hot = hot_bytes(scenario, coefficients)
+    return Ledger(
+        "data node",
+        scenario.elasticsearch.data_nodes,
+        known,
+        known,
+        "elasticsearch.md B1, B3",
+        host_bytes=host,
+        page_cache_bytes=cache,
+        in_flight_limit_bytes=limit,
+        hot_bytes=hot,
+    )
+
+
+def hot_bytes(scenario: Scenario, coefficients: CoefficientSet) -> float:
+    """What searches want in the page cache of the fullest node, once retention is full [bytes]."""
+    wanted = [0.0] * scenario.elasticsearch.data_nodes
+    for flow in scenario.flows:
+        if flow.index.search.rate > 0:
+            documents = flow.workload.events_per_second * flow.workload.documents_per_event * flow.index.retention
+            held = documents * document_bytes(flow, coefficients) * flow.index.search.hot
+            wanted = [w + held * share for w, share in zip(wanted, index_shares(scenario, flow), strict=True)]
+    return max(wanted)
 
 
 def yarn_bytes(machine_type: str) -> float:

@@ -154,7 +154,7 @@ def _foot(out: Forecast) -> str:
     c, d = out.provenance["coefficients"], out.digests
     return (
         f'<p class="quiet">Floodmark {escape(d["engine_version"])}, engine {d["engine"]}, coefficients '
-        f"{escape(c['set'])} of {escape(c['as_of'])} ({c['digest']}) in CPU seconds of {escape(c['machine'])}, seed {out.seed}, "
-        f"{out.scenario.run.repeats} runs and {out.draws} draws. Intervals are 90 %. The whole forecast is "
+        f"{escape(c['set'])} of {escape(c['as_of'])} ({c['digest']}) in CPU seconds of {escape(c['machine'])}, "
+        f"seed {out.seed}, {out.scenario.run.repeats} runs and {out.draws} draws. Intervals are 90 %. The forecast is "
         "in this page as JSON (element <code>forecast</code>).</p>"
     )

@@ -69,13 +69,3 @@ def _take_text(name: str, shape: dict[str, Any], unit: str) -> None:
         _take_text(name, shape["additionalProperties"], unit)
     for part in shape.get("prefixItems", []):
         part["type"] = ["number", "string"]
-
-
-def forecast_schema() -> dict[str, Any]:
-    """The schema of `forecast --json` (JSON Schema 2020-12), kept as data beside the examples."""
-    import json
-    from pathlib import Path
-
-    path = Path(__file__).parent / "data" / "forecast.schema.json"
-    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return schema

@@ -14,6 +14,7 @@ from planner.answers import Answer, finite
 from planner.render import findings_markdown
 from planner.scenario import resolved
 from planner.storage import Fill
+from planner.traffic import cross_zone_bytes_per_second
 
 if TYPE_CHECKING:
     from planner.forecast import Forecast
@@ -40,6 +41,7 @@ def as_dict(out: Forecast) -> dict[str, Any]:
         "lag": {"flow": out.worst.name} | out.lag.as_dict(),
         "memory": [entry.as_dict() for entry in out.memory],
         "storage": {system: _fill(system, fill) for system, fill in out.storage.items()},
+        "traffic": {"cross_zone_bytes_per_second": cross_zone_bytes_per_second(out.scenario)},
         "data_loss": {"records": out.lost_records},
         "duplicates": {"documents": out.duplicated_documents},
         "flows": {name: flow.as_dict() for name, flow in out.flows.items()},

@@ -54,6 +54,10 @@ TRIPS = {  # code: (a change that trips it, a change that clears it)
     "managers-even": ([("data_nodes: 3", "data_nodes: 3\n  managers: 2")], []),
     "disk-index": ([], [("size: 1 TiB", "size: 4 TiB"), ("growth_per_month: 5 %", "growth_per_month: 0")]),
     "disk-topic": ([], [("size: 1.5 TiB", "size: 4 TiB"), ("growth_per_month: 5 %", "growth_per_month: 0")]),
+    "state-heap": ([("keys: 3_000_000", "keys: 50_000_000")], []),
+    "emr-version": ([('version: "3.5"', 'version: "4.1"')], []),
+    "kafka-4-clients": ([('version: "3.9"', 'version: "4.1"')], []),
+    "hot-set": ([], [("hot: 20 %", "hot: 0.1 %")]),
     "not-survived": ([("min_insync: 2", "min_insync: 3")], []),
 }
 

@@ -128,7 +128,7 @@ def test_the_hottest_shard_takes_its_share() -> None:
 
 def test_an_executor_of_8g_takes_more(events: Scenario) -> None:
     """spark.md C1: 8 GiB and max(384 MiB, 10 %) beside it."""
-    executor = next(entry for entry in memory(events) if entry.process == "executor")
+    executor = next(entry for entry in memory(events, GENERIC) if entry.process == "executor")
     assert executor.reserved_bytes / GIB == pytest.approx(8.8)
     assert executor.resident_bytes is not None and executor.resident_bytes > executor.heap_bytes
 
@@ -136,5 +136,5 @@ def test_an_executor_of_8g_takes_more(events: Scenario) -> None:
 def test_a_python_sink_takes_a_worker_for_each_slot(events: Scenario) -> None:
     sink = events.flows[0].query.sink.model_copy(update={"kind": "python-foreach"})
     python = changed(events, query={"sink": sink})
-    jvm, py = (next(e for e in memory(s) if e.process == "executor").resident_bytes for s in (events, python))
+    jvm, py = (next(e for e in memory(s, GENERIC) if e.process == "executor").resident_bytes for s in (events, python))
     assert jvm is not None and py is not None and py - jvm == pytest.approx(4 * 80e6)

@@ -1,0 +1,402 @@
+"""No inert field: every field of a scenario moves something, and the table says what, which way, and why.
+
+The table is data: {path: rows}. A row perturbs the field of a base scenario and names the output that must
+move, with its sign (`+` up, `-` down, `!` either). A field that is not in the table fails; so does one
+that moves nothing. `PENDING` holds those that only a later part of the forecast reads.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+
+from models.stack import Scenario
+from planner import yaml_text
+from planner.charts import budget
+from planner.checks import check
+from planner.engine import simulate
+from planner.fields import leaves
+from planner.forecast import Forecast, coefficients_of, forecast
+from planner.limits import limits
+from planner.memory import memory
+from planner.scenario import example_text, load_scenario
+from planner.storage import index_storage, topic_storage
+from planner.traffic import cross_zone_bytes_per_second
+
+PENDING = {  # read by the bill, which joins the forecast with issue 5
+    "elasticsearch.manager_machine": "the bill prices managers by their machine",
+    "tags": "tags ride on every line of the bill",
+}
+
+
+class Row(NamedTuple):
+    """One perturbation: base scenario, changes {path: value}, output, sign, source of the law."""
+
+    base: str
+    changes: dict[str, Any]
+    output: str
+    sign: str
+    source: str
+
+
+def row(base: str, changes: dict[str, Any], output: str, sign: str, source: str) -> Row:
+    return Row(base, changes, output, sign, source)
+
+
+F, W, T, P, Q, S, X = ("flows[0].", "flows[0].workload.", "flows[0].topic.", "flows[0].topic.producer.",
+                       "flows[0].query.", "flows[0].query.sink.", "flows[0].index.")  # fmt: skip
+
+TABLE: dict[str, list[Row]] = {
+    "name": [row("small", {"name": "other"}, "report.title", "!", "the reader's")],
+    "description": [row("small", {"description": "a note"}, "report.title", "!", "the reader's")],
+    "flows[].name": [row("small", {F + "name": "other"}, "flow.names", "!", "the reader's")],
+    "flows[].workload.rate": [
+        row("small", {W + "rate": "2k/s"}, "batch.records", "+", "arrivals in a trigger"),
+        row("small", {W + "rate": "2k/s"}, "index.bytes", "+", "rate × retention"),
+    ],
+    "flows[].workload.size": [
+        row("small", {W + "size": "2 kB"}, "log.bytes", "+", "kafka.md A1"),
+        row("small", {W + "size": "2 kB"}, "batch.seconds", "+", "spark.byte_cpu_seconds, search.byte_cpu_seconds"),
+    ],
+    "flows[].workload.bytes_per_second": [
+        row("small", {W + "rate": None, W + "bytes_per_second": "2 MB/s"}, "batch.records", "+", "rate × size")
+    ],
+    "flows[].workload.size_is": [
+        row("small", {W + "size_is": "raw", W + "value_per_raw": 3}, "log.bytes", "+", "es A10")
+    ],
+    "flows[].workload.value_per_raw": [row("raw", {W + "value_per_raw": 5}, "log.bytes", "+", "es A10")],
+    "flows[].workload.json_per_value": [row("small", {W + "json_per_value": 2}, "index.bytes", "+", "es A10")],
+    "flows[].workload.size_cv": [row("small", {W + "size_cv": 3}, "latency.p99", "!", "spread of a bulk's cost")],
+    "flows[].workload.arrivals": [row("small", {W + "arrivals": 50}, "batch.records.spread", "+", "dispersion")],
+    "flows[].workload.partition_skew": [row("small", {W + "partition_skew": 1}, "batch.seconds", "+", "spark.md L7")],
+    "flows[].workload.kept": [row("small", {W + "kept": "50 %"}, "index.bytes", "-", "filter share")],
+    "flows[].workload.fan_out": [row("small", {W + "fan_out": 2}, "index.bytes", "+", "linear in fan-out")],
+    "flows[].workload.daily_curve": [row("small", {W + "daily_curve": [3, 1]}, "batch.records", "+", "1.5 × the mean")],
+    "flows[].workload.weekly_curve": [
+        row("small", {W + "weekly_curve": [3, 1, 1, 1, 1, 1, 1]}, "batch.records", "+", "7/3 of the mean")
+    ],
+    "flows[].workload.growth_per_month": [row("small", {W + "growth_per_month": 0.5}, "index.day", "-", "compounded")],
+    "flows[].workload.bursts[].at": [row("burst", {W + "bursts[0].at": 400}, "lag.max", "-", "outside the window")],
+    "flows[].workload.bursts[].duration": [row("burst", {W + "bursts[0].duration": 20}, "batch.records", "+", "")],
+    "flows[].workload.bursts[].factor": [row("burst", {W + "bursts[0].factor": 20}, "lag.max", "+", "")],
+    "flows[].workload.steps": [
+        row("small", {W + "rate": None, W + "steps": [[80, 4000]]}, "batch.records", "+", "a planned series")
+    ],
+    "flows[].topic.partitions": [row("python", {T + "partitions": 24}, "batch.seconds", "+", "lab.md: tasks are dear")],
+    "flows[].topic.copies": [row("small", {T + "copies": 2}, "log.bytes", "-", "kafka.md A5")],
+    "flows[].topic.min_insync": [row("small", {T + "min_insync": 3}, "findings", "!", "kafka.md B2")],
+    "flows[].topic.retention": [row("small", {T + "retention": "1 d"}, "log.bytes", "-", "in × retention × copies")],
+    "flows[].topic.consumer_groups": [
+        row("small", {T + "consumer_groups": 5}, "load.kafka network out", "+", "kafka.md A5"),
+        row("small", {T + "consumer_groups": 50}, "busy.kafka", "+", "kafka.fetch_byte_cpu_seconds"),
+    ],
+    "flows[].topic.producer.count": [row("lz4", {P + "count": 400}, "log.bytes", "+", "kafka.md A2: smaller batches")],
+    "flows[].topic.producer.linger": [
+        row("small", {P + "linger": "500 ms"}, "hop.produce", "+", "kafka.md A3"),
+        row("lz4", {P + "linger": "500 ms"}, "log.bytes", "-", "kafka.md A2"),
+    ],
+    "flows[].topic.producer.batch_size": [
+        row("lz4", {P + "batch_size": "600 B", P + "linger": "500 ms"}, "log.bytes", "+", "kafka.md A2")
+    ],
+    "flows[].topic.producer.acks": [
+        row("small", {P + "acks": "1"}, "findings", "!", "kafka.md B2"),
+        row("small", {P + "acks": "1"}, "publish", "-", "kafka.md A3"),
+    ],
+    "flows[].topic.producer.partitioner": [row("lz4", {P + "partitioner": "keyed"}, "log.bytes", "+", "kafka.md B1")],
+    "flows[].topic.producer.compression": [row("lz4", {P + "compression": "none"}, "log.bytes", "+", "kafka.md A2")],
+    "flows[].topic.producer.buffer_memory": [
+        row("flooded", {P + "buffer_memory": "320 MiB"}, "publish", "+", "kafka.md A4: Little")
+    ],
+    "flows[].query.trigger": [row("small", {Q + "trigger": "8 s"}, "latency.p50", "+", "spark.md L5")],
+    "flows[].query.max_offsets_per_trigger": [row("small", {Q + "max_offsets_per_trigger": 900}, "lag.max", "+", "B4")],
+    "flows[].query.min_partitions": [row("small", {Q + "min_partitions": 24}, "batch.tasks", "+", "spark.md B4")],
+    "flows[].query.transform_cpu_ratio": [row("small", {Q + "transform_cpu_ratio": 50}, "batch.seconds", "+", "CPU")],
+    "flows[].query.state.shuffle_partitions": [
+        row("state", {Q + "state.shuffle_partitions": 200}, "batch.seconds", "+", "spark.md A4")
+    ],
+    "flows[].query.state.provider": [row("state", {Q + "state.provider": "rocksdb"}, "batch.seconds", "+", "A4")],
+    "flows[].query.state.keys": [row("state", {Q + "state.keys": 10_000_000}, "memory.state", "+", "A4")],
+    "flows[].query.state.bytes_per_key": [row("state", {Q + "state.bytes_per_key": 900}, "memory.state", "+", "A4")],
+    "flows[].query.checkpoint": [row("small", {Q + "checkpoint": "local"}, "batch.seconds", "-", "A5")],
+    "flows[].query.file_manager": [row("small", {Q + "file_manager": "abortable"}, "batch.seconds", "-", "A5")],
+    "flows[].query.sink.kind": [row("small", {S + "kind": "python-foreach"}, "batch.seconds", "+", "spark.md E1.5")],
+    "flows[].query.sink.bulk_entries": [row("small", {S + "bulk_entries": 20}, "batch.seconds", "+", "es A7")],
+    "flows[].query.sink.bulk_bytes": [row("small", {S + "bulk_bytes": "10 kB"}, "batch.seconds", "+", "spark.md A6")],
+    "flows[].query.sink.writers_per_task": [
+        row("bulky", {S + "writers_per_task": 8}, "batch.seconds", "-", "elasticsearch.md A2")
+    ],
+    "flows[].query.sink.retry.attempts": [row("refused", {S + "retry.attempts": 0}, "outcome", "!", "spark.md A6")],
+    "flows[].query.sink.retry.wait": [row("refused", {S + "retry.wait": "1 s"}, "batch.seconds", "-", "spark.md A6")],
+    "flows[].query.sink.retry.multiplier": [row("refused", {S + "retry.multiplier": 3}, "batch.seconds", "+", "A6")],
+    "flows[].query.sink.refresh_per_write": [
+        row("small", {S + "refresh_per_write": True}, "hop.refresh", "-", "spark.md A6: shown at once, paid in CPU"),
+        row("small", {S + "refresh_per_write": True}, "findings", "!", "spark.md A6"),
+    ],
+    "flows[].query.sink.ids": [row("small", {S + "ids": "explicit"}, "findings", "!", "spark.md A6")],
+    "flows[].query.sink.cpu_ratio": [row("small", {S + "cpu_ratio": 50}, "batch.seconds", "+", "CPU of the sink")],
+    "flows[].index.primaries": [row("small", {X + "primaries": 1}, "index.fullest", "+", "placement of shards")],
+    "flows[].index.copies": [
+        row("small", {X + "copies": 1}, "index.bytes", "-", "each replica is a full copy"),
+        row("small", {X + "copies": 1}, "busy.elasticsearch", "-", "elasticsearch.md A3"),
+    ],
+    "flows[].index.replication": [row("small", {X + "replication": "segment"}, "busy.elasticsearch", "-", "A4")],
+    "flows[].index.refresh_interval": [row("small", {X + "refresh_interval": "20 s"}, "hop.refresh", "+", "B2")],
+    "flows[].index.translog": [row("small", {X + "translog": "async"}, "batch.seconds", "-", "es B2")],
+    "flows[].index.codec": [row("small", {X + "codec": "best_compression"}, "index.bytes", "-", "es B6")],
+    "flows[].index.mapping": [row("small", {X + "mapping": "dynamic"}, "index.bytes", "+", "es D3")],
+    "flows[].index.cpu_ratio": [row("small", {X + "cpu_ratio": 5}, "busy.elasticsearch", "+", "measured by the user")],
+    "flows[].index.bytes_ratio": [row("small", {X + "bytes_ratio": 2}, "index.bytes", "+", "measured by the user")],
+    "flows[].index.hottest_shard": [row("small", {X + "hottest_shard": 3}, "index.fullest", "+", "custom routing")],
+    "flows[].index.retention": [row("small", {X + "retention": "1 d"}, "index.bytes", "-", "in × retention × copies")],
+    "flows[].index.search.rate": [row("small", {X + "search.rate": "20/s"}, "busy.elasticsearch", "+", "A8")],
+    "flows[].index.search.cpu": [row("searched", {X + "search.cpu": 5}, "busy.elasticsearch", "+", "A8")],
+    "flows[].index.search.hot": [row("searched", {X + "search.hot": "90 %"}, "memory.hot", "+", "page cache")],
+    "kafka.hosts": [row("hosted", {"kafka.hosts": ["a"]}, "busy.a", "!", "who shares cores")],
+    "kafka.background": [row("small", {"kafka.background": 0.5}, "busy.kafka", "+", "measured by the user")],
+    "kafka.kind": [row("small", {"kafka.kind": "self-managed"}, "findings", "!", "kafka.md B2")],
+    "kafka.version": [row("small", {"kafka.version": "4.1"}, "findings", "!", "kafka.md B5")],
+    "kafka.brokers": [row("small", {"kafka.brokers": 6}, "log.fullest", "-", "kafka.md A5")],
+    "kafka.machine": [row("small", {"kafka.machine": "m7g.2xlarge"}, "busy.kafka", "-", "cores and speed")],
+    "kafka.zones": [
+        row("small", {"kafka.zones": 1}, "traffic", "-", "kafka.md A5"),
+        row("small", {"kafka.zones": 1}, "hop.produce", "-", "kafka.md D6: round trips"),
+    ],
+    "kafka.volume.size": [row("small", {"kafka.volume": {"size": "2 TiB"}}, "log.share", "-", "")],
+    "kafka.volume.throughput": [
+        row("small", {"kafka.volume": {"size": "1 TiB", "throughput": "20 MiB/s"}}, "load.kafka volume", "+", "A5")
+    ],
+    "kafka.io_threads": [row("flooded", {"kafka.io_threads": 1}, "publish", "+", "kafka.md C0: request queue")],
+    "kafka.heap": [row("small", {"kafka.heap": "1 GiB"}, "memory.cache", "+", "kafka.md A7")],
+    "kafka.tls": [row("small", {"kafka.tls": False}, "busy.kafka", "-", "kafka.tls_byte_cpu_seconds")],
+    "kafka.rack_aware_fetch": [row("small", {"kafka.rack_aware_fetch": True}, "traffic", "-", "kafka.md B4")],
+    "spark.hosts": [row("hosted", {"spark.hosts": ["a"]}, "busy.a", "!", "who shares cores")],
+    "spark.background": [row("small", {"spark.background": 0.95}, "batch.seconds", "+", "measured by the user")],
+    "spark.kind": [row("spark4", {"spark.kind": "ec2"}, "findings", "!", "spark.md")],
+    "spark.version": [row("small", {"spark.version": "4.1"}, "findings", "!", "spark.md: EMR releases")],
+    "spark.executors": [row("busy", {"spark.executors": 1}, "batch.seconds", "+", "spark.md L7")],
+    "spark.cores": [row("busy", {"spark.cores": 1}, "batch.seconds", "+", "spark.md L7")],
+    "spark.heap": [row("small", {"spark.heap": "16 GiB"}, "memory.container", "+", "spark.md C1")],
+    "spark.memory_overhead": [row("small", {"spark.memory_overhead": "4 GiB"}, "memory.container", "+", "spark.md C1")],
+    "spark.machine": [row("busy", {"spark.machine": "m7g.large"}, "batch.seconds", "+", "cores and speed")],
+    "spark.driver_machine": [row("small", {"spark.driver_machine": "m7i.4xlarge"}, "batch.seconds", "!", "speed")],
+    "elasticsearch.hosts": [row("hosted", {"elasticsearch.hosts": ["a"]}, "busy.a", "!", "who shares cores")],
+    "elasticsearch.background": [row("small", {"elasticsearch.background": 0.5}, "busy.elasticsearch", "+", "user")],
+    "elasticsearch.kind": [
+        row("small", {"elasticsearch.kind": "self-managed-opensearch"}, "index.block", "!", "es B4")
+    ],
+    "elasticsearch.version": [row("big", {"elasticsearch.version": "8.4"}, "index.day", "-", "elasticsearch.md B4")],
+    "elasticsearch.data_nodes": [row("six", {"elasticsearch.data_nodes": 6}, "index.fullest", "-", "placement")],
+    "elasticsearch.machine": [row("small", {"elasticsearch.machine": "r7g.2xlarge"}, "busy.elasticsearch", "-", "")],
+    "elasticsearch.zones": [row("small", {"elasticsearch.zones": 1}, "traffic", "-", "zones")],
+    "elasticsearch.volume.size": [row("small", {"elasticsearch.volume": {"size": "200 GiB"}}, "index.day", "-", "B4")],
+    "elasticsearch.volume.throughput": [
+        row("small", {"elasticsearch.volume": {"size": "1 TiB", "throughput": "20 MiB/s"}},
+            "load.elasticsearch volume", "+", "es A6")
+    ],
+    "elasticsearch.heap": [row("own", {"elasticsearch.heap": "2 GiB"}, "memory.in_flight", "-", "es B1")],
+    "elasticsearch.write_threads": [row("bulky", {"elasticsearch.write_threads": 1}, "batch.seconds", "+", "B1")],
+    "elasticsearch.managers": [row("small", {"elasticsearch.managers": 3}, "findings", "!", "elasticsearch.md A14")],
+    "hosts[].name": [row("hosted", {"hosts[0].name": "c"}, "host.names", "!", "the reader's")],
+    "hosts[].machine": [
+        row("hosted", {"hosts[1].cores": None, "hosts[1].memory": None, "hosts[1].network": None,
+                       "hosts[1].machine": "m7g.large"}, "batch.seconds", "!", "cores and speed")
+    ],
+    "hosts[].cores": [row("hosted", {"hosts[1].cores": 0.2}, "batch.seconds", "+", "processor sharing")],
+    "hosts[].per_core_speed": [row("hosted", {"hosts[1].per_core_speed": 5000}, "batch.seconds", "+", "CoreMark")],
+    "hosts[].memory": [row("hosted", {"hosts[1].memory": "4 GiB"}, "memory.cache", "-", "kafka.md A7")],
+    "hosts[].network": [row("hosted", {"hosts[1].network": "10 MB/s"}, "load.kafka network in", "+", "kafka.md A5")],
+    "hosts[].background": [row("hosted", {"hosts[1].background": 0.8}, "batch.seconds", "+", "measured by the user")],
+    "targets.p99": [row("small", {"targets.p99": "1 ms"}, "verdict", "!", "a promise")],
+    "targets.p50": [row("small", {"targets.p50": "1 ms"}, "verdict", "!", "a promise")],
+    "targets.catch_up": [row("small", {"targets.catch_up": "1 s"}, "verdict", "!", "a promise")],
+    "targets.outage": [row("small", {"targets.outage": "2 h"}, "catch_up", "+", "spark.md A3: B / (mu - lambda)")],
+    "targets.throughput_headroom": [row("small", {"targets.throughput_headroom": 100}, "verdict", "!", "a promise")],
+    "targets.survive": [row("small", {"targets.survive": ["broker"]}, "verdict", "!", "a promise")],
+    "run.measure": [row("small", {"run.measure": 200}, "batch.count", "+", "")],
+    "run.warm_up": [row("cold", {"run.warm_up": 300}, "batch.seconds", "-", "spark.md A8: the JVM warms")],
+    "run.repeats": [row("small", {"run.repeats": 8}, "interval", "!", "Student's t")],
+    "run.jvm": [row("cold", {"run.jvm": "warm"}, "batch.seconds", "-", "spark.md A8")],
+    "run.phase": [row("small", {"run.phase": "aligned"}, "hop.refresh", "!", "engine.md C2: phases are locked")],
+    "coefficients": [row("small", {"coefficients": "lab-2026-11-23"}, "batch.seconds", "!", "dated data")],
+    "overrides": [row("small", {"overrides": {"spark.record_cpu_seconds": 1e-3}}, "batch.seconds", "+", "by hand")],
+}  # fmt: skip
+FULL = ("verdict", "catch_up", "interval", "report.title")  # outputs that need a whole forecast
+
+BASE = """
+name: small
+flows:
+- name: events
+  workload: {rate: 1000/s, size: 1 kB}
+  topic: {partitions: 6}
+  query:
+    trigger: 4 s
+    sink: {kind: jvm-connector}
+  index: {primaries: 3}
+targets: {p99: 1 h, p50: 1 h, catch_up: 10 h, outage: 2 min, throughput_headroom: 0.01}
+run: {measure: 60, warm_up: 20}
+"""
+BASES: dict[str, dict[str, Any]] = {  # on top of BASE
+    "small": {},
+    "raw": {W + "size_is": "raw"},
+    "burst": {W + "bursts": [{"at": 30, "duration": 4, "factor": 5}]},
+    "lz4": {P + "compression": "lz4"},
+    "python": {S + "kind": "python-foreach"},
+    "state": {Q + "state": {"shuffle_partitions": 8}, Q + "checkpoint": "local"},
+    "busy": {W + "rate": "8k/s", Q + "transform_cpu_ratio": 20},
+    "bulky": {W + "rate": "8k/s", S + "bulk_entries": 100},
+    "flooded": {W + "rate": "60k/s", T + "partitions": 6, P + "count": 1},
+    "refused": {W + "rate": "20k/s", S + "bulk_bytes": "50 MB", S + "bulk_entries": 50_000,
+                "elasticsearch.kind": "self-managed-opensearch", "elasticsearch.heap": "256 MiB"},
+    "spark4": {"spark.version": "4.1"},
+    "six": {X + "primaries": 6},
+    "searched": {X + "search.rate": "20/s"},
+    "own": {"elasticsearch.kind": "self-managed-opensearch", "elasticsearch.heap": "8 GiB"},
+    "big": {"elasticsearch.kind": "self-managed-elasticsearch", "elasticsearch.version": "8.17",
+            "elasticsearch.volume.size": "8 TiB", W + "rate": "8k/s", X + "retention": "365 d"},
+    "cold": {"run.jvm": "cold", "run.warm_up": 0},
+    "hosted": {"hosts": [{"name": n, "cores": 2, "memory": "16 GiB", "network": "1 GB/s"} for n in "ab"],
+               "kafka.kind": "self-managed", "elasticsearch.kind": "self-managed-opensearch",
+               "kafka.hosts": ["b"], "spark.hosts": ["b"], "elasticsearch.hosts": ["b"]},
+}  # fmt: skip
+
+
+def changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The data with values set by path; None takes the key away."""
+    for path, value in changes.items():
+        at: Any = data
+        steps = path.replace("[", ".[").split(".") if not path.startswith("overrides.") else [path]
+        for step in steps[:-1]:
+            at = at[int(step[1:-1])] if step.startswith("[") else at.setdefault(step, {})
+        if value is None:
+            at.pop(steps[-1], None)
+        else:
+            at[steps[-1]] = value
+    return data
+
+
+def spread(path: str, value: Any) -> list[str]:
+    """The paths that a change sets: a mapping sets those inside it."""
+    if isinstance(value, dict):
+        return [path, *(p for key, inner in value.items() for p in spread(f"{path}.{key}", inner))]
+    return [path]
+
+
+def scenario(base: str, changes: dict[str, Any]) -> Scenario:
+    data, _ = yaml_text.parse(BASE)
+    return load_scenario(changed(changed(data, copy.deepcopy(BASES[base])), changes))
+
+
+def outputs(it: Scenario, level: str) -> dict[str, Any]:
+    """What a scenario's parts answer, by name: one run, the laws, the checks."""
+    c = coefficients_of(it)
+    trace = simulate(it, c, seed=3, level=level)
+    flow = next(iter(trace.flows.values()))
+    batches = flow.counted(trace.measured_from, trace.measured_until)
+    out: dict[str, Any] = {f"hop.{k}": v for k, v in flow.hops.items()}
+    out |= {f"latency.p{q}": flow.latency.quantile(q / 100) for q in (50, 99)}
+    out["batch.seconds"] = (
+        float((flow.batches["finished"] - flow.batches["started"]).mean()) if len(flow.batches) else math.inf
+    )
+    out |= {f"batch.{k}": float(batches[k].mean()) if len(batches) else math.inf for k in ("records", "tasks")}
+    out["batch.records.spread"] = float(batches["records"].std()) if len(batches) else math.inf
+    out["batch.count"] = len(batches)
+    out["lag.max"] = float(batches["lag_records"].max()) if len(batches) else math.inf
+    out["publish"] = flow.publish.mean if flow.publish is not None else math.nan
+    out["outcome"] = flow.outcome
+    out["flow.names"], out["host.names"] = list(trace.flows), [h.name for h in trace.hosts]
+    for host in trace.hosts:
+        for key in (*(f"busy.{role}" for role in host.roles[:1]), f"busy.{host.name}"):
+            out[key] = out.get(key, 0.0) + host.utilisation
+    out |= {f"load.{x.name}": x.utilisation for x in limits(it, c)}
+    log, index = topic_storage(it), index_storage(it, c)
+    out |= {"log.bytes": log.bytes, "log.fullest": log.fullest_node_bytes, "log.share": log.fullest_share}
+    out |= {"index.bytes": index.bytes, "index.fullest": index.fullest_node_bytes}
+    out["index.day"] = min((d for d in index.days_to.values() if d is not None), default=math.inf)
+    out["index.block"] = index.days_to["write_block"]
+    broker, executor, node = memory(it, c)
+    out |= {"memory.cache": broker.page_cache_bytes, "memory.container": executor.reserved_bytes}
+    out |= {"memory.state": executor.state_bytes, "memory.hot": node.hot_bytes}
+    out |= {"memory.in_flight": node.in_flight_limit_bytes, "traffic": sum(cross_zone_bytes_per_second(it).values())}
+    out["findings"] = sorted(f.code for f in check(it))
+    return out
+
+
+@cache
+def of_base(base: str, level: str) -> dict[str, Any]:
+    return outputs(scenario(base, {}), level)
+
+
+def whole(it: Scenario) -> dict[str, Any]:
+    """What only a whole forecast answers."""
+    out: Forecast = forecast(it, draws_of_coefficients=0)
+    assert budget(out)["data"]
+    return {
+        "verdict": [(t.target, t.holds) for t in out.targets],
+        "catch_up": out.lag.catch_up_seconds,
+        "interval": out.latency.end_to_end["p50"].sampling,
+        "report.title": (out.scenario.name, out.scenario.description, out.as_text()),
+    }
+
+
+@cache
+def whole_of_base(base: str) -> dict[str, Any]:
+    return whole(scenario(base, {}))
+
+
+def test_every_field_is_in_the_table() -> None:
+    known = {leaf.path for leaf in leaves(Scenario)} - {
+        "flows[].workload.recorded"
+    }  # becomes steps: test_planner_series
+    assert known - set(TABLE) - set(PENDING) == set(), "fields whose effect nobody stated"
+    assert (set(TABLE) | set(PENDING)) - known == set(), "rows without a field"
+    assert not set(TABLE) & set(PENDING)
+
+
+def test_a_perturbation_names_its_field() -> None:
+    """So that a row cannot pass by what another field does."""
+    for path, rows in TABLE.items():
+        for one in rows:
+            own = path.replace("[]", "[0]"), path.replace("[]", "[1]")
+            keys = {inner for key, value in one.changes.items() for inner in spread(key, value)}
+            assert keys & set(own), path
+
+
+INERT_YET = {  # what the engine still lets pass without effect; each turns red the day it is not so
+    ("flows[].topic.producer.acks", "publish"): "publish latency does not wait for the in-sync copies yet",
+    ("flows[].topic.producer.buffer_memory", "publish"): "a full buffer does not block its producer yet",
+}
+
+
+def case(path: str, one: Row) -> Any:
+    reason = INERT_YET.get((path, one.output))
+    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+    return pytest.param(path, one, id=f"{path}-{one.output}", marks=marks)
+
+
+ROWS = [case(path, one) for path, rows in TABLE.items() for one in rows]
+
+
+@pytest.mark.parametrize(("path", "one"), ROWS)
+def test_a_field_moves_what_its_law_says(path: str, one: Row) -> None:
+    if one.output in FULL:
+        before, after = whole_of_base(one.base), whole(scenario(one.base, one.changes))
+    else:
+        level = "exact" if one.output == "publish" else "fluid"
+        before, after = of_base(one.base, level), outputs(scenario(one.base, one.changes), level)
+    a, b = before.get(one.output), after.get(one.output)
+    told = f"{path}: {one.output} went from {a} to {b}"
+    if one.sign == "+":
+        assert a is not None and b is not None and b > a, told
+    elif one.sign == "-":
+        assert a is not None and b is not None and b < a, told
+    else:
+        assert a != b, told
+
+
+def test_the_examples_use_what_is_modelled() -> None:
+    for name in ("events", "lab"):
+        assert "not_modelled" not in example_text(name)
