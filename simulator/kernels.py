@@ -268,17 +268,18 @@ globals().update({name.upper(): HEAD + DESCRIPTOR * n for n, (name, _, _) in enu
 
 @njit(cache=True)
 def row(I, table, a):
-    return I[table] + a
+    """Where entry a of a table lies; unsigned, so that numba adds no test for negative indices."""
+    return np.uint64(I[table] + a)
 
 
 @njit(cache=True)
 def cell(I, table, a, b):
-    return I[table] + a * I[table + 1] + b
+    return np.uint64(I[table] + a * I[table + 1] + b)
 
 
 @njit(cache=True)
 def cube(I, table, a, b, c):
-    return I[table] + a * I[table + 1] + b * I[table + 2] + c
+    return np.uint64(I[table] + a * I[table + 1] + b * I[table + 2] + c)
 
 
 # ---------------------------------------------------------------- dice: addressed, never sequential
@@ -1430,6 +1431,42 @@ def count_at(I, F, p, time):
 
 
 @njit(cache=True)
+def readable(I, F, f, time, delay):
+    """Records of each partition of a flow that a consumer may read at a time: below the high watermark (exact front),
+    or created `delay` ago (fluid front, whole records) [records].
+    """
+    base = I[row(I, PARTITION_BASE, f)]
+    out = np.empty(I[row(I, PARTITION_BASE, f + 1)] - base)
+    for p in range(len(out)):
+        if I[EXACT_FRONT] == 1:
+            out[p] = committed(I, F, base + p, time)
+        else:
+            out[p] = math.floor(count_at(I, F, base + p, time - delay) + 1e-6)
+    return out
+
+
+@njit(cache=True)
+def created_span(I, F, f, start, end):
+    """When the first and the last record between two sets of offsets were created [s]; inf, -inf if there is none."""
+    base = I[row(I, PARTITION_BASE, f)]
+    first, last = math.inf, -math.inf
+    for p in range(len(start)):
+        if end[p] > start[p]:
+            first = min(first, created_from(I, F, base + p, start[p]))
+            last = max(last, created(I, F, base + p, end[p]))
+    return first, last
+
+
+@njit(cache=True)
+def task_noise(sigma, seed, f, batch, stage, tasks):
+    """A factor of mean 1 for each task of a stage."""
+    out = np.empty(tasks)
+    for n in range(tasks):
+        out[n] = lognormal(sigma, seed, DICE_TASK + 100 * f, batch, n, stage)
+    return out
+
+
+@njit(cache=True)
 def draw_curve(seed, f, p, times, expected, dispersion, count):
     """Fill a partition's creation curve: counts of each cell scatter with the index of dispersion.
 
@@ -1505,9 +1542,9 @@ def start_stage(I, F, f, batch, cut, table, launch):
         I[row(I, TASK_FAILED, task)] = 0
         I[row(I, TASK_PIECE, task)] = 0
         F[row(I, TASK_SINK_WAIT, task)] = 0.0
-        first = cube(I, TASK_BITS, task, 0, 0)
-        for word in range(first, first + I[TASK_BITS + 1]):
-            I[word] = 0
+        for node in range(I[NODE_HOST + 3]):
+            for word in range(I[TASK_BITS + 2]):
+                I[cube(I, TASK_BITS, task, node, word)] = 0
         push(I, F, F[NOW] + (k + 1) * launch, TASK_READY, task, 0)
 
 

@@ -21,6 +21,7 @@ MOST_CELLS = 3_000_000  # of creation curves, all partitions together
 CELLS_A_SECOND = 20.0
 MOST_BATCHES = 40_000_000  # producer batches that the exact front will simulate
 KEPT_TASKS = 6000
+PENDING = 1024  # entries of a node between two refreshes; grows
 
 
 @dataclass
@@ -250,9 +251,12 @@ def _state(
     copies = max([1] + [flow.topic.copies - 1 for flow in scenario.flows])
 
     def ints(*shape: int) -> np.ndarray:
-        return np.zeros(shape, dtype=np.int64)
+        return np.broadcast_to(np.int64(0), shape)
 
-    zeros = np.zeros
+    def zeros(shape: int | tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(0.0, shape)
+
+    bins = (flows, k.FINE_BINS + k.COARSE_BINS + 2)
     gaps = np.array(
         [
             math.inf if r <= 0 else k.exponential(seed, k.DICE_PAUSE_GAP, h, 0, 0) / r
@@ -289,11 +293,11 @@ def _state(
         fresh=zeros((flows, nodes)), refreshing=ints(flows, nodes), refresh_mark=ints(flows, nodes),
         refresh_documents=zeros((flows, nodes)), merging=ints(nodes), merge_debt=zeros(nodes), merge_bytes=zeros(nodes),
         merge_flush=zeros(nodes), pend_head=ints(flows, nodes), pend_length=ints(flows, nodes),
-        pend_c0=zeros((flows, nodes, 256)), pend_c1=zeros((flows, nodes, 256)), pend_mass=zeros((flows, nodes, 256)),
-        pend_time=zeros((flows, nodes, 256)), pend_cut=zeros((flows, nodes, 256)),
+        pend_c0=zeros((flows, nodes, PENDING)), pend_c1=zeros((flows, nodes, PENDING)), pend_mass=zeros((flows, nodes, PENDING)),
+        pend_time=zeros((flows, nodes, PENDING)), pend_cut=zeros((flows, nodes, PENDING)),
         curve_time=zeros((partitions, 2 * batches + 8)), curve_count=zeros((partitions, 2 * batches + 8)),
         curve_length=np.ones(partitions, dtype=np.int64),
-        slope=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)), step=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)),
+        slope=zeros(bins), step=zeros(bins),
         hops=zeros((flows, 4)), counts=zeros((flows, 8)),
         task_log=zeros((KEPT_TASKS, 6)), done_kind=ints(64), done_a=ints(64),
         stream_clock=zeros(streams), stream_k=ints(streams), stream_n=zeros(streams), stream_first=zeros(streams),
@@ -306,8 +310,7 @@ def _state(
         log_first=zeros((partitions, batches + 4)), log_close=zeros((partitions, batches + 4)),
         fetched=ints(partitions, copies), acked=ints(partitions, copies), commit_count=ints(partitions),
         commit_time=zeros((partitions, batches + 4)), link_busy=ints(links), link_upto=ints(len(lay["link_partition"])),
-        publish_slope=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)),
-        publish_step=zeros((flows, k.FINE_BINS + k.COARSE_BINS + 2)),
+        publish_slope=zeros(bins if exact else (flows, 1)), publish_step=zeros(bins if exact else (flows, 1)),
     )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ class Memory:
             raise ValueError(f"table {name} has {table.ndim} dimensions; expected {dims}")
         flat = self.I if kind == "i" else self.F
         view = flat[start : start + table.size].reshape(table.shape)
-        view[...] = table
+        if any(table.strides) or table.size < 2:  # a broadcast zero needs no copy: the memory starts as zeros
+            view[...] = table
         self._views[name] = view
         shape = table.shape
         first = int(np.prod(shape[1:]))

@@ -41,19 +41,11 @@ class CompiledPlane:
 
     def committed(self, flow: int, time: float) -> Array:
         """Records of each partition below the high watermark [records]."""
-        parts = range(self.base[flow], self.base[flow + 1])
-        if self.m.I[k.EXACT_FRONT]:
-            return np.array([k.committed(self.m.I, self.m.F, p, time) for p in parts])
-        delayed = time - self.fronts[flow].delay
-        return np.floor(np.array([k.count_at(self.m.I, self.m.F, p, delayed) for p in parts]) + 1e-6)
+        return k.readable(self.m.I, self.m.F, flow, time, self.fronts[flow].delay)
 
-    def created(self, flow: int, partition: int, offset: float) -> float:
-        """When the record before an offset was created [s]."""
-        return float(k.created(self.m.I, self.m.F, self.base[flow] + partition, offset))
-
-    def created_from(self, flow: int, partition: int, offset: float) -> float:
-        """When the first record after an offset was created [s]."""
-        return float(k.created_from(self.m.I, self.m.F, self.base[flow] + partition, offset))
+    def created_span(self, flow: int, start: Array, end: Array) -> tuple[float, float]:
+        """When the first and the last record between two sets of offsets were created [s]."""
+        return k.created_span(self.m.I, self.m.F, flow, start, end)
 
     def sink_wait(self, flow: int) -> float:
         return float(self.m.stage_sink_wait[flow])

@@ -342,11 +342,11 @@ class ReferencePlane:
         m, delayed = self.m, time - self.fronts[flow].delay
         return np.floor(np.array([k.count_at(m.I, m.F, p, delayed) for p in parts]) + 1e-6)
 
-    def created(self, flow: int, partition: int, offset: float) -> float:
-        return float(k.created(self.m.I, self.m.F, self.base[flow] + partition, offset))
-
-    def created_from(self, flow: int, partition: int, offset: float) -> float:
-        return float(k.created_from(self.m.I, self.m.F, self.base[flow] + partition, offset))
+    def created_span(self, flow: int, start: np.ndarray, end: np.ndarray) -> tuple[float, float]:
+        m, some = self.m, [p for p in range(len(end)) if end[p] > start[p]]
+        base = self.base[flow]
+        first = min(k.created_from(m.I, m.F, base + p, start[p]) for p in some)
+        return first, max(k.created(m.I, m.F, base + p, end[p]) for p in some)
 
     def sink_wait(self, flow: int) -> float:
         return self.sink_waits[flow]

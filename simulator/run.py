@@ -37,8 +37,7 @@ class Plane(Protocol):
     def driver_work(self, flow: int, cpu: float) -> simpy.Event: ...
     def stage(self, flow: int, batch: int, cut: float, table: np.ndarray, launch: float) -> simpy.Event: ...
     def committed(self, flow: int, time: float) -> np.ndarray: ...
-    def created(self, flow: int, partition: int, offset: float) -> float: ...
-    def created_from(self, flow: int, partition: int, offset: float) -> float: ...
+    def created_span(self, flow: int, start: np.ndarray, end: np.ndarray) -> tuple[float, float]: ...
     def sink_wait(self, flow: int) -> float: ...
     def set_cores(self, host: int, cores: float) -> None: ...
     def look(self) -> dict[str, np.ndarray]: ...
@@ -161,12 +160,6 @@ class Simulation:
         work = self.plane.look()["host_work"]
         return float(sum(work[h] for h in set(self.built.placement.executors)))
 
-    def created_between(self, f: int, start: np.ndarray, end: np.ndarray) -> tuple[float, float]:
-        """When the first and last of a batch's records were created [s]."""
-        parts = [p for p in range(len(end)) if end[p] > start[p]]
-        first = min(self.plane.created_from(f, p, start[p]) for p in parts)
-        return first, max(self.plane.created(f, p, end[p]) for p in parts)
-
     def _cache_of_brokers(self) -> float:
         """How far back in time the brokers' page cache reaches [s]."""
         total = sum(
@@ -176,24 +169,23 @@ class Simulation:
         memory = min(self.built.placement.sites[s].memory_bytes for s in self.built.placement.brokers)
         return page_cache_seconds(memory, self.scenario.kafka.heap, total / self.scenario.kafka.brokers)
 
-    def cold_seconds(self, f: int, tasks: list[tuple[int, float, float]], now: float) -> list[float]:
+    def cold_seconds(self, f: int, tasks: list[tuple[int, float, float]], now: float) -> np.ndarray:
         """Time that each task waits for a broker's disk, where it reads behind the page cache [s].
 
         The readers of one broker share its volume's throughput. Source: kafka.md A7 (mechanism only).
         """
         edge = now - self._cache_seconds
         if edge <= 0:
-            return [0.0] * len(tasks)
-        wire, base = self.built.fronts[f].wire_bytes, self.partition_base[f]
-        cold = [
-            max(0.0, min(b, k.count_at(self.plane.m.I, self.plane.m.F, base + p, edge)) - a) * wire for p, a, b in tasks
-        ]
-        leaders = [int(self.built.memory.partition_leader[base + p]) for p, _, _ in tasks]
-        readers = {
-            b: sum(1 for c, leader in zip(cold, leaders, strict=True) if leader == b and c > 0) for b in set(leaders)
-        }
-        rate = self.scenario.kafka.volume.throughput
-        return [c * readers[b] / rate for c, b in zip(cold, leaders, strict=True)]
+            return np.zeros(len(tasks))
+        memory, base, wire = self.plane.m, self.partition_base[f], self.built.fronts[f].wire_bytes
+        cached = np.array([k.count_at(memory.I, memory.F, base + p, edge) for p, _, _ in tasks])
+        first, last = np.array([a for _, a, _ in tasks]), np.array([b for _, _, b in tasks])
+        cold = np.maximum(0.0, np.minimum(last, cached) - first) * wire
+        if not cold.any():
+            return cold
+        leaders = memory.partition_leader[[base + p for p, _, _ in tasks]]
+        readers = np.array([(leaders[cold > 0] == b).sum() for b in leaders])
+        return cold * readers / self.scenario.kafka.volume.throughput
 
     def record_batch(
         self, query: Query, number: int, due: float, began: float, start: np.ndarray, end: np.ndarray, lag: np.ndarray, tasks: int,
@@ -201,7 +193,7 @@ class Simulation:
     ) -> None:  # fmt: skip
         f, now = query.number, self.env.now
         records = float((end - start).sum())
-        behind = max(0.0, began - self.created_between(f, start, end)[0])
+        behind = max(0.0, began - self.plane.created_span(f, start, end)[0])
         after = float((self.plane.committed(f, now) - end).sum())
         documents = records * query.flow.workload.documents_per_event
         row = (number, due, began, now, records, documents, tasks, sink_wait, float(lag.sum()), after, behind)

@@ -24,7 +24,7 @@ from models.spark import (
     read_wait_seconds,
 )
 from models.stack import Flow, Scenario
-from simulator.kernels import DICE_BATCH, DICE_COMMIT, DICE_RUN, DICE_TASK, lognormal, normal
+from simulator import kernels as k
 
 if TYPE_CHECKING:
     from simulator.run import Simulation
@@ -127,10 +127,12 @@ class Query:
         self.batch = 0
         self.drift = 0.0
         self.work_at_start = 0.0
+        self.shares = flow.workload.partition_shares(flow.topic.partitions)
+        self._waits: dict[float, np.ndarray] = {}
         self.warm = sim.scenario.run.jvm == "warm"
         self.failed: tuple[float, str] | None = None
         c = sim.coefficients
-        z = normal(sim.seed, DICE_RUN, number, 0, 0)
+        z = k.normal(sim.seed, k.DICE_RUN, number, 0, 0)
         self.run_factor = math.exp(c["spark.run_sigma"] * z - 0.5 * c["spark.run_sigma"] ** 2)
 
     # ------------------------------------------------------------ time
@@ -170,7 +172,7 @@ class Query:
         return start
 
     def _micro_batch(self, due: float, goal: np.ndarray | None = None) -> Generator[Any, Any, bool]:
-        sim, env, k = self.sim, self.sim.env, self.batch
+        sim, env, batch = self.sim, self.sim.env, self.batch
         began = env.now
         ready = sim.plane.committed(self.number, began)
         lag_before = ready - self.offsets
@@ -181,31 +183,31 @@ class Query:
         if not tasks:
             return False
         self.batch += 1
-        factor = self.batch_factor(k)
-        yield env.timeout(self._commit_seconds(k, 0))
+        factor = self.batch_factor(batch)
+        yield env.timeout(self._commit_seconds(batch, 0))
         yield sim.plane.driver_work(self.number, self.costs.driver * factor)
-        table = self._read_stage(k, tasks, factor, began)
-        ok = yield sim.plane.stage(self.number, k, began, table, self.costs.launch)
+        table = self._read_stage(batch, tasks, factor, began)
+        ok = yield sim.plane.stage(self.number, batch, began, table, self.costs.launch)
         if ok and self.flow.query.state is not None:
-            table = self._state_stage(k, end, factor, began)
-            ok = yield sim.plane.stage(self.number, k, began, table, self.costs.launch)
+            table = self._state_stage(batch, end, factor, began)
+            ok = yield sim.plane.stage(self.number, batch, began, table, self.costs.launch)
         sink_wait = sim.plane.sink_wait(self.number)
         if not ok:
             self.failed = (env.now, "a task failed four times: bulks were rejected longer than their retries lasted")
             return True
-        yield env.timeout(self._commit_seconds(k, 1))
-        sim.record_batch(self, k, due, began, self.offsets, end, lag_before, len(tasks), sink_wait)
+        yield env.timeout(self._commit_seconds(batch, 1))
+        sim.record_batch(self, batch, due, began, self.offsets, end, lag_before, len(tasks), sink_wait)
         self.offsets = end
         return True
 
     # ------------------------------------------------------------ costs of this batch
 
-    def batch_factor(self, k: int) -> float:
+    def batch_factor(self, batch: int) -> float:
         """What this batch's CPU costs over the coefficient: warmth × run × autocorrelated batch noise."""
         c = self.sim.coefficients
         phi, sigma = c["spark.batch_autocorrelation"], c["spark.batch_sigma"]
-        z = normal(self.sim.seed, DICE_BATCH, self.number, k, 0)
-        self.drift = z if k == 0 else phi * self.drift + math.sqrt(1 - phi * phi) * z
+        z = k.normal(self.sim.seed, k.DICE_BATCH, self.number, batch, 0)
+        self.drift = z if batch == 0 else phi * self.drift + math.sqrt(1 - phi * phi) * z
         noise = math.exp(sigma * self.drift - 0.5 * sigma * sigma)
         return noise * self.run_factor * self.warm_factor()
 
@@ -219,44 +221,51 @@ class Query:
 
     def _commit_seconds(self, batch: int, which: int) -> float:
         seed = self.sim.seed
-        return self.costs.commit * lognormal(
-            self.costs.commit_sigma, seed, DICE_COMMIT + 100 * self.number, batch, which, 0
+        return self.costs.commit * k.lognormal(
+            self.costs.commit_sigma, seed, k.DICE_COMMIT + 100 * self.number, batch, which, 0
         )
 
-    def _task_noise(self, batch: int, task: int, stage: int) -> float:
+    def _task_noise(self, batch: int, stage: int, tasks: int) -> np.ndarray:
         sigma = self.sim.coefficients["spark.task_sigma"]
-        return lognormal(sigma, self.sim.seed, DICE_TASK + 100 * self.number, batch, task, stage)
+        return k.task_noise(sigma, self.sim.seed, self.number, batch, stage, tasks)
 
-    def _read_stage(self, k: int, tasks: list[tuple[int, float, float]], factor: float, cut: float) -> np.ndarray:
+    def _read_stage(self, batch: int, tasks: list[tuple[int, float, float]], factor: float, cut: float) -> np.ndarray:
         """Rows of the read tasks. With a stateful operator they only read, parse and shuffle."""
-        costs, per_event = self.costs, self.flow.workload.documents_per_event
-        writes = costs.has_bulks and self.flow.query.state is None
-        cold = self.sim.cold_seconds(self.number, tasks, cut)
-        rate = self.sim.rate_at(self.number, cut)
-        shares = self.flow.workload.partition_shares(self.flow.topic.partitions)
+        costs, sim = self.costs, self.sim
+        parts, first, last = (np.array(column) for column in zip(*tasks, strict=True))
+        noise = factor * self._task_noise(batch, 0, len(tasks))
+        documents = (last - first) * self.flow.workload.documents_per_event
+        rate = sim.rate_at(self.number, cut)
         rows = np.zeros((len(tasks), COLUMNS))
-        for n, (p, a, b) in enumerate(tasks):
-            noise = factor * self._task_noise(k, n, 0)
-            documents = (b - a) * per_event
-            rows[n, :4] = self.sim.partition_base[self.number] + p, a, b, documents
-            rows[n, 4:8] = costs.setup * noise, costs.document * noise, costs.bulk * noise, costs.weight
-            rows[n, 8] = cold[n] + read_wait_seconds(rate * shares[p])
-            rows[n, 12] = math.ceil(documents / costs.bulk_documents - 1e-9) if writes else 0
+        rows[:, 0] = sim.partition_base[self.number] + parts
+        rows[:, 1], rows[:, 2], rows[:, 3] = first, last, documents
+        rows[:, 4], rows[:, 5], rows[:, 6] = costs.setup * noise, costs.document * noise, costs.bulk * noise
+        rows[:, 7] = costs.weight
+        rows[:, 8] = sim.cold_seconds(self.number, tasks, cut) + self.read_waits(rate)[parts]
+        if costs.has_bulks and self.flow.query.state is None:
+            rows[:, 12] = np.ceil(documents / costs.bulk_documents - 1e-9)
         return rows
 
-    def _state_stage(self, k: int, end: np.ndarray, factor: float, cut: float) -> np.ndarray:
+    def read_waits(self, rate: float) -> np.ndarray:
+        """Wait of a read task of each partition at a rate [s]."""
+        if rate not in self._waits:
+            self._waits[rate] = np.array([read_wait_seconds(rate * share) for share in self.shares])
+        return self._waits[rate]
+
+    def _state_stage(self, batch: int, end: np.ndarray, factor: float, cut: float) -> np.ndarray:
         """Rows of the state tasks: fold the batch's rows, write what comes out, commit each partition's state."""
         costs, state = self.costs, self.flow.query.state
         assert state is not None
         n = state.shuffle_partitions
         documents = float((end - self.offsets).sum()) * self.flow.workload.documents_per_event / n
-        first, last = self.sim.created_between(self.number, self.offsets, end)
+        first, last = self.sim.plane.created_span(self.number, self.offsets, end)
+        noise = factor * self._task_noise(batch, 1, n)
         rows = np.zeros((n, COLUMNS))
-        for j in range(n):
-            noise = factor * self._task_noise(k, j, 1)
-            rows[j, :4] = -1, 0.0, 0.0, documents
-            rows[j, 4:8] = costs.state_setup * noise, costs.state_row * noise, costs.bulk * noise, 1.0
-            rows[j, 9] = self._commit_seconds(k, 2 + j)
-            rows[j, 10:12] = first, last
-            rows[j, 12] = math.ceil(documents / costs.bulk_documents - 1e-9) if costs.has_bulks else 0
+        rows[:, 0], rows[:, 3] = -1, documents
+        rows[:, 4], rows[:, 5], rows[:, 6] = costs.state_setup * noise, costs.state_row * noise, costs.bulk * noise
+        rows[:, 7] = 1.0
+        rows[:, 9] = [self._commit_seconds(batch, 2 + j) for j in range(n)]
+        rows[:, 10], rows[:, 11] = first, last
+        if costs.has_bulks:
+            rows[:, 12] = math.ceil(documents / costs.bulk_documents - 1e-9)
         return rows

@@ -1,0 +1,458 @@
+"""Level 0: an answer without a run, for many candidates at once.
+
+A batch is driver + checkpoint writes + waves of tasks; a task is a customer of a closed network, now on
+its executor's cores, now waiting for a bulk at the data nodes, and the more tasks run the slower each
+bulk (a fixed point, Schweitzer's approximation under processor sharing). The batch feeds back on itself:
+what arrives while it runs is the next one. Latency is a sum of what a record waits for: its batch's
+trigger, its place in the batch, the next refresh.
+
+It is an approximation: a screen finds the hundred candidates worth simulating, it does not forecast. A
+candidate above 70 % of anything is marked `simulate_me`, and its percentiles are not to be shown. Left out:
+rejections and retries (marked where bytes in flight pass the limit), cold reads, JVM warm-up, a backlog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from simulator.screen_numbers import numbers_of, read_tasks, shard_numbers, varied
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+CHUNK = 4096  # candidates at a time: their arrays stay in the processor's cache
+ROUNDS = 8  # of the fixed point, each time the batch's size is moved
+SIZES = 14  # moves of the batch's size
+GUARD = 0.7  # of capacity: above, simulate (engine.md D4)
+BUSY = 0.9  # a host above this is what its permits wait for
+AMORTISED = 6.0  # a batch of so many triggers (or of fixed costs) is what full load is judged at
+HERMITE = ((-np.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (np.sqrt(3.0), 1 / 6))  # three-point normal quadrature
+HOSTS = ("executor CPU", "data-node CPU", "broker CPU", "kafka network in", "kafka network out", "data-node network",
+         "executor network", "kafka volume", "data-node volume")  # fmt: skip
+PERMITS = ("task slots", "write threads", "bytes in flight", "batch over trigger")
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What the screen says of each candidate; flows along the second axis where there is one.
+
+    `utilisation` is the highest of `loads` (named as hosts and permits; at the offered rate) and of offered over
+    sustainable rate. `binding` names what is fullest at the sustainable rate.
+    """
+
+    sustainable: Array  # [C] factor on the offered rate
+    events_per_second: Array  # [C] sustainable, all flows
+    batch_seconds: Array  # [C, F]
+    period_seconds: Array  # [C, F]
+    batch_records: Array  # [C, F]
+    p50: Array  # [C, F] seconds
+    p99: Array  # [C, F]
+    loads: dict[str, Array]  # [C]
+    utilisation: Array  # [C]
+    binding: Array  # [C] of str
+    simulate_me: Array  # [C] of bool
+
+
+def screen(numbers: Mapping[str, Array]) -> Screened:
+    """Judge every candidate. Each number has one row a candidate, or one row for all."""
+    count = max(len(v) for v in numbers.values())
+    odd = {name: len(v) for name, v in numbers.items() if len(v) not in (1, count)}
+    if odd:
+        raise ValueError(f"numbers need 1 or {count} rows; got {odd}")
+    parts = []
+    for start in range(0, count, CHUNK):
+        chunk = {n: v if len(v) == 1 else v[start : start + CHUNK] for n, v in numbers.items()}
+        parts.append(_screen_chunk(chunk, min(CHUNK, count - start)))
+    return _joined(parts)
+
+
+def _joined(parts: list[Screened]) -> Screened:
+    if len(parts) == 1:
+        return parts[0]
+    out: dict[str, Any] = {}
+    for name in Screened.__dataclass_fields__:
+        values = [getattr(p, name) for p in parts]
+        if name == "loads":
+            out[name] = {k: np.concatenate([v[k] for v in values]) for k in values[0]}
+        else:
+            out[name] = np.concatenate(values)
+    return Screened(**out)
+
+
+def _screen_chunk(numbers: Mapping[str, Array], count: int) -> Screened:
+    flows = numbers["front.rate"].shape[1]
+    each = [_flow(numbers, f, count) for f in range(flows)]
+    offered = [v.rate for v in each]
+    found = _together(each, offered)
+    at_full, factor = _full_load(each, offered)
+    linear = _linear_loads(each, offered)
+    factor = np.minimum(factor, 1 / np.maximum(1e-12, np.max([linear[n] for n in linear], axis=0)))
+    loads = _loads(each, found, linear)
+    full = _loads(each, at_full, {name: load * factor for name, load in linear.items()})
+    p50, p99 = zip(*(_latency(v, s) for v, s in zip(each, found, strict=True)), strict=True)
+    slowest = np.maximum(1 / factor, np.max([loads[name] for name in loads], axis=0))
+    return Screened(
+        factor,
+        factor * np.sum(offered, axis=0),
+        np.stack([s.duration for s in found], axis=1),
+        np.stack([s.period for s in found], axis=1),
+        np.stack([s.records for s in found], axis=1),
+        np.stack(p50, axis=1),
+        np.stack(p99, axis=1),
+        loads,
+        slowest,
+        _binding(full),
+        slowest > GUARD,
+    )
+
+
+# ---------------------------------------------------------------- a flow's numbers, one array each
+
+
+def _flow(numbers: Mapping[str, Array], f: int, count: int) -> SimpleNamespace:
+    """A flow's numbers as `v.front_rate`, and what follows from its partitions, shards and rate."""
+    v = SimpleNamespace()
+    for name, value in numbers.items():
+        row = value if value.ndim == 1 else value[:, f]
+        setattr(v, name.replace(".", "_"), np.broadcast_to(row, (count, *row.shape[1:])))
+    v.rate = v.front_rate
+    tasks = _on_distinct(read_tasks, v.spark_partitions, v.spark_skew, v.spark_min_partitions)
+    v.tasks, v.hottest, v.typical = tasks
+    index = _on_distinct(shard_numbers, v.search_primaries, v.search_copies, v.search_nodes, v.search_hottest, f)
+    (v.primary_nodes, v.primary_share, v.primary_threads, v.replica_share, v.replica_threads, v.primary_load,
+     v.replica_load, v.shards_on) = index  # fmt: skip
+    v.node_document_cpu = v.primary_load * v.search_document_cpu + v.replica_load * v.search_replica_cpu
+    v.fresh_load = v.primary_load + v.replica_load * v.search_replica_fresh
+    v.node_later_cpu = v.fresh_load * (v.search_refresh_document_cpu + v.search_merge_document_cpu)
+    return v
+
+
+def _on_distinct(law: Any, *columns: Any) -> list[Array]:
+    """A law of whole numbers applied once to each distinct row of its arguments."""
+    rows = np.stack(np.broadcast_arrays(*[np.asarray(c, dtype=np.float64) for c in columns]), axis=1)
+    distinct, where = np.unique(rows, axis=0, return_inverse=True)
+    values = np.array([law(*[int(x) if x == int(x) else float(x) for x in row]) for row in distinct])
+    return list(values[where.ravel()].T)
+
+
+# ---------------------------------------------------------------- one batch
+
+
+def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, document: Array, writes: Array,
+           active: Array, rest: Any, slow: Array) -> SimpleNamespace:  # fmt: skip
+    """Time of one task when `active` run at once; `rest` holds what else takes cores, `slow` is the last guess."""
+    bulks = np.maximum(1.0, np.ceil(documents / v.spark_bulk_most - 1e-9))
+    size = documents / bulks
+    own = setup / bulks + size * document + v.spark_bulk * writes
+    thread = own / (v.spark_weight * v.spark_speed)
+    parts = SimpleNamespace(
+        coordinate=v.search_bulk_cpu / v.search_speed,
+        primary=size * v.primary_share * v.search_document_cpu / v.search_speed,
+        replica=size * v.replica_share * v.search_replica_cpu / v.search_speed,
+        node=(size * v.node_document_cpu + v.search_bulk_cpu / v.search_nodes) / v.search_speed,
+    )
+    spread = _spread(v)
+    cores = np.maximum(0.02, np.minimum(v.search_cores - rest.node, v.search_threads))
+    slow_exec = 1.0
+    for _ in range(ROUNDS):
+        work = thread * slow_exec
+        chain = (parts.primary + parts.replica) * slow * spread
+        response = writes * (2 * v.spark_half_trip + parts.coordinate * slow + chain + v.search_bulk_wait)
+        flying = np.minimum(v.spark_writers, bulks)
+        task = np.maximum(bulks * work + response, bulks / flying * (work + response))
+        through = active * bulks / task
+        in_node = through * parts.node
+        wanted = v.primary_threads + (1 - 1 / np.maximum(1.0, active * flying)) * in_node * slow
+        target = _stretch(wanted, v.primary_threads, cores) + v.search_nodes * v.search_pauses * in_node
+        slow = 0.5 * slow + 0.5 * target
+        others = np.maximum(0.0, active / v.spark_executors - 1.0) * v.spark_on_host
+        beside = in_node * slow * v.spark_nodes_beside
+        weight = v.spark_weight * (1 + others * np.minimum(1.0, bulks * work / task)) + beside
+        busy = np.minimum(weight, v.spark_cores)
+        slow_exec = np.maximum(1.0, weight / np.maximum(0.02, v.spark_cores - rest.exec)) * (
+            1 + v.spark_pauses * v.spark_speed * busy
+        )
+    return SimpleNamespace(
+        task=task, slow=slow, bulks=bulks, response=response * bulks, cpu=bulks * work, work=bulks * own,
+        node_work=bulks * parts.node * writes, shown=0.5 * task / bulks - writes * (
+            parts.replica * slow * spread + v.search_bulk_wait + v.spark_half_trip),
+    )  # fmt: skip
+
+
+def _spread(v: SimpleNamespace) -> Array:
+    """Slowest of the nodes that a bulk is split over, over their mean: largest of n lognormal numbers."""
+    both = (v.search_document_cpu * v.primary_share) ** 2 + (v.search_replica_cpu * v.replica_share) ** 2
+    total = v.search_document_cpu * v.primary_share + v.search_replica_cpu * v.replica_share
+    return 1 + _largest(v.primary_nodes) * v.search_share_sigma * np.sqrt(both) / total
+
+
+def _largest(n: Array) -> Array:
+    """Expected largest of n standard normal numbers (Blom's approximation) [1]."""
+    return ndtri((n - 0.375) / (n + 0.25))
+
+
+def _stretch(wanted: Array, grain: Array, cores: Array) -> Array:
+    """Mean of max(1, threads wanted / cores) when the number wanted scatters as jobs of `grain` threads do."""
+    sigma = np.sqrt(np.maximum(1e-9, (wanted - grain) * grain))
+    a = (wanted - cores) / sigma
+    over = sigma * (np.exp(-0.5 * a * a) / np.sqrt(2 * np.pi) + a * ndtr(a))
+    return 1 + over / cores
+
+
+def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: list[Array]) -> SimpleNamespace:
+    """Duration of a batch of `records` that repeats every `cycle`."""
+    documents = records * v.spark_documents
+    rest = _with_later_work(v, documents / cycle, rest, cycle)
+    stateful = v.spark_state_tasks > 0
+    first_writes = np.where(stateful, 0.0, v.spark_writes)
+    slots = v.spark_executors * v.spark_slots
+    read = _waves(v, v.tasks, documents, v.spark_setup, v.spark_document, first_writes, slots, rest, slow, 0)
+    fixed = 2 * v.spark_commit + v.spark_driver / v.spark_driver_speed
+    second = None
+    if stateful.any():
+        n = np.maximum(1.0, v.spark_state_tasks)
+        second = _waves(v, n, documents, v.spark_state_setup, v.spark_state_row, v.spark_writes, slots, rest, slow, 2)
+        second.span = np.where(stateful, second.span + v.spark_commit, 0.0)
+    duration = fixed + read.span + (second.span if second else 0.0)
+    return SimpleNamespace(
+        duration=duration, records=records, documents=documents, read=read, second=second, fixed=fixed, rest=rest,
+        before=v.spark_commit + v.spark_driver / v.spark_driver_speed, stateful=stateful, cycle=cycle,
+    )  # fmt: skip
+
+
+def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, document: Array, writes: Array,
+           slots: Array, rest: Any, slow: list[Array], at: int) -> SimpleNamespace:  # fmt: skip
+    """List scheduling of equal tasks on slots, the last wave with fewer of them; the largest task is a lower bound."""
+    each = documents / tasks
+    hot, typical = (v.hottest, v.typical) if at == 0 else (np.ones_like(tasks), np.ones_like(tasks))
+    full = np.minimum(tasks, slots)
+    whole = np.floor((tasks - 1) / slots)  # waves before the last
+    last = tasks - whole * slots
+    running = np.maximum(1.0, np.minimum(full, slow[at + 4] / np.maximum(1e-9, v.spark_launch)))
+    a = _stage(v, tasks, each, setup, document, writes, running, rest, slow[at])
+    b = _stage(v, tasks, each, setup, document, writes, np.minimum(last, running), rest, slow[at + 1])
+    slow[at], slow[at + 1], slow[at + 4] = a.slow, b.slow, a.task
+    launched = v.spark_launch * np.minimum(tasks, slots)
+    even = np.maximum(launched + whole * a.task, v.spark_launch * tasks) + b.task
+    # scatter of tasks: their own CPU factor, and their bulks' shares
+    sigma = np.sqrt((v.spark_task_sigma * b.cpu) ** 2 + (v.search_share_sigma * b.response) ** 2 / b.bulks)
+    scatter = _largest(last) * sigma / np.sqrt(1 + whole)
+    largest = v.spark_launch + np.where(hot > 1.0001, hot * b.task, 0.0)
+    span = np.maximum(even + scatter, largest)
+    return SimpleNamespace(
+        span=span, task=b.task, typical=typical, start=np.maximum(0.0, even - b.task), work=tasks * b.work,
+        held=tasks * 0.5 * (a.task + b.task), node_work=tasks * b.node_work, slow=a.slow, shown=b.shown,
+        bulk_bytes=running * np.minimum(v.spark_writers, a.bulks) * each / a.bulks * v.search_document_bytes * writes,
+        cpu=b.cpu / b.task,
+    )  # fmt: skip
+
+
+def _with_later_work(v: SimpleNamespace, documents_per_second: Array, rest: Any, cycle: Array) -> SimpleNamespace:
+    """What the nodes do beside bulks at this rate: refreshes and merges [cores], on average over time."""
+    later = documents_per_second * v.node_later_cpu * v.spark_writes
+    interval = np.where(v.search_refresh_per_write > 0, np.minimum(0.2, v.search_refresh_interval), v.search_refresh_interval)
+    ticks = v.shards_on * v.search_refresh_cpu / np.maximum(interval, 0.02) * v.spark_writes
+    return SimpleNamespace(node=rest.node + (later + ticks) / v.search_speed, exec=rest.exec, ticks=ticks, later=later)
+
+
+# ---------------------------------------------------------------- batches that feed back on themselves
+
+
+def _guess(v: SimpleNamespace) -> list[Array]:
+    """First guesses of the fixed points: nodes not slowed, tasks of a second."""
+    return [np.ones_like(v.rate) for _ in range(8)]
+
+
+def _steady(v: SimpleNamespace, rate: Array, rest: Any) -> SimpleNamespace:
+    """The batch that repeats: as many records as arrive in max(trigger, its own duration), or the cap."""
+    slow, trigger = _guess(v), v.spark_trigger
+    cycle = np.maximum(trigger, 0.5)
+    for _ in range(SIZES):
+        records = np.maximum(1.0, np.minimum(rate * cycle, v.spark_most))
+        batch = _batch(v, records, np.maximum(cycle, records / rate), rest, slow)
+        cycle = np.minimum(np.maximum(trigger, batch.duration), AMORTISED * 4 * np.maximum(trigger, 2 * batch.fixed))
+    batch.period = np.maximum(trigger, batch.duration)
+    return batch
+
+
+def _together(each: list[SimpleNamespace], rates: list[Array]) -> list[SimpleNamespace]:
+    """Every flow's steady batch; with several flows each leaves the others the cores it does not use."""
+    nothing = SimpleNamespace(node=0.0, exec=0.0)
+    found = [_steady(v, rate, nothing) for v, rate in zip(each, rates, strict=True)]
+    if len(each) == 1:
+        return found
+    for _ in range(2):
+        used = [_used(v, s) for v, s in zip(each, found, strict=True)]
+        rests = [
+            SimpleNamespace(
+                node=sum(u[1] for k, u in enumerate(used) if k != f), exec=sum(u[0] for k, u in enumerate(used) if k != f)
+            )
+            for f in range(len(each))
+        ]
+        found = [_steady(v, rate, rest) for v, rate, rest in zip(each, rates, rests, strict=True)]
+    return found
+
+
+def _used(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
+    """Cores that a flow takes of one executor's host and of the busiest data node, on average."""
+    work = s.read.work + (np.where(s.stateful, s.second.work, 0.0) if s.second else 0.0)
+    node = np.where(s.stateful, s.second.node_work, s.read.node_work) if s.second else s.read.node_work
+    on_exec = work / v.spark_executors * v.spark_on_host / v.spark_speed / s.period
+    return on_exec, node / s.period + (s.rest.later + s.rest.ticks) / v.search_speed
+
+
+def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[SimpleNamespace], Array]:
+    """Batches at full load and the factor on the offered rates that they get through.
+
+    Full load is a batch that fills its trigger, or (fixed costs shrink in longer ones) lasts `AMORTISED` times
+    that; the better of the two, and never more records than the cap.
+    """
+    nothing = SimpleNamespace(node=0.0, exec=0.0)
+    best, batches = np.full_like(offered[0], np.inf), []
+    for f, (v, rate) in enumerate(zip(each, offered, strict=True)):
+        rest = nothing
+        slow, wanted = _guess(v), np.maximum(v.spark_trigger, 2 * (2 * v.spark_commit + v.spark_driver)) * AMORTISED
+        records = np.minimum(rate * wanted, v.spark_most)
+        for _ in range(SIZES):
+            batch = _batch(v, records, np.maximum(wanted, 1e-3), rest, slow)
+            records = np.minimum(v.spark_most, records * np.clip(wanted / batch.duration, 0.05, 20.0))
+        batch.period = np.maximum(v.spark_trigger, batch.duration)
+        factor = batch.records / batch.period / rate
+        best = np.minimum(best, factor)
+        batches.append(batch)
+    return batches, best
+
+
+# ---------------------------------------------------------------- loads
+
+
+def _linear_loads(each: list[SimpleNamespace], rates: list[Array]) -> dict[str, Array]:
+    """Loads that need no batch: brokers, cards, volumes, at these rates [1]."""
+    cpu = into = out = volume = indexed = carried = sent = 0.0
+    for v, rate in zip(each, rates, strict=True):
+        streams = v.front_producers * np.where(v.front_keyed > 0, v.spark_partitions, 1.0)
+        records, wire = _at_knots(v, rate / streams, v.front_batch_records), _at_knots(v, rate / streams, v.front_wire_bytes)
+        cpu = cpu + rate / records * v.front_batch_cpu + rate * wire * v.front_byte_cpu
+        into, out = into + rate * wire * v.front_bytes_in, out + rate * wire * v.front_bytes_out
+        volume = volume + rate * wire * v.front_bytes_in
+        documents = rate * v.spark_documents * v.spark_writes
+        copies = v.primary_load + v.replica_load
+        indexed = indexed + documents * copies * v.search_stored_bytes
+        carried = carried + documents * v.search_document_bytes * (v.primary_load + v.replica_load)
+        sent = sent + (documents * v.search_document_bytes + rate * wire) / v.spark_executors * v.spark_on_host
+    v = each[0]
+    background = 1 - v.front_cores / v.front_all_cores
+    return {
+        "broker CPU": background + cpu / v.front_speed / v.front_all_cores,
+        "kafka network in": into / v.front_network,
+        "kafka network out": out / v.front_network,
+        "kafka volume": volume / v.front_volume,
+        "data-node network": carried / v.search_network,
+        "data-node volume": indexed / v.search_volume,
+        "executor network": sent / v.spark_network,
+    }
+
+
+def _at_knots(v: SimpleNamespace, stream_rate: Array, table: Array) -> Array:
+    """A table of the front at a rate of one stream, between its knots in log rate."""
+    low, high = np.log(v.front_knots[:, 0]), np.log(v.front_knots[:, -1])
+    last = v.front_knots.shape[1] - 1
+    x = np.clip((np.log(np.maximum(stream_rate, 1e-12)) - low) / (high - low) * last, 0, last - 1e-9)
+    k = x.astype(np.int64)
+    rows = np.arange(len(k))
+    return table[rows, k] + (x - k) * (table[rows, k + 1] - table[rows, k])
+
+
+def _loads(each: list[SimpleNamespace], batches: list[SimpleNamespace], linear: dict[str, Array]) -> dict[str, Array]:
+    """Every named load, at the batches given."""
+    v = each[0]
+    used = [_used(w, s) for w, s in zip(each, batches, strict=True)]
+    slots = v.spark_executors * v.spark_slots
+    held = threads = flying = over = 0.0
+    for w, s, (_, node) in zip(each, batches, used, strict=True):
+        second = np.where(s.stateful, s.second.held, 0.0) if s.second else 0.0
+        held = held + (s.read.held + second) / s.period
+        bulk_time = node - (s.rest.later + s.rest.ticks) / w.search_speed
+        threads = threads + bulk_time * s.read.slow
+        flying = flying + s.read.bulk_bytes / w.search_nodes
+        over = np.maximum(over, np.where(w.spark_trigger > 0, s.duration / np.maximum(w.spark_trigger, 1e-9), 0.0))
+    on_exec = sum(u[0] for u in used) + sum(u[1] for u in used) * v.spark_nodes_beside
+    on_node = sum(u[1] for u in used) + sum(u[0] for u in used) * v.search_executors_beside
+    return linear | {
+        "task slots": np.minimum(1.0, held / slots),
+        "executor CPU": np.minimum(1.0, 1 - (v.spark_cores - on_exec) / v.spark_all_cores),
+        "data-node CPU": np.minimum(1.0, 1 - (v.search_cores - on_node) / v.search_all_cores),
+        "write threads": np.minimum(1.0, threads / v.search_threads),
+        "bytes in flight": flying / v.search_limit,
+        "batch over trigger": over,
+    }
+
+
+def _binding(loads: dict[str, Array]) -> Array:
+    """What binds: a host, card or volume that is all but full (its permits only queue for it), else what is fullest."""
+    names = np.array([*HOSTS, *(p for p in PERMITS if p != "batch over trigger")])
+    table = np.stack([loads[name] for name in names])
+    hosts = table[: len(HOSTS)]
+    full = hosts.max(axis=0) >= BUSY
+    return np.where(full, names[hosts.argmax(axis=0)], names[table.argmax(axis=0)])
+
+
+# ---------------------------------------------------------------- latency
+
+
+def _latency(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
+    """Median and 99th percentile from creation to the first search that can find the record [s].
+
+    A sum of uniform waits (place in the trigger less place in the task, start of the task, refresh) and of the
+    batch's own scatter, at independent phases.
+    """
+    stage = s.read
+    streams = v.front_producers * np.where(v.front_keyed > 0, v.spark_partitions, 1.0)
+    delay = _at_knots(v, v.rate / streams, v.front_delay)
+    task, shown, start = stage.task * stage.typical, stage.shown, stage.start
+    before = s.before
+    if s.second is not None:
+        before = before + np.where(s.stateful, stage.span, 0.0)
+        task = np.where(s.stateful, s.second.task, task)
+        shown, start = np.where(s.stateful, s.second.shown, shown), np.where(s.stateful, s.second.start, start)
+    fresh = s.documents * np.minimum(1.0, v.search_refresh_interval / s.period) * v.fresh_load
+    work = v.shards_on * v.search_refresh_cpu + fresh * v.search_refresh_document_cpu
+    refresh = work / np.minimum(v.shards_on, v.search_refresh_threads) / v.search_speed * stage.slow
+    wait = np.where(v.search_refresh_per_write > 0, np.minimum(v.search_refresh_interval, task), v.search_refresh_interval)
+    place = np.abs(s.period - task)
+    floor = delay + before + np.minimum(s.period, task) + shown + refresh
+    tied = np.where(s.duration >= s.period * 0.999, 2.0, 1.0)
+    sigma = v.spark_batch_sigma * stage.cpu * stage.span * tied
+    widths = [np.maximum(w, 1e-4) for w in (place, start, wait + refresh)]
+    return _quantile(0.5, floor, widths, sigma), _quantile(0.99, floor, widths, sigma)
+
+
+def _quantile(q: float, floor: Array, widths: list[Array], sigma: Array) -> Array:
+    """Quantile of floor + three uniform numbers + a normal one, by bisection."""
+    low, high = floor - 4 * sigma, floor + sum(widths) + 4 * sigma
+    for _ in range(18):
+        middle = 0.5 * (low + high)
+        share = sum(weight * _three_uniforms(middle - floor - z * sigma, *widths) for z, weight in HERMITE)
+        low, high = np.where(share < q, middle, low), np.where(share < q, high, middle)
+    return 0.5 * (low + high)
+
+
+def _three_uniforms(x: Array, a: Array, b: Array, c: Array) -> Array:
+    """Share of sums of three uniform numbers (0..a, 0..b, 0..c) below x: inclusion and exclusion of corners.
+
+    >>> [round(float(_three_uniforms(x, 1.0, 1.0, 1.0)), 4) for x in (0.0, 1.0, 1.5, 3.0)]
+    [0.0, 0.1667, 0.5, 1.0]
+    """
+    total = 0.0
+    for sign, corner in ((1, 0.0), (-1, a), (-1, b), (-1, c), (1, a + b), (1, a + c), (1, b + c), (-1, a + b + c)):
+        left = np.maximum(0.0, x - corner)
+        total = total + sign * left * left * left
+    return np.clip(total / (6 * a * b * c), 0.0, 1.0)
+
+
+__all__ = ["Screened", "numbers_of", "screen", "varied"]
