@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.accuracy import page
 from benchmarks.accuracy.lab_scores import SET, LabScores, score_lab
 
+FINDINGS = Path(__file__).parent / "findings.md"
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 SEEDS = range(1, 9)
 QUICK_SEEDS = range(1, 3)
@@ -57,6 +58,9 @@ and its repeat an hour later differ: an error below it means nothing. *Without c
 trigger and half the refresh interval, which configuration alone gives, are taken from both. *Last value* and *a + b·n*
 are the errors of two baselines: the step measured last before, and ten lines of arithmetic.
 
+## What explains the largest misses
+
+{FINDINGS.read_text(encoding="utf-8")}
 {lab_text(lab)}"""
 
 
