@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
 from planner.answers import Load
 from planner.limits import limits
+from planner.student import quantile
 from simulator.trace import Trace
 
 FEWEST_BATCHES = 30
@@ -163,7 +163,7 @@ def lag_grows(trace: Trace, name: str, rate: float, since: float) -> Verdict:
     if n < 4:
         return Verdict(True, 1.0, n, f"{n} batches in the window: each outlasts it")
     slope, error = _regression(batches["started"], batches["lag_records"])
-    grows = slope > float(stdtrit(n - 2, 0.95)) * error and slope > LEAST_SLOPE * rate
+    grows = slope > quantile(0.95, n - 2) * error and slope > LEAST_SLOPE * rate
     told = f"lag slope {slope:+.3g} ± {error:.2g} records/s over {n} batches at {rate:.4g} events/s"
     return Verdict(grows, slope / rate, n, told)
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from scipy.special import stdtrit
 
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
 from planner.answers import SHARE, Answer, Domain, Interval, MonteCarlo
+from planner.student import quantile
 
 DICE = 0x0D1CE  # stream of the draws; the simulator's own streams are elsewhere
 TAIL = (1 - SHARE) / 2
@@ -80,7 +80,7 @@ def t_factor(count: int) -> float:
     >>> round(t_factor(4), 3)
     2.353
     """
-    return float(stdtrit(count - 1, 1 - TAIL))
+    return quantile(1 - TAIL, count - 1)
 
 
 def answer(

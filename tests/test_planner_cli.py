@@ -64,8 +64,8 @@ def test_bad_input_is_exit_1_and_one_line() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["forecast", "forecast a --bogus", "sing", "forecast a --seed x", "forecast a --seed -1", "forecast a --json --html",
-     "forecast a --level fast", "schema poem"],
+    ["forecast", "forecast a --bogus", "sing", "forecast a --seed x", "forecast a --seed -1", "schema poem",
+     "forecast a --json --html", "forecast a --level fast"],
 )  # fmt: skip
 def test_wrong_usage_is_exit_2(line: str) -> None:
     done = floodmark(*line.split())

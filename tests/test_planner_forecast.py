@@ -16,6 +16,7 @@ from planner.answers import Answer
 from planner.domain import measured_ranges, watched
 from planner.forecast_schema import forecast_schema
 from planner.scenario import example, from_yaml, validated
+from planner.student import quantile
 from planner.tell import answers, as_csv, as_json, as_markdown
 from planner.throughput import _regression, bottleneck, lag_grows, steady
 from planner.uncertainty import FURTHEST, Z, answer, draws, t_factor
@@ -135,6 +136,12 @@ def test_periodic_batches_without_cost_wait_half_a_trigger() -> None:
 def test_students_t_is_the_tables() -> None:
     """Two-sided 90 %: 6.314, 2.353, 1.860 for 1, 3, 8 degrees of freedom (any table)."""
     assert [round(t_factor(n), 3) for n in (2, 4, 9)] == [6.314, 2.353, 1.860]
+
+
+def test_students_t_is_scipys() -> None:
+    special = pytest.importorskip("scipy.special")
+    for freedom in (1, 2, 3, 4, 7, 30, 99, 100, 299, 300, 5000):
+        assert quantile(0.95, freedom) == pytest.approx(float(special.stdtrit(freedom, 0.95)), rel=2e-6)
 
 
 def test_the_sampling_interval_holds_the_next_run_nine_times_in_ten() -> None:
