@@ -172,6 +172,10 @@ def _kafka(out: Outcome, runs: list[LabRun], prior: dict[str, float], sigma: flo
     fitted = fit_kafka.fit_cpu(runs, prior)
     names = [fit_kafka.REQUEST, fit_kafka.BYTE, fit_kafka.IDLE]
     _take(out, fitted, names, sigma, len(runs), "process CPU of the broker between scrapes")
+    wider = math.exp(WITHIN * sigma / math.sqrt(len(runs)))
+    for ours, theirs in (("kafka.warm_amplitude", "warm_amplitude"), ("kafka.warm_work_seconds", "warm_seconds")):
+        at = fitted.value[theirs], fitted.low[theirs] / wider, fitted.high[theirs] * wider
+        out.tell(ours, *at, "warm-up of the same fit")
     out.left[fit_kafka.BATCH] = "every batch came in a request of its own"
     out.left[fit_kafka.FETCH_BYTE] = "Spark's polls also ask for offsets and metadata; no counter parts them"
 

@@ -33,6 +33,8 @@ LAWS: dict[str, tuple[str, str]] = {
     "kafka.fetch_byte_cpu_seconds": ("s/byte", "broker CPU of one byte served to a consumer from page cache"),
     "kafka.tls_byte_cpu_seconds": ("s/byte", "extra CPU of one encrypted byte, each side"),
     "kafka.idle_cpu_cores": ("cores", "CPU a broker burns with no traffic"),
+    "kafka.warm_amplitude": ("1", "A of the warm-up law of a broker's JVM"),
+    "kafka.warm_work_seconds": ("s", "w0 of it: CPU seconds since that JVM started"),
     "kafka.append_wait_seconds": ("s", "time of an append that is not CPU (locks, page cache)"),
     "spark.batch_cpu_seconds": ("s", "driver CPU of one micro-batch outside its tasks (offsets, plan, jobs)"),
     "spark.task_cpu_seconds": ("s", "CPU of one JVM task, whatever it reads"),

@@ -207,16 +207,20 @@ def compression_ratio(codec: str, batch_bytes: float) -> float:
     return points[-1][1]
 
 
-def batch_records(per_second: float, linger: float, most: float) -> float:
-    """Mean records of a producer batch under Poisson arrivals [records].
+def batch_records(per_second: float, linger: float, most: float, dispersion: float = 1.0) -> float:
+    """Mean records of a producer batch [records].
 
-    The first record opens it; it closes at `linger` or with `most` records: 1 + E min(Poisson, most - 1).
+    The first record opens it; it closes at `linger` or with `most` records. Under Poisson arrivals (dispersion 1 and
+    above) that is 1 + E min(Poisson, most - 1); under even arrivals (0) the whole number that fits; linear between.
     Source: Paolieri et al., MASCOTS 2025, truncated Poisson (engine.md A4).
 
-    >>> round(batch_records(1000, 0.005, 100), 3), batch_records(10, 0.0, 16)
-    (6.0, 1.0)
+    >>> round(batch_records(1000, 0.005, 100), 3), batch_records(10, 0.0, 16), batch_records(50, 0.005, 100, 0.0)
+    (6.0, 1.0, 1.0)
     """
     most = max(1.0, math.floor(most))
+    if dispersion < 1:
+        even = min(most, 1.0 + math.floor(per_second * linger))
+        return even + dispersion * (batch_records(per_second, linger, most) - even)
     mean = per_second * linger
     if mean <= 0:
         return 1.0

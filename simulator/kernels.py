@@ -65,7 +65,8 @@ TABLES = (
     ("node_host", "i", 1),  # [N]
     ("warm_amplitude", "f", 1),  # [N] A of a data node's warm-up; 0: warm from the start
     ("warm_work", "f", 1),  # [N] w0
-    ("node_work", "f", 1),  # [N] indexing done since its JVM started
+    ("node_idle", "f", 1),  # [N] CPU a second that it spends beside indexing (idling, searches): it warms by that too
+    ("node_work", "f", 1),  # [N] CPU of indexing since its JVM started
     ("node_threads", "i", 1),  # [N] write pool
     ("node_limit", "f", 1),  # [N] bytes of bulks in flight that a node takes
     ("refresh_threads", "i", 1),  # [N]
@@ -838,13 +839,14 @@ def _ask_threads(I, F, node, bulk, role, wanted):
 
 @njit(cache=True)
 def _cold(I, F, node, work):
-    """Work as a JVM does it that has not warmed up yet: c (1 + A exp(-w/w0)); counts the work done."""
+    """Work as a JVM does it that has not warmed up yet: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
     amplitude = F[row(I, WARM_AMPLITUDE, node)]
     if amplitude <= 0.0:
         return work
-    done = F[row(I, NODE_WORK, node)]
-    F[row(I, NODE_WORK, node)] = done + work
-    return work * (1.0 + amplitude * math.exp(-done / F[row(I, WARM_WORK, node)]))
+    done = F[row(I, NODE_WORK, node)] + F[row(I, NODE_IDLE, node)] * F[NOW]
+    work *= 1.0 + amplitude * math.exp(-done / F[row(I, WARM_WORK, node)])
+    F[row(I, NODE_WORK, node)] += work
+    return work
 
 
 @njit(cache=True)

@@ -144,6 +144,7 @@ def _layout(
         exec_host=np.array(placement.executors, dtype=np.int64),
         node_host=np.array(placement.nodes, dtype=np.int64),
         warm_amplitude=np.full(len(placement.nodes), c["search.warm_amplitude"] if scenario.run.jvm == "cold" else 0.0),
+        node_idle=np.full(len(placement.nodes), c["search.idle_cpu_cores"] + es.search_cores(scenario, c)),
         warm_work=np.full(len(placement.nodes), c["search.warm_work_seconds"]),
         **numbers,
         primary_share=np.array([s.primary_share for s in shards]),

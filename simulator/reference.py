@@ -180,12 +180,14 @@ class Node:
         self.merging, self.debt, self.debt_bytes, self.flushed = False, 0.0, 0.0, 0.0
 
     def cold(self, cpu: float) -> float:
-        """CPU as a JVM spends it that has not warmed up: c (1 + A exp(-w/w0))."""
-        amplitude = float(self.plane.m.warm_amplitude[self.number])
-        if amplitude <= 0:
+        """CPU as a JVM spends it that has not warmed up: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
+        m, n = self.plane.m, self.number
+        if m.warm_amplitude[n] <= 0:
             return cpu
-        done, self.indexed_cpu = self.indexed_cpu, self.indexed_cpu + cpu
-        return cpu * (1.0 + amplitude * math.exp(-done / float(self.plane.m.warm_work[self.number])))
+        done = self.indexed_cpu + float(m.node_idle[n]) * self.plane.env.now
+        cpu *= 1.0 + float(m.warm_amplitude[n]) * math.exp(-done / float(m.warm_work[n]))
+        self.indexed_cpu += cpu
+        return cpu
 
     def account(self) -> None:
         self.held += (self.threads - self.free) * (self.plane.env.now - self.seen)

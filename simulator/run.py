@@ -7,6 +7,7 @@ visible (or it is clear that it will not).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from typing import Any, Literal, Protocol
 
@@ -18,6 +19,7 @@ from models.kafka import page_cache_seconds
 from models.spark import AVAILABLE_NOW
 from models.stack import Scenario
 from simulator import kernels as k
+from simulator.hosts import LEAST_CORES
 from simulator.layout import Built, build, front_cores
 from simulator.memory import Memory
 from simulator.plane import CompiledPlane
@@ -27,6 +29,7 @@ from simulator.trace import BATCH_FIELDS, TASK_FIELDS, FlowTrace, HostLoad, Trac
 Level = Literal["fluid", "exact", "reference"]
 Outages = Sequence[tuple[float, float]]
 LOOKS = 60  # samples of host load in the measured window
+WARMING_SECONDS, WARMING_STEP = 600.0, 5.0  # how long, and how often, a cold broker's CPU is looked at
 
 
 class Plane(Protocol):
@@ -128,19 +131,29 @@ class Simulation:
     # ------------------------------------------------------------ the load
 
     def _follow_the_rate(self) -> Generator[Any, Any, None]:
-        """Brokers' work that is not simulated event by event follows the rate: it takes cores from its hosts."""
-        marks = sorted({t for times, _ in self.built.corners for t in times})
+        """Brokers' work that is not simulated event by event takes cores from its hosts: it follows the rate, and a
+        cold JVM's is dearer by the warm-up law (of the fluid front; the exact one simulates warm brokers).
+        """
+        marks = {t for times, _ in self.built.corners for t in times if t < self.last}
+        if self.scenario.run.jvm == "cold" and not self.exact_front:
+            marks |= set(np.arange(0.0, min(self.last, WARMING_SECONDS), WARMING_STEP))
+        place, c = self.built.placement, self.coefficients
         before: dict[int, float] = {}
-        for mark in marks:
+        spent, last = dict.fromkeys(place.brokers, 0.0), 0.0
+        for mark in sorted(marks):
             if mark > self.env.now:
                 yield self.env.timeout(mark - self.env.now)
             rates = [self.rate_at(f, mark) for f in range(len(self.queries))]
-            place = self.built.placement
-            spent = front_cores(self.scenario, place, self.built.fronts, rates, self.exact_front)
-            for site, cores in spent.items():
-                if cores != before.get(site):
-                    self.plane.set_cores(site, max(0.02, place.sites[site].cores_left - cores))
-            before = spent
+            cores = front_cores(self.scenario, place, self.built.fronts, rates, self.exact_front)
+            for site, warm in cores.items():
+                speed = place.sites[site].speed
+                spent[site] += (before.get(site, 0.0) * speed + c["kafka.idle_cpu_cores"]) * (mark - last)
+                cold = 0.0 if self.scenario.run.jvm == "warm" or self.exact_front else c["kafka.warm_amplitude"]
+                now = warm * (1 + cold * math.exp(-spent[site] / c["kafka.warm_work_seconds"]))
+                if now != before.get(site):
+                    self.plane.set_cores(site, max(LEAST_CORES, place.sites[site].cores_left - now))
+                before[site] = now
+            last = mark
 
     def _look_now_and_then(self) -> Generator[Any, Any, None]:
         yield self.env.timeout(self.measured_from)

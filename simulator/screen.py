@@ -128,7 +128,8 @@ def _flow(numbers: Mapping[str, Array], f: int, count: int) -> SimpleNamespace:
      v.replica_load, v.shards_on) = index  # fmt: skip
     v.node_document_cpu = v.primary_load * v.search_document_cpu + v.replica_load * v.search_replica_cpu
     v.fresh_load = v.primary_load + v.replica_load * v.search_replica_fresh
-    v.node_later_cpu = v.fresh_load * (v.search_refresh_document_cpu + v.search_merge_document_cpu)
+    often = np.minimum(0.2, v.search_refresh_interval)  # a refresh whenever a task closes
+    v.interval = np.where(v.search_refresh_per_write > 0, often, v.search_refresh_interval)
     return v
 
 
@@ -157,7 +158,7 @@ def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
         node=(size * v.node_document_cpu + v.search_bulk_cpu / v.search_nodes) / v.search_speed,
     )
     spread = _spread(v)
-    cores = np.maximum(0.02, np.minimum(v.search_cores - rest.node, v.search_threads))
+    cores = np.maximum(0.02, v.search_cores - rest.node)
     slow_exec = 1.0
     for _ in range(ROUNDS):
         work = thread * slow_exec
@@ -168,7 +169,10 @@ def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
         through = active * bulks / task
         in_node = through * parts.node
         wanted = v.primary_threads + (1 - 1 / np.maximum(1.0, active * flying)) * in_node * slow
-        target = _stretch(wanted, v.primary_threads, cores) + v.search_nodes * v.search_pauses * in_node
+        queue = np.maximum(1.0, wanted / v.search_threads)
+        beside = _later_threads(v, rest, slow) * queue
+        target = np.maximum(queue, _stretch(wanted + beside, v.primary_threads, cores))
+        target = target + v.search_nodes * v.search_pauses * in_node
         slow = 0.5 * slow + 0.5 * target
         others = np.maximum(0.0, active / v.spark_executors - 1.0) * v.spark_on_host
         beside = in_node * slow * v.spark_nodes_beside
@@ -207,7 +211,7 @@ def _stretch(wanted: Array, grain: Array, cores: Array) -> Array:
 def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: list[Array]) -> SimpleNamespace:
     """Duration of a batch of `records` that repeats every `cycle`."""
     documents = records * v.spark_documents
-    rest = _with_later_work(v, documents / cycle, rest, cycle)
+    rest = _with_later_work(v, documents / cycle, rest)
     stateful = v.spark_state_tasks > 0
     first_writes = np.where(stateful, 0.0, v.spark_writes)
     slots = v.spark_executors * v.spark_slots
@@ -252,12 +256,27 @@ def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
     )  # fmt: skip
 
 
-def _with_later_work(v: SimpleNamespace, documents_per_second: Array, rest: Any, cycle: Array) -> SimpleNamespace:
-    """What the nodes do beside bulks at this rate: refreshes and merges [cores], on average over time."""
-    later = documents_per_second * v.node_later_cpu * v.spark_writes
-    interval = np.where(v.search_refresh_per_write > 0, np.minimum(0.2, v.search_refresh_interval), v.search_refresh_interval)
-    ticks = v.shards_on * v.search_refresh_cpu / np.maximum(interval, 0.02) * v.spark_writes
-    return SimpleNamespace(node=rest.node + (later + ticks) / v.search_speed, exec=rest.exec, ticks=ticks, later=later)
+def _with_later_work(v: SimpleNamespace, documents_per_second: Array, rest: Any) -> SimpleNamespace:
+    """Adds the documents a second that this flow leaves the nodes to refresh and merge."""
+    return SimpleNamespace(node=rest.node, exec=rest.exec, fresh=documents_per_second * v.fresh_load * v.spark_writes)
+
+
+def _later_threads(v: SimpleNamespace, rest: Any, slow: Array) -> Array:
+    """Threads that refreshes and merges of a node want on average, slowed as they are themselves.
+
+    A refresh starts an interval after the last one ended, a node merges on one thread: both fall behind on a full
+    node rather than take it over.
+    """
+    merges = np.minimum(1.0, rest.fresh * v.search_merge_document_cpu / v.search_speed * slow)
+    threads = np.minimum(v.shards_on, v.search_refresh_threads)
+    refreshes = threads * _refresh_seconds(v, rest.fresh, slow) / (v.interval + _refresh_seconds(v, rest.fresh, slow))
+    return merges + np.where(rest.fresh > 0, refreshes, 0.0)
+
+
+def _refresh_seconds(v: SimpleNamespace, fresh: Array, slow: Array) -> Array:
+    """Time of one refresh of a node under steady writing [s]."""
+    threads = np.minimum(v.shards_on, v.search_refresh_threads)
+    return (v.shards_on * v.search_refresh_cpu + fresh * v.interval * v.search_refresh_document_cpu) / threads / v.search_speed * slow
 
 
 # ---------------------------------------------------------------- batches that feed back on themselves
@@ -303,7 +322,7 @@ def _used(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
     work = s.read.work + (np.where(s.stateful, s.second.work, 0.0) if s.second else 0.0)
     node = np.where(s.stateful, s.second.node_work, s.read.node_work) if s.second else s.read.node_work
     on_exec = work / v.spark_executors * v.spark_on_host / v.spark_speed / s.period
-    return on_exec, node / s.period + (s.rest.later + s.rest.ticks) / v.search_speed
+    return on_exec, node / s.period + _later_threads(v, s.rest, np.ones_like(node))
 
 
 def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[SimpleNamespace], Array]:
@@ -377,8 +396,7 @@ def _loads(each: list[SimpleNamespace], batches: list[SimpleNamespace], linear: 
     for w, s, (_, node) in zip(each, batches, used, strict=True):
         second = np.where(s.stateful, s.second.held, 0.0) if s.second else 0.0
         held = held + (s.read.held + second) / s.period
-        bulk_time = node - (s.rest.later + s.rest.ticks) / w.search_speed
-        threads = threads + bulk_time * s.read.slow
+        threads = threads + (node - _later_threads(w, s.rest, np.ones_like(node))) * s.read.slow
         flying = flying + s.read.bulk_bytes / w.search_nodes
         over = np.maximum(over, np.where(w.spark_trigger > 0, s.duration / np.maximum(w.spark_trigger, 1e-9), 0.0))
     on_exec = sum(u[0] for u in used) + sum(u[1] for u in used) * v.spark_nodes_beside
@@ -420,9 +438,7 @@ def _latency(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
         before = before + np.where(s.stateful, stage.span, 0.0)
         task = np.where(s.stateful, s.second.task, task)
         shown, start = np.where(s.stateful, s.second.shown, shown), np.where(s.stateful, s.second.start, start)
-    fresh = s.documents * np.minimum(1.0, v.search_refresh_interval / s.period) * v.fresh_load
-    work = v.shards_on * v.search_refresh_cpu + fresh * v.search_refresh_document_cpu
-    refresh = work / np.minimum(v.shards_on, v.search_refresh_threads) / v.search_speed * stage.slow
+    refresh = _refresh_seconds(v, s.rest.fresh, stage.slow)
     wait = np.where(v.search_refresh_per_write > 0, np.minimum(v.search_refresh_interval, task), v.search_refresh_interval)
     place = np.abs(s.period - task)
     floor = delay + before + np.minimum(s.period, task) + shown + refresh
