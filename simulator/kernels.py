@@ -267,18 +267,22 @@ if clash := [name for name, _, _ in TABLES if name.upper() in globals()]:
 globals().update({name.upper(): HEAD + DESCRIPTOR * n for n, (name, _, _) in enumerate(TABLES)})
 
 
-@njit(cache=True)
+# one way of compiling for all: cached, and without Python's tests for division by zero (every divisor here is > 0)
+compiled = njit(cache=True, error_model="numpy")
+
+
+@compiled
 def row(I, table, a):
     """Where entry a of a table lies; unsigned, so that numba adds no test for negative indices."""
     return np.uint64(I[table] + a)
 
 
-@njit(cache=True)
+@compiled
 def cell(I, table, a, b):
     return np.uint64(I[table] + a * I[table + 1] + b)
 
 
-@njit(cache=True)
+@compiled
 def cube(I, table, a, b, c):
     return np.uint64(I[table] + a * I[table + 1] + b * I[table + 2] + c)
 
@@ -286,14 +290,14 @@ def cube(I, table, a, b, c):
 # ---------------------------------------------------------------- dice: addressed, never sequential
 
 
-@njit(cache=True)
+@compiled
 def _mix(z):
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True)
+@compiled
 def uniform(seed, stream, a, b, c):
     """A number in (0, 1) that belongs to this address and no other (splitmix64)."""
     z = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(stream + 1) * np.uint64(0xD1B54A32D192ED03)
@@ -303,7 +307,7 @@ def uniform(seed, stream, a, b, c):
     return (np.float64(z >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
 
 
-@njit(cache=True)
+@compiled
 def normal(seed, stream, a, b, c):
     """A standard normal number of that address (Acklam's inverse, relative error 1.2e-9)."""
     p = uniform(seed, stream, a, b, c)
@@ -343,7 +347,7 @@ def normal(seed, stream, a, b, c):
     )
 
 
-@njit(cache=True)
+@compiled
 def lognormal(sigma, seed, stream, a, b, c):
     """A factor of mean 1 and log standard deviation sigma."""
     if sigma <= 0.0:
@@ -351,12 +355,12 @@ def lognormal(sigma, seed, stream, a, b, c):
     return math.exp(sigma * normal(seed, stream, a, b, c) - 0.5 * sigma * sigma)
 
 
-@njit(cache=True)
+@compiled
 def exponential(seed, stream, a, b, c):
     return -math.log(uniform(seed, stream, a, b, c))
 
 
-@njit(cache=True)
+@compiled
 def poisson(mean, seed, stream, a, b, c):
     """A Poisson count: by inversion to a mean of 50, beyond it by the normal with continuity correction."""
     if mean <= 0.0:
@@ -377,7 +381,7 @@ def poisson(mean, seed, stream, a, b, c):
 # ---------------------------------------------------------------- event list
 
 
-@njit(cache=True)
+@compiled
 def push(I, F, time, kind, a, b):
     n = I[N_EVENTS]
     key = I[SEQUENCE]
@@ -400,7 +404,7 @@ def push(I, F, time, kind, a, b):
     I[row(I, EV_B, n)] = b
 
 
-@njit(cache=True)
+@compiled
 def _pop(I, F):
     n = I[N_EVENTS] - 1
     I[N_EVENTS] = n
@@ -440,7 +444,7 @@ def _pop(I, F):
     I[row(I, EV_B, k)] = b
 
 
-@njit(cache=True)
+@compiled
 def _schedule(I, F, h, time, kind):
     """Set host h's next event; the tournament tree finds the earliest of all hosts."""
     F[row(I, HOST_NEXT, h)] = time
@@ -461,14 +465,14 @@ def _schedule(I, F, h, time, kind):
 # ---------------------------------------------------------------- hosts: processor sharing
 
 
-@njit(cache=True)
+@compiled
 def _share(I, F, h):
     """Reference CPU seconds a second that each thread gets now."""
     w = F[row(I, HOST_WEIGHT, h)]
     return F[row(I, HOST_SPEED, h)] * (1.0 if w <= F[row(I, HOST_CORES, h)] else F[row(I, HOST_CORES, h)] / w)
 
 
-@njit(cache=True)
+@compiled
 def settle(I, F, h):
     """Bring a host's virtual time up to now."""
     now = F[NOW]
@@ -481,7 +485,7 @@ def settle(I, F, h):
         F[row(I, HOST_BUSY, h)] += passed * min(F[row(I, HOST_WEIGHT, h)], F[row(I, HOST_CORES, h)])
 
 
-@njit(cache=True)
+@compiled
 def _arm(I, F, h):
     """Announce the host's next event: its first job done, or a pause before that."""
     if I[row(I, HOST_PAUSED, h)] == 1 or I[row(I, HOST_JOBS, h)] == 0:
@@ -496,7 +500,7 @@ def _arm(I, F, h):
         _schedule(I, F, h, F[NOW] + to_job, HOST_JOB)
 
 
-@njit(cache=True)
+@compiled
 def add_job(I, F, h, work, weight, kind, a, b, held):
     """A job of `work` CPU seconds on `weight` threads enters host h."""
     settle(I, F, h)
@@ -522,7 +526,7 @@ def add_job(I, F, h, work, weight, kind, a, b, held):
     _arm(I, F, h)
 
 
-@njit(cache=True)
+@compiled
 def _copy_job(I, F, h, source, target):
     F[cell(I, JOB_V, h, target)] = F[cell(I, JOB_V, h, source)]
     I[cell(I, JOB_KEY, h, target)] = I[cell(I, JOB_KEY, h, source)]
@@ -533,7 +537,7 @@ def _copy_job(I, F, h, source, target):
     I[cell(I, HELD, h, target)] = I[cell(I, HELD, h, source)]
 
 
-@njit(cache=True)
+@compiled
 def _take_job(I, F, h):
     """Remove the first job of host h; returns kind, a, b, permits held."""
     kind, a, b, held = (
@@ -574,7 +578,7 @@ def _take_job(I, F, h):
     return kind, a, b, held
 
 
-@njit(cache=True)
+@compiled
 def _pause(I, F, h):
     """Stop the world on host h for an exponential time."""
     settle(I, F, h)
@@ -585,7 +589,7 @@ def _pause(I, F, h):
     push(I, F, F[NOW] + length, HOST_RESUME, h, 0)
 
 
-@njit(cache=True)
+@compiled
 def _resume(I, F, h):
     settle(I, F, h)
     I[row(I, HOST_PAUSED, h)] = 0
@@ -598,7 +602,7 @@ def _resume(I, F, h):
 # ---------------------------------------------------------------- tasks on slots
 
 
-@njit(cache=True)
+@compiled
 def _free_executor(I, F):
     """The executor with most free slots, -1 if none has any; ties go to the lowest number."""
     best = -1
@@ -610,7 +614,7 @@ def _free_executor(I, F):
     return best
 
 
-@njit(cache=True)
+@compiled
 def _task_ready(I, F, task):
     e = _free_executor(I, F)
     if e < 0:
@@ -621,7 +625,7 @@ def _task_ready(I, F, task):
         _task_starts(I, F, task, e)
 
 
-@njit(cache=True)
+@compiled
 def _task_starts(I, F, task, e):
     I[row(I, EXEC_FREE, e)] -= 1
     I[row(I, TASK_EXEC, task)] = e
@@ -632,14 +636,14 @@ def _task_starts(I, F, task, e):
         _next_piece(I, F, task, F[row(I, TASK_SETUP, task)])
 
 
-@njit(cache=True)
+@compiled
 def _documents_of(I, F, task, k):
     """Documents of a task's bulk k."""
     most = F[row(I, BULK_MOST, I[row(I, TASK_FLOW, task)])]
     return min(most, F[row(I, TASK_DOCUMENTS, task)] - k * most)
 
 
-@njit(cache=True)
+@compiled
 def _next_piece(I, F, task, setup):
     """The CPU before a task's next bulk: set-up, the bulk's records, the request."""
     work = setup
@@ -656,7 +660,7 @@ def _next_piece(I, F, task, setup):
     )
 
 
-@njit(cache=True)
+@compiled
 def _piece_done(I, F, task):
     I[row(I, TASK_PIECE, task)] = 0
     if I[row(I, TASK_BULKS, task)] == 0:
@@ -667,7 +671,7 @@ def _piece_done(I, F, task):
     _after_bulk(I, F, task)
 
 
-@njit(cache=True)
+@compiled
 def _after_bulk(I, F, task):
     """Go on with a task whose piece or bulk is done: next piece, wait, or end."""
     f = I[row(I, TASK_FLOW, task)]
@@ -684,7 +688,7 @@ def _after_bulk(I, F, task):
         _task_tail(I, F, task)
 
 
-@njit(cache=True)
+@compiled
 def _task_over_again(I, F, task):
     """A bulk ran out of retries: the attempt fails, the task runs again from its first record."""
     f = I[row(I, TASK_FLOW, task)]
@@ -701,7 +705,7 @@ def _task_over_again(I, F, task):
     _next_task(I, F)
 
 
-@njit(cache=True)
+@compiled
 def _free_task(I, F, task):
     I[row(I, TASK_FREE, I[FREE_TASKS])] = task
     I[FREE_TASKS] += 1
@@ -717,7 +721,7 @@ def _free_task(I, F, task):
         I[N_LOG] = k + 1
 
 
-@njit(cache=True)
+@compiled
 def _task_tail(I, F, task):
     if F[row(I, TASK_TAIL, task)] > 0.0:
         push(I, F, F[NOW] + F[row(I, TASK_TAIL, task)], TASK_WAITED, task, 0)
@@ -725,7 +729,7 @@ def _task_tail(I, F, task):
         _task_done(I, F, task)
 
 
-@njit(cache=True)
+@compiled
 def _task_done(I, F, task):
     f = I[row(I, TASK_FLOW, task)]
     I[row(I, EXEC_FREE, I[row(I, TASK_EXEC, task)])] += 1
@@ -741,7 +745,7 @@ def _task_done(I, F, task):
     _next_task(I, F)
 
 
-@njit(cache=True)
+@compiled
 def _next_task(I, F):
     if I[N_READY] > 0:
         e = _free_executor(I, F)
@@ -752,7 +756,7 @@ def _next_task(I, F):
             _task_starts(I, F, task, e)
 
 
-@njit(cache=True)
+@compiled
 def _tell(I, F, kind, a):
     I[row(I, DONE_KIND, I[N_DONE])] = kind
     I[row(I, DONE_A, I[N_DONE])] = a
@@ -762,7 +766,7 @@ def _tell(I, F, kind, a):
 # ---------------------------------------------------------------- bulks
 
 
-@njit(cache=True)
+@compiled
 def _send_bulk(I, F, task):
     I[FREE_BULKS] -= 1
     bulk = I[row(I, BULK_FREE, I[FREE_BULKS])]
@@ -782,7 +786,7 @@ def _send_bulk(I, F, task):
     push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
 
 
-@njit(cache=True)
+@compiled
 def _bulk_arrives(I, F, bulk):
     """At the coordinating node: refused whole if too many bytes are in flight, else parsed and split."""
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
@@ -804,7 +808,7 @@ def _bulk_arrives(I, F, bulk):
     add_job(I, F, I[row(I, NODE_HOST, n)], work, 1.0, COORDINATE, bulk, 0, 0)
 
 
-@njit(cache=True)
+@compiled
 def _bulk_split(I, F, bulk):
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
     nodes = I[NODE_HOST + 3]
@@ -819,7 +823,7 @@ def _bulk_split(I, F, bulk):
         _bulk_complete(I, F, bulk)
 
 
-@njit(cache=True)
+@compiled
 def _ask_threads(I, F, node, bulk, role, wanted):
     """A node's share of a bulk asks for write threads; refused if the queue is full."""
     if I[row(I, NODE_FREE, node)] > 0 and I[row(I, QUEUE_LENGTH, node)] == 0:
@@ -837,7 +841,7 @@ def _ask_threads(I, F, node, bulk, role, wanted):
         I[row(I, QUEUE_OPS, node)] += wanted
 
 
-@njit(cache=True)
+@compiled
 def _cold(I, F, node, work):
     """Work as a JVM does it that has not warmed up yet: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
     amplitude = F[row(I, WARM_AMPLITUDE, node)]
@@ -849,7 +853,7 @@ def _cold(I, F, node, work):
     return work
 
 
-@njit(cache=True)
+@compiled
 def _run_share(I, F, node, bulk, role, wanted):
     nodes = I[NODE_HOST + 3]
     task = I[row(I, BULK_TASK, bulk)]
@@ -881,7 +885,7 @@ def _run_share(I, F, node, bulk, role, wanted):
     add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, node * (nodes + 1) + role, threads)
 
 
-@njit(cache=True)
+@compiled
 def _count_threads(I, F, node):
     F[row(I, WRITE_SECONDS, node)] += (I[row(I, NODE_THREADS, node)] - I[row(I, NODE_FREE, node)]) * (
         F[NOW] - F[row(I, WRITE_SEEN, node)]
@@ -889,7 +893,7 @@ def _count_threads(I, F, node):
     F[row(I, WRITE_SEEN, node)] = F[NOW]
 
 
-@njit(cache=True)
+@compiled
 def _release(I, F, node, threads):
     """Give write threads back; the queue's head takes what is free."""
     nodes = I[NODE_HOST + 3]
@@ -906,7 +910,7 @@ def _release(I, F, node, threads):
         _run_share(I, F, node, bulk, role, wanted)
 
 
-@njit(cache=True)
+@compiled
 def _primary_done(I, F, bulk, node, threads):
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
@@ -934,7 +938,7 @@ def _primary_done(I, F, bulk, node, threads):
         _bulk_complete(I, F, bulk)
 
 
-@njit(cache=True)
+@compiled
 def _replica_done(I, F, bulk, node, source, threads):
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
     documents = (
@@ -949,7 +953,7 @@ def _replica_done(I, F, bulk, node, source, threads):
         _bulk_complete(I, F, bulk)
 
 
-@njit(cache=True)
+@compiled
 def _bulk_complete(I, F, bulk):
     """Every copy has it, or has refused it: the answer leaves after the waits that are not CPU."""
     task = I[row(I, BULK_TASK, bulk)]
@@ -967,7 +971,7 @@ def _bulk_complete(I, F, bulk):
     push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
 
 
-@njit(cache=True)
+@compiled
 def _bulk_answered(I, F, bulk):
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
@@ -991,7 +995,7 @@ def _bulk_answered(I, F, bulk):
 # ---------------------------------------------------------------- refresh, merge, visibility
 
 
-@njit(cache=True)
+@compiled
 def created(I, F, p, offset):
     """When the record at an offset of a partition was created: the creation curve read backwards."""
     n = I[row(I, CURVE_LENGTH, p)]
@@ -1013,7 +1017,7 @@ def created(I, F, p, offset):
     )
 
 
-@njit(cache=True)
+@compiled
 def created_from(I, F, p, offset):
     """When the first record after an offset was created: as `created`, but behind a stretch without arrivals."""
     n = I[row(I, CURVE_LENGTH, p)]
@@ -1033,7 +1037,7 @@ def created_from(I, F, p, offset):
     return t0 + (offset - c0) / (c1 - c0) * (t1 - t0)
 
 
-@njit(cache=True)
+@compiled
 def _pend(I, F, f, node, bulk, records):
     """Note records that wait for the refresh of a node."""
     task = I[row(I, BULK_TASK, bulk)]
@@ -1062,7 +1066,7 @@ def _pend(I, F, f, node, bulk, records):
         I[GROW_WHAT] = GROW_PENDING
 
 
-@njit(cache=True)
+@compiled
 def _refresh_due(I, F, f, node, ticking):
     """A refresh is due: runs if something is new, and the interval counts from its end."""
     if I[cell(I, REFRESHING, f, node)] == 1:
@@ -1085,7 +1089,7 @@ def _refresh_due(I, F, f, node, ticking):
         push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
 
 
-@njit(cache=True)
+@compiled
 def _refresh_done(I, F, f, node, ticking):
     I[cell(I, REFRESHING, f, node)] = 0
     cap = I[PEND_C0 + 2]
@@ -1103,7 +1107,7 @@ def _refresh_done(I, F, f, node, ticking):
         push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
 
 
-@njit(cache=True)
+@compiled
 def _merge_if_due(I, F, node):
     """Ten segments' debt starts a merge; disk slower than CPU makes it long and thin."""
     if (
@@ -1122,7 +1126,7 @@ def _merge_if_due(I, F, node):
     F[row(I, MERGE_BYTES, node)] = 0.0
 
 
-@njit(cache=True)
+@compiled
 def _show(I, F, f, node, at):
     """Pending records become visible now: their latencies join the histogram as a ramp."""
     c0, c1, mass = (
@@ -1144,7 +1148,7 @@ def _show(I, F, f, node, at):
     F[cell(I, HOPS, f, 3)] += mass * (now - F[cube(I, PEND_TIME, f, node, at)])
 
 
-@njit(cache=True)
+@compiled
 def ramp(I, F, slope, step, f, low, high, mass, fine, coarse):
     """Add `mass` spread evenly over latencies low..high to the second differences of a histogram.
 
@@ -1170,7 +1174,7 @@ def ramp(I, F, slope, step, f, low, high, mass, fine, coarse):
 # ---------------------------------------------------------------- the front: producers, brokers, copies
 
 
-@njit(cache=True)
+@compiled
 def rate_now(I, F, f, time):
     """Records a second of a flow at a time."""
     k = I[RATE_AT + 1] - 1
@@ -1179,7 +1183,7 @@ def rate_now(I, F, f, time):
     return F[cell(I, RATE, f, k)]
 
 
-@njit(cache=True)
+@compiled
 def next_change(I, F, f, time):
     for k in range(I[RATE_AT + 1]):
         if F[cell(I, RATE_AT, f, k)] > time:
@@ -1187,7 +1191,7 @@ def next_change(I, F, f, time):
     return math.inf
 
 
-@njit(cache=True)
+@compiled
 def open_batch(I, F, stream):
     """Draw a stream's next producer batch and announce when it closes.
 
@@ -1229,7 +1233,7 @@ def open_batch(I, F, stream):
     push(I, F, max(F[NOW], close), BATCH_CLOSES, stream, 0)
 
 
-@njit(cache=True)
+@compiled
 def _batch_closes(I, F, stream):
     """A batch is closed: it blocks its producer if the buffers are full, else goes to its leader."""
     f = I[row(I, STREAM_FLOW, stream)]
@@ -1255,7 +1259,7 @@ def _batch_closes(I, F, stream):
     open_batch(I, F, stream)
 
 
-@njit(cache=True)
+@compiled
 def _ask_handler(I, F, p):
     b = I[row(I, PARTITION_LEADER, p)]
     if I[row(I, BROKER_FREE, b)] > 0:
@@ -1266,7 +1270,7 @@ def _ask_handler(I, F, p):
         I[row(I, BROKER_LENGTH, b)] += 1
 
 
-@njit(cache=True)
+@compiled
 def _append(I, F, p):
     f = I[row(I, PARTITION_FLOW, p)]
     n = F[cell(I, PART_QUEUE, p, I[row(I, PART_HEAD, p)])]
@@ -1274,7 +1278,7 @@ def _append(I, F, p):
     add_job(I, F, I[row(I, BROKER_HOST, I[row(I, PARTITION_LEADER, p)])], work, 1.0, APPEND, p, 0, 0)
 
 
-@njit(cache=True)
+@compiled
 def _appended(I, F, p):
     """A batch is in the leader's log: followers may have it, the next batch of the partition may follow."""
     f = I[row(I, PARTITION_FLOW, p)]
@@ -1316,7 +1320,7 @@ def _appended(I, F, p):
     _unblock(I, F, f)
 
 
-@njit(cache=True)
+@compiled
 def _fetch(I, F, link):
     """A follower's fetch takes all that the leader's log has gained since its last one."""
     size, batches, f = 0.0, 0, 0
@@ -1340,7 +1344,7 @@ def _fetch(I, F, link):
     add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_FROM, link)])], work, 1.0, SERVE, link, f, 0)
 
 
-@njit(cache=True)
+@compiled
 def _link_acked(I, F, link):
     """The follower's next fetch tells the leader what it has: the high watermark may pass it."""
     for j in range(I[row(I, LINK_START, link)], I[row(I, LINK_START, link + 1)]):
@@ -1356,7 +1360,7 @@ def _link_acked(I, F, link):
     _fetch(I, F, link)
 
 
-@njit(cache=True)
+@compiled
 def _commit(I, F, p, upto):
     f = I[row(I, PARTITION_FLOW, p)]
     now = F[NOW] + F[row(I, APPEND_WAIT, f)]
@@ -1382,7 +1386,7 @@ def _commit(I, F, p, upto):
     I[row(I, COMMIT_COUNT, p)] = upto
 
 
-@njit(cache=True)
+@compiled
 def _unblock(I, F, f):
     while I[row(I, BLOCKED_N, f)] > 0:
         stream = I[cell(I, BLOCKED, f, 0)]
@@ -1396,7 +1400,7 @@ def _unblock(I, F, f):
         return
 
 
-@njit(cache=True)
+@compiled
 def committed(I, F, p, time):
     """Records of a partition that a consumer may read at a time [records]."""
     n = I[row(I, COMMIT_COUNT, p)]
@@ -1410,7 +1414,7 @@ def committed(I, F, p, time):
     return F[cell(I, LOG_RECORDS, p, low - 1)] if low > 0 else 0.0
 
 
-@njit(cache=True)
+@compiled
 def count_at(I, F, p, time):
     """Records of a partition created by a time: the creation curve read forwards [records]."""
     n = I[row(I, CURVE_LENGTH, p)]
@@ -1432,7 +1436,7 @@ def count_at(I, F, p, time):
     )
 
 
-@njit(cache=True)
+@compiled
 def readable(I, F, f, time, delay):
     """Records of each partition of a flow that a consumer may read at a time: below the high watermark (exact front),
     or created `delay` ago (fluid front, whole records) [records].
@@ -1447,7 +1451,7 @@ def readable(I, F, f, time, delay):
     return out
 
 
-@njit(cache=True)
+@compiled
 def created_span(I, F, f, start, end):
     """When the first and the last record between two sets of offsets were created [s]; inf, -inf if there is none."""
     base = I[row(I, PARTITION_BASE, f)]
@@ -1459,7 +1463,7 @@ def created_span(I, F, f, start, end):
     return first, last
 
 
-@njit(cache=True)
+@compiled
 def task_noise(sigma, seed, f, batch, stage, tasks):
     """A factor of mean 1 for each task of a stage."""
     out = np.empty(tasks)
@@ -1468,7 +1472,7 @@ def task_noise(sigma, seed, f, batch, stage, tasks):
     return out
 
 
-@njit(cache=True)
+@compiled
 def draw_curve(seed, f, p, times, expected, dispersion, count):
     """Fill a partition's creation curve: counts of each cell scatter with the index of dispersion.
 
@@ -1488,7 +1492,7 @@ def draw_curve(seed, f, p, times, expected, dispersion, count):
 # ---------------------------------------------------------------- the loop
 
 
-@njit(cache=True)
+@compiled
 def set_cores(I, F, h, cores):
     """Change the capacity that a host leaves to the model: background load came or went."""
     settle(I, F, h)
@@ -1496,7 +1500,7 @@ def set_cores(I, F, h, cores):
     _arm(I, F, h)
 
 
-@njit(cache=True)
+@compiled
 def look(I, F):
     """Bring every host's and pool's account up to now."""
     for h in range(I[HOST_CORES + 3]):
@@ -1505,13 +1509,13 @@ def look(I, F):
         _count_threads(I, F, n)
 
 
-@njit(cache=True)
+@compiled
 def driver_job(I, F, f, work):
     """CPU of the driver for flow f; told when done."""
     add_job(I, F, I[DRIVER_HOST], work, 1.0, DRIVER, f, 0, 0)
 
 
-@njit(cache=True)
+@compiled
 def start_stage(I, F, f, batch, cut, table, launch):
     """Enter the tasks of a stage; row: partition, from, to, documents, setup, document CPU, bulk CPU, weight,
     fetch, tail, c0, c1, bulks. The driver launches one every `launch` seconds.
@@ -1550,7 +1554,7 @@ def start_stage(I, F, f, batch, cut, table, launch):
         push(I, F, F[NOW] + (k + 1) * launch, TASK_READY, task, 0)
 
 
-@njit(cache=True)
+@compiled
 def _job_done(I, F, h):
     settle(I, F, h)
     F[row(I, HOST_V, h)] = F[cell(I, JOB_V, h, 0)]
@@ -1580,7 +1584,7 @@ def _job_done(I, F, h):
         push(I, F, F[NOW] + F[row(I, FRONT_TRIP, b)], LINK_ACKED, a, b)
 
 
-@njit(cache=True)
+@compiled
 def _happens(I, F, kind, a, b):
     if kind == TASK_READY:
         _task_ready(I, F, a)
@@ -1602,7 +1606,7 @@ def _happens(I, F, kind, a, b):
         _link_acked(I, F, a)
 
 
-@njit(cache=True)
+@compiled
 def advance(I, F, until):
     """Run events up to `until`, or until the control plane must be told something, or a table must grow."""
     I[N_DONE] = 0

@@ -69,6 +69,7 @@ class Simulation:
         self.batches: list[list[tuple]] = [[] for _ in scenario.flows]
         self.lags: list[list[np.ndarray]] = [[] for _ in scenario.flows]
         self.looks: list[tuple[float, dict[str, np.ndarray]]] = []
+        self._goal: list[float | None] = [None] * len(scenario.flows)
         self._cache_seconds = self._cache_of_brokers()
 
     def _make_plane(self, level: Level) -> Plane:
@@ -101,32 +102,34 @@ class Simulation:
             self.plane.run_until(min(self.last, self.env.now + 1.0))
 
     def _all_visible(self) -> bool:
-        """Whether every record created in the window can be found (or its query has failed or writes nothing)."""
-        shown = self.plane.look()["hops"][:, 0]
-        return all(self._settled(f, shown[f]) for f in range(len(self.queries)))
+        """Whether every record created in the window can be found (or its query has failed, or writes nothing)."""
+        counts = self.plane.look()["counts"]
+        return all([self._settled(f, counts[f]) for f in range(len(self.queries))])
 
-    def _settled(self, f: int, shown: float) -> bool:
+    def _settled(self, f: int, counts: np.ndarray) -> bool:
+        """The window's last record is behind the query's offsets, and all indexed until then has been refreshed."""
         query = self.queries[f]
         if query.failed is not None:
             return True
-        if not query.costs.has_bulks:
-            return bool((query.offsets >= self._offsets_at(f, self.measured_until) - 1e-6).all())
-        return shown >= self.expected(f) - self._edge(f)
+        if self._goal[f] is None and (query.offsets >= np.floor(self._created_by(f, self.measured_until)) - 1e-6).all():
+            self._goal[f] = float(counts[k.INDEXED])
+        goal = self._goal[f]
+        shown = float(counts[k.VISIBLE]) * query.flow.workload.documents_per_event
+        return goal is not None and (not query.costs.has_bulks or shown >= goal * (1 - 1e-9) - 1e-6)
 
-    def _offsets_at(self, f: int, time: float) -> np.ndarray:
+    def _created_by(self, f: int, time: float) -> np.ndarray:
+        """Records of each partition created by a time [records]."""
+        memory = self.plane.m
         parts = range(self.partition_base[f], self.partition_base[f + 1])
-        return np.floor(np.array([k.count_at(self.plane.m.I, self.plane.m.F, p, time) for p in parts]))
+        return np.array([k.count_at(memory.I, memory.F, p, time) for p in parts])
 
-    def _edge(self, f: int) -> float:
-        """Records of the window that rounding of offsets may hide: two a partition."""
-        return 2.0 * (self.partition_base[f + 1] - self.partition_base[f])
-
-    def expected(self, f: int) -> float:
-        """Records created in the window [records]."""
-        parts = range(self.partition_base[f], self.partition_base[f + 1])
-        memory, ends = self.plane.m, (self.measured_from, self.measured_until)
-        before, after = (sum(k.count_at(memory.I, memory.F, p, t) for p in parts) for t in ends)
-        return float(after - before)
+    def censored(self, f: int, shown: float) -> float:
+        """Records of the window whose end the run did not see [records]."""
+        query = self.queries[f]
+        if not query.costs.has_bulks or (self._goal[f] is not None and self._settled(f, self.plane.look()["counts"][f])):
+            return 0.0
+        expected = self._created_by(f, self.measured_until) - self._created_by(f, self.measured_from)
+        return max(0.0, float(expected.sum()) * query.flow.workload.kept - shown)
 
     # ------------------------------------------------------------ the load
 
@@ -248,8 +251,7 @@ def _trace(sim: Simulation) -> Trace:
 
 def _flow_trace(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> FlowTrace:
     m, query = sim.plane.m, sim.queries[f]
-    expected = sim.expected(f) - sim._edge(f) if query.costs.has_bulks else 0.0
-    latency = from_ramps(m.slope[f], m.step[f], m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH], expected)
+    latency = from_ramps(m.slope[f], m.step[f], m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH], sim.censored(f, final["hops"][f][0]))
     publish = None
     if sim.exact_front:
         publish = from_ramps(m.publish_slope[f], m.publish_step[f], 1e-4, 0.01, 0.0)

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from models.coefficients import CoefficientSet
+from models.stack import Scenario
 from simulator.screen_numbers import numbers_of, read_tasks, shard_numbers, varied
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -30,7 +32,7 @@ ROUNDS = 8  # of the fixed point, each time the batch's size is moved
 SIZES = 14  # moves of the batch's size
 GUARD = 0.7  # of capacity: above, simulate (engine.md D4)
 BUSY = 0.9  # a host above this is what its permits wait for
-AMORTISED = 6.0  # a batch of so many triggers (or of fixed costs) is what full load is judged at
+AMORTISED = 3.0  # a batch of so many triggers (or of fixed costs) is what full load is judged at
 HERMITE = ((-np.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (np.sqrt(3.0), 1 / 6))  # three-point normal quadrature
 HOSTS = ("executor CPU", "data-node CPU", "broker CPU", "kafka network in", "kafka network out", "data-node network",
          "executor network", "kafka volume", "data-node volume")  # fmt: skip
@@ -46,6 +48,7 @@ class Screened:
     """
 
     sustainable: Array  # [C] factor on the offered rate
+    query_factor: Array  # [C] the same of the queries alone, were cards, volumes and brokers endless
     events_per_second: Array  # [C] sustainable, all flows
     batch_seconds: Array  # [C, F]
     period_seconds: Array  # [C, F]
@@ -89,15 +92,16 @@ def _screen_chunk(numbers: Mapping[str, Array], count: int) -> Screened:
     each = [_flow(numbers, f, count) for f in range(flows)]
     offered = [v.rate for v in each]
     found = _together(each, offered)
-    at_full, factor = _full_load(each, offered)
+    at_full, query = _full_load(each, offered)
     linear = _linear_loads(each, offered)
-    factor = np.minimum(factor, 1 / np.maximum(1e-12, np.max([linear[n] for n in linear], axis=0)))
+    factor = np.minimum(query, 1 / np.maximum(1e-12, np.max([linear[n] for n in linear], axis=0)))
     loads = _loads(each, found, linear)
     full = _loads(each, at_full, {name: load * factor for name, load in linear.items()})
     p50, p99 = zip(*(_latency(v, s) for v, s in zip(each, found, strict=True)), strict=True)
     slowest = np.maximum(1 / factor, np.max([loads[name] for name in loads], axis=0))
     return Screened(
         factor,
+        query,
         factor * np.sum(offered, axis=0),
         np.stack([s.duration for s in found], axis=1),
         np.stack([s.period for s in found], axis=1),
@@ -155,11 +159,11 @@ def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
         coordinate=v.search_bulk_cpu / v.search_speed,
         primary=size * v.primary_share * v.search_document_cpu / v.search_speed,
         replica=size * v.replica_share * v.search_replica_cpu / v.search_speed,
-        node=(size * v.node_document_cpu + v.search_bulk_cpu / v.search_nodes) / v.search_speed,
+        node=(size * v.node_document_cpu + v.search_bulk_cpu / v.search_nodes) / v.search_speed * writes,
     )
     spread = _spread(v)
     cores = np.maximum(0.02, v.search_cores - rest.node)
-    slow_exec = 1.0
+    slow_exec, shared = 1.0, np.ones_like(slow)
     for _ in range(ROUNDS):
         work = thread * slow_exec
         chain = (parts.primary + parts.replica) * slow * spread
@@ -170,8 +174,9 @@ def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
         in_node = through * parts.node
         wanted = v.primary_threads + (1 - 1 / np.maximum(1.0, active * flying)) * in_node * slow
         queue = np.maximum(1.0, wanted / v.search_threads)
-        beside = _later_threads(v, rest, slow) * queue
-        target = np.maximum(queue, _stretch(wanted + beside, v.primary_threads, cores))
+        later = _later_threads(v, rest, shared)
+        shared = 0.5 * shared + 0.5 * np.maximum(1.0, (wanted / queue + later) / cores)
+        target = np.maximum(queue, _stretch(wanted + later * queue, v.primary_threads, cores))
         target = target + v.search_nodes * v.search_pauses * in_node
         slow = 0.5 * slow + 0.5 * target
         others = np.maximum(0.0, active / v.spark_executors - 1.0) * v.spark_on_host
@@ -181,9 +186,14 @@ def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
         slow_exec = np.maximum(1.0, weight / np.maximum(0.02, v.spark_cores - rest.exec)) * (
             1 + v.spark_pauses * v.spark_speed * busy
         )
+    later = _later_threads(v, rest, np.ones_like(slow))
+    quiet = _stretch(v.primary_threads + later, v.primary_threads, cores)
+    response_alone = writes * (2 * v.spark_half_trip + parts.coordinate * quiet + v.search_bulk_wait
+                               + (parts.primary + parts.replica) * quiet * spread)  # fmt: skip
+    alone = np.maximum(bulks * thread + response_alone, bulks / flying * (thread + response_alone))
     return SimpleNamespace(
-        task=task, slow=slow, bulks=bulks, response=response * bulks, cpu=bulks * work, work=bulks * own,
-        node_work=bulks * parts.node * writes, shown=0.5 * task / bulks - writes * (
+        alone=np.minimum(alone, task), task=task, slow=slow, bulks=bulks, response=response * bulks, cpu=bulks * work, work=bulks * own,
+        node_work=bulks * parts.node, shown=0.5 * task / bulks - writes * (
             parts.replica * slow * spread + v.search_bulk_wait + v.spark_half_trip),
     )  # fmt: skip
 
@@ -241,8 +251,9 @@ def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
     a = _stage(v, tasks, each, setup, document, writes, running, rest, slow[at])
     b = _stage(v, tasks, each, setup, document, writes, np.minimum(last, running), rest, slow[at + 1])
     slow[at], slow[at + 1], slow[at + 4] = a.slow, b.slow, a.task
-    launched = v.spark_launch * np.minimum(tasks, slots)
-    even = np.maximum(launched + whole * a.task, v.spark_launch * tasks) + b.task
+    # a queue that forms while tasks are still being launched is not waited for twice
+    launched = v.spark_launch * last + (whole + 1) * a.alone
+    even = np.maximum(np.maximum(launched, v.spark_launch * tasks + a.alone), v.spark_launch + whole * a.task + b.task)
     # scatter of tasks: their own CPU factor, and their bulks' shares
     sigma = np.sqrt((v.spark_task_sigma * b.cpu) ** 2 + (v.search_share_sigma * b.response) ** 2 / b.bulks)
     scatter = _largest(last) * sigma / np.sqrt(1 + whole)
@@ -294,7 +305,7 @@ def _steady(v: SimpleNamespace, rate: Array, rest: Any) -> SimpleNamespace:
     for _ in range(SIZES):
         records = np.maximum(1.0, np.minimum(rate * cycle, v.spark_most))
         batch = _batch(v, records, np.maximum(cycle, records / rate), rest, slow)
-        cycle = np.minimum(np.maximum(trigger, batch.duration), AMORTISED * 4 * np.maximum(trigger, 2 * batch.fixed))
+        cycle = np.minimum(np.maximum(trigger, batch.duration), 10 * np.maximum(trigger, 2 * batch.fixed))
     batch.period = np.maximum(trigger, batch.duration)
     return batch
 
@@ -335,7 +346,7 @@ def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[
     best, batches = np.full_like(offered[0], np.inf), []
     for f, (v, rate) in enumerate(zip(each, offered, strict=True)):
         rest = nothing
-        slow, wanted = _guess(v), np.maximum(v.spark_trigger, 2 * (2 * v.spark_commit + v.spark_driver)) * AMORTISED
+        slow, wanted = _guess(v), _full_batch(v)
         records = np.minimum(rate * wanted, v.spark_most)
         for _ in range(SIZES):
             batch = _batch(v, records, np.maximum(wanted, 1e-3), rest, slow)
@@ -345,6 +356,17 @@ def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[
         best = np.minimum(best, factor)
         batches.append(batch)
     return batches, best
+
+
+def _full_batch(v: SimpleNamespace) -> Array:
+    """Length of the batch that full load is judged at [s]."""
+    fixed = 2 * v.spark_commit + v.spark_driver / v.spark_driver_speed + v.spark_launch * v.tasks
+    return AMORTISED * np.maximum(v.spark_trigger, fixed)
+
+
+def full_load_seconds(scenario: Scenario, coefficients: CoefficientSet) -> float:
+    """Length of the batch that full load of a scenario's first flow is judged at [s]."""
+    return float(_full_batch(_flow(numbers_of(scenario, coefficients), 0, 1))[0])
 
 
 # ---------------------------------------------------------------- loads

@@ -91,13 +91,18 @@ def bulk_documents(flow: Flow) -> float:
 def capped(start: np.ndarray, end: np.ndarray, most: int | None) -> np.ndarray:
     """End offsets under maxOffsetsPerTrigger: each partition gets its share of the backlog.
 
-    Source: spark.md B4 (rate limit in proportion to each partition's unread records).
+    Shares below one record are rounded up, so that no small partition starves: the cap may be passed by a record a
+    partition. Source: spark.md B4; KafkaOffsetReader.rateLimit of Spark.
+
+    >>> capped(np.zeros(2), np.array([300.0, 100.0]), 100), capped(np.zeros(2), np.array([9.0, 9.0]), 1)
+    (array([75., 25.]), array([1., 1.]))
     """
     backlog = end - start
     total = backlog.sum()
     if most is None or total <= most:
         return end
-    return start + np.floor(backlog * (most / total))
+    share = backlog * (most / total)
+    return np.minimum(end, start + np.where(share < 1, np.ceil(share), np.floor(share)))
 
 
 def split(start: np.ndarray, end: np.ndarray, least: int | None) -> list[tuple[int, float, float]]:

@@ -66,8 +66,8 @@ class Histogram:
         return Histogram(edges, np.asarray(mass), sum(p.censored for p in parts), mean)
 
 
-def from_ramps(slope: Array, step: Array, fine: float, coarse: float, expected: float) -> Histogram:
-    """The histogram that a kernel kept as second differences; what is missing of `expected` mass is censored."""
+def from_ramps(slope: Array, step: Array, fine: float, coarse: float, censored: float) -> Histogram:
+    """The histogram that a kernel kept as second differences."""
     cut = FINE_BINS
     parts = [(slope[:cut], step[:cut], fine), (slope[cut : cut + COARSE_BINS], step[cut : cut + COARSE_BINS], coarse)]
     edges = np.unique(np.concatenate([np.arange(len(a)) * width for a, _, width in parts]))
@@ -81,9 +81,7 @@ def from_ramps(slope: Array, step: Array, fine: float, coarse: float, expected: 
     mean = float((np.diff(mass) * middle).sum() + mass[0] * edges[0]) / total if total > 0 else float("nan")
     keep = np.concatenate([[True], np.diff(mass) > 0])
     keep[:-1] |= keep[1:]
-    return Histogram(
-        edges[keep], mass[keep], max(0.0, expected - total) if expected - total > 1e-6 * expected else 0.0, mean
-    )
+    return Histogram(edges[keep], mass[keep], censored, mean)
 
 
 @dataclass(frozen=True)
