@@ -1473,6 +1473,15 @@ def task_noise(sigma, seed, f, batch, stage, tasks):
 
 
 @compiled
+def commit_noise(sigma, seed, f, batch, first, files):
+    """A factor of mean 1 for each of a batch's checkpoint writes, from number `first` on."""
+    out = np.empty(files)
+    for n in range(files):
+        out[n] = lognormal(sigma, seed, DICE_COMMIT + 100 * f, batch, first + n, 0)
+    return out
+
+
+@compiled
 def draw_curve(seed, f, p, times, expected, dispersion, count):
     """Fill a partition's creation curve: counts of each cell scatter with the index of dispersion.
 

@@ -18,7 +18,8 @@ from simulator.memory import Memory
 from simulator.spark import costs_of
 
 MOST_CELLS = 3_000_000  # of creation curves, all partitions together
-CELLS_A_SECOND = 20.0
+CELLS_A_TRIGGER = 40.0
+CELL_SECONDS = (0.05, 0.5)  # shortest and longest
 MOST_BATCHES = 40_000_000  # producer batches that the exact front will simulate
 KEPT_TASKS = 6000
 PENDING = 1024  # entries of a node between two refreshes; grows
@@ -349,7 +350,9 @@ def _open_streams(m: Memory) -> None:
 
 def _curves(scenario: Scenario, corners: list, base: np.ndarray, until: float, seed: int) -> dict[str, np.ndarray]:
     """Creation curves of a fluid front: cells fine enough for the arrivals, corners of the rate kept."""
-    cells = int(min(CELLS_A_SECOND * until, max(64.0, MOST_CELLS / base[-1]))) + 1
+    trigger = min(flow.query.trigger for flow in scenario.flows)
+    cell = min(max(trigger / CELLS_A_TRIGGER, CELL_SECONDS[0]), CELL_SECONDS[1])
+    cells = int(min(until / cell, max(64.0, MOST_CELLS / base[-1]))) + 1
     marks = [t for times, _ in corners for t in times if t < until]
     times = np.unique(np.concatenate([np.linspace(0.0, until, cells), marks]))
     curve_time = np.broadcast_to(times, (base[-1], len(times))).copy()

@@ -93,10 +93,12 @@ def _screen_chunk(numbers: Mapping[str, Array], count: int) -> Screened:
     offered = [v.rate for v in each]
     found = _together(each, offered)
     at_full, query = _full_load(each, offered)
-    linear = _linear_loads(each, offered)
-    factor = np.minimum(query, 1 / np.maximum(1e-12, np.max([linear[n] for n in linear], axis=0)))
-    loads = _loads(each, found, linear)
-    full = _loads(each, at_full, {name: load * factor for name, load in linear.items()})
+    factor = query
+    for _ in range(4):  # brokers' batches grow with the rate, so their load is not linear in it
+        at_limit = _linear_loads(each, [rate * factor for rate in offered])
+        factor = factor / np.maximum(1.0, np.max(list(at_limit.values()), axis=0))
+    loads = _loads(each, found, _linear_loads(each, offered))
+    full = _loads(each, at_full, at_limit)
     p50, p99 = zip(*(_latency(v, s) for v, s in zip(each, found, strict=True)), strict=True)
     slowest = np.maximum(1 / factor, np.max([loads[name] for name in loads], axis=0))
     return Screened(
@@ -128,10 +130,13 @@ def _flow(numbers: Mapping[str, Array], f: int, count: int) -> SimpleNamespace:
     tasks = _on_distinct(read_tasks, v.spark_partitions, v.spark_skew, v.spark_min_partitions)
     v.tasks, v.hottest, v.typical = tasks
     index = _on_distinct(shard_numbers, v.search_primaries, v.search_copies, v.search_nodes, v.search_hottest, f)
-    (v.primary_nodes, v.primary_share, v.primary_threads, v.replica_share, v.replica_threads, v.primary_load,
-     v.replica_load, v.shards_on) = index  # fmt: skip
-    v.node_document_cpu = v.primary_load * v.search_document_cpu + v.replica_load * v.search_replica_cpu
-    v.fresh_load = v.primary_load + v.replica_load * v.search_replica_fresh
+    (v.primary_nodes, v.primary_share, v.primary_threads, first, second, v.replica_share, v.replica_threads, third,
+     fourth, v.shards_on) = index  # fmt: skip
+    v.lead_cpu = first * v.search_document_cpu + second * v.search_replica_cpu
+    v.follow_cpu = third * v.search_document_cpu + fourth * v.search_replica_cpu
+    v.node_document_cpu = np.maximum(v.lead_cpu, v.follow_cpu)
+    v.stored_load = np.maximum(first + second, third + fourth)
+    v.fresh_load = np.maximum(first + second * v.search_replica_fresh, third + fourth * v.search_replica_fresh)
     often = np.minimum(0.2, v.search_refresh_interval)  # a refresh whenever a task closes
     v.interval = np.where(v.search_refresh_per_write > 0, often, v.search_refresh_interval)
     return v
@@ -149,53 +154,64 @@ def _on_distinct(law: Any, *columns: Any) -> list[Array]:
 
 
 def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, document: Array, writes: Array,
-           active: Array, rest: Any, slow: Array) -> SimpleNamespace:  # fmt: skip
-    """Time of one task when `active` run at once; `rest` holds what else takes cores, `slow` is the last guess."""
+           active: Array, rest: Any, guess: Any, tail: Any) -> SimpleNamespace:  # fmt: skip
+    """Time of one task when `active` run at once: customers of executors' cores, primary and replica nodes.
+
+    `guess` holds the slow-downs found before: of executors, of a primary's node, of a replica's node.
+    """
     bulks = np.maximum(1.0, np.ceil(documents / v.spark_bulk_most - 1e-9))
     size = documents / bulks
     own = setup / bulks + size * document + v.spark_bulk * writes
     thread = own / (v.spark_weight * v.spark_speed)
-    parts = SimpleNamespace(
-        coordinate=v.search_bulk_cpu / v.search_speed,
-        primary=size * v.primary_share * v.search_document_cpu / v.search_speed,
-        replica=size * v.replica_share * v.search_replica_cpu / v.search_speed,
-        node=(size * v.node_document_cpu + v.search_bulk_cpu / v.search_nodes) / v.search_speed * writes,
-    )
-    spread = _spread(v)
+    coordinate = v.search_bulk_cpu / v.search_nodes
+    primary = size * v.primary_share * v.search_document_cpu / v.search_speed
+    replica = size * v.replica_share * v.search_replica_cpu / v.search_speed
+    in_lead = (size * v.lead_cpu + coordinate) / v.search_speed * writes
+    in_follow = (size * v.follow_cpu + coordinate) / v.search_speed * writes
+    spread, flying = _spread(v), np.minimum(v.spark_writers, bulks)
     cores = np.maximum(0.02, v.search_cores - rest.node)
-    slow_exec, shared = 1.0, np.ones_like(slow)
+    waits = 2 * v.spark_half_trip + v.search_bulk_wait
+
+    def task_at(work: Array, lead: Array, follow: Array) -> tuple[Array, Array]:
+        elsewhere = 1 + (lead - 1) * v.primary_nodes / v.search_nodes
+        response = waits + v.search_bulk_cpu / v.search_speed * elsewhere + (primary * lead + replica * follow) * spread
+        response = writes * response
+        return np.maximum(bulks * work + response, bulks / flying * (work + response)) + tail, response
+
+    exec_, lead, follow = guess
     for _ in range(ROUNDS):
-        work = thread * slow_exec
-        chain = (parts.primary + parts.replica) * slow * spread
-        response = writes * (2 * v.spark_half_trip + parts.coordinate * slow + chain + v.search_bulk_wait)
-        flying = np.minimum(v.spark_writers, bulks)
-        task = np.maximum(bulks * work + response, bulks / flying * (work + response))
-        through = active * bulks / task
-        in_node = through * parts.node
-        wanted = v.primary_threads + (1 - 1 / np.maximum(1.0, active * flying)) * in_node * slow
-        queue = np.maximum(1.0, wanted / v.search_threads)
-        later = _later_threads(v, rest, shared)
-        shared = 0.5 * shared + 0.5 * np.maximum(1.0, (wanted / queue + later) / cores)
-        target = np.maximum(queue, _stretch(wanted + later * queue, v.primary_threads, cores))
-        target = target + v.search_nodes * v.search_pauses * in_node
-        slow = 0.5 * slow + 0.5 * target
+        task, response = task_at(thread * exec_, lead, follow)
+        through, alone = active * bulks / task, np.maximum(1.0, active * flying)
+        at_lead, shared = _slowed(v, through * in_lead, lead, v.primary_threads, alone, cores, rest)
+        at_follow, _ = _slowed(v, through * in_follow, follow, v.replica_threads, alone, cores, rest)
+        lead, follow = 0.5 * (lead + at_lead), 0.5 * (follow + at_follow)
         others = np.maximum(0.0, active / v.spark_executors - 1.0) * v.spark_on_host
-        beside = in_node * slow * v.spark_nodes_beside
-        weight = v.spark_weight * (1 + others * np.minimum(1.0, bulks * work / task)) + beside
-        busy = np.minimum(weight, v.spark_cores)
-        slow_exec = np.maximum(1.0, weight / np.maximum(0.02, v.spark_cores - rest.exec)) * (
-            1 + v.spark_pauses * v.spark_speed * busy
-        )
-    later = _later_threads(v, rest, np.ones_like(slow))
-    quiet = _stretch(v.primary_threads + later, v.primary_threads, cores)
-    response_alone = writes * (2 * v.spark_half_trip + parts.coordinate * quiet + v.search_bulk_wait
-                               + (parts.primary + parts.replica) * quiet * spread)  # fmt: skip
-    alone = np.maximum(bulks * thread + response_alone, bulks / flying * (thread + response_alone))
+        beside = through * in_lead * lead * v.spark_nodes_beside
+        weight = v.spark_weight * (1 + others * np.minimum(1.0, bulks * thread * exec_ / task)) + beside
+        pauses = 1 + v.spark_pauses * v.spark_speed * np.minimum(weight, v.spark_cores)
+        exec_ = np.maximum(1.0, weight / np.maximum(0.02, v.spark_cores - rest.exec)) * pauses
+    quiet, _ = _slowed(v, 0.0 * lead, lead, v.primary_threads, 1.0, cores, rest)
     return SimpleNamespace(
-        alone=np.minimum(alone, task), task=task, slow=slow, bulks=bulks, response=response * bulks, cpu=bulks * work, work=bulks * own,
-        node_work=bulks * parts.node, shown=0.5 * task / bulks - writes * (
-            parts.replica * slow * spread + v.search_bulk_wait + v.spark_half_trip),
+        task=task, alone=np.minimum(task, task_at(thread, quiet, quiet)[0]), guess=[exec_, lead, follow], slow=lead, shared=shared,
+        bulks=bulks, response=response * bulks, cpu=bulks * thread * exec_, work=bulks * own,
+        node_work=bulks * np.maximum(in_lead, in_follow),
+        shown=0.5 * (task - tail) / bulks - tail - writes * (replica * follow * spread + v.search_bulk_wait + v.spark_half_trip),
     )  # fmt: skip
+
+
+def _slowed(v: SimpleNamespace, busy: Array, slow: Array, grain: Array, customers: Any, cores: Array, rest: Any) -> tuple[Array, Array]:
+    """Time of an operation on a data node over its time alone, when others keep `busy` threads' worth of work there.
+
+    Operations beyond the write threads queue; those that run share the cores with refreshes and merges.
+    """
+    wanted = grain + (1 - 1 / customers) * busy * slow
+    queue = np.maximum(1.0, wanted / v.search_threads)
+    shared = np.ones_like(slow)
+    for _ in range(2):
+        shared = np.maximum(1.0, (wanted / queue + _later_threads(v, rest, shared)) / cores)
+    later = _later_threads(v, rest, shared)
+    stretched = np.maximum(queue, _stretch(wanted + later * queue, grain, cores))
+    return stretched + v.search_nodes * v.search_pauses * busy, shared
 
 
 def _spread(v: SimpleNamespace) -> Array:
@@ -218,20 +234,24 @@ def _stretch(wanted: Array, grain: Array, cores: Array) -> Array:
     return 1 + over / cores
 
 
-def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: list[Array]) -> SimpleNamespace:
+def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: list[Any]) -> SimpleNamespace:
     """Duration of a batch of `records` that repeats every `cycle`."""
     documents = records * v.spark_documents
     rest = _with_later_work(v, documents / cycle, rest)
     stateful = v.spark_state_tasks > 0
     first_writes = np.where(stateful, 0.0, v.spark_writes)
     slots = v.spark_executors * v.spark_slots
-    read = _waves(v, v.tasks, documents, v.spark_setup, v.spark_document, first_writes, slots, rest, slow, 0)
+    first = slow[:3]
+    read = _waves(v, v.tasks, documents, v.spark_setup, v.spark_document, first_writes, slots, rest, first, 0.0)
+    slow[:3] = first
     fixed = 2 * v.spark_commit + v.spark_driver / v.spark_driver_speed
     second = None
     if stateful.any():
         n = np.maximum(1.0, v.spark_state_tasks)
-        second = _waves(v, n, documents, v.spark_state_setup, v.spark_state_row, v.spark_writes, slots, rest, slow, 2)
-        second.span = np.where(stateful, second.span + v.spark_commit, 0.0)
+        later = slow[3:]
+        second = _waves(v, n, documents, v.spark_state_setup, v.spark_state_row, v.spark_writes, slots, rest, later, v.spark_commit)
+        slow[3:] = later
+        second.span = np.where(stateful, second.span, 0.0)
     duration = fixed + read.span + (second.span if second else 0.0)
     return SimpleNamespace(
         duration=duration, records=records, documents=documents, read=read, second=second, fixed=fixed, rest=rest,
@@ -240,28 +260,28 @@ def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: li
 
 
 def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, document: Array, writes: Array,
-           slots: Array, rest: Any, slow: list[Array], at: int) -> SimpleNamespace:  # fmt: skip
+           slots: Array, rest: Any, slow: list[Any], tail: Any) -> SimpleNamespace:  # fmt: skip
     """List scheduling of equal tasks on slots, the last wave with fewer of them; the largest task is a lower bound."""
     each = documents / tasks
-    hot, typical = (v.hottest, v.typical) if at == 0 else (np.ones_like(tasks), np.ones_like(tasks))
+    hot, typical = (v.hottest, v.typical) if tasks is v.tasks else (np.ones_like(tasks), np.ones_like(tasks))
     full = np.minimum(tasks, slots)
     whole = np.floor((tasks - 1) / slots)  # waves before the last
     last = tasks - whole * slots
-    running = np.maximum(1.0, np.minimum(full, slow[at + 4] / np.maximum(1e-9, v.spark_launch)))
-    a = _stage(v, tasks, each, setup, document, writes, running, rest, slow[at])
-    b = _stage(v, tasks, each, setup, document, writes, np.minimum(last, running), rest, slow[at + 1])
-    slow[at], slow[at + 1], slow[at + 4] = a.slow, b.slow, a.task
+    running = np.maximum(1.0, np.minimum(full, slow[2] / np.maximum(1e-9, v.spark_launch)))
+    a = _stage(v, tasks, each, setup, document, writes, running, rest, slow[0], tail)
+    b = _stage(v, tasks, each, setup, document, writes, np.minimum(last, running), rest, slow[1], tail)
+    slow[:] = a.guess, b.guess, a.task
     # a queue that forms while tasks are still being launched is not waited for twice
     launched = v.spark_launch * last + (whole + 1) * a.alone
     even = np.maximum(np.maximum(launched, v.spark_launch * tasks + a.alone), v.spark_launch + whole * a.task + b.task)
     # scatter of tasks: their own CPU factor, and their bulks' shares
-    sigma = np.sqrt((v.spark_task_sigma * b.cpu) ** 2 + (v.search_share_sigma * b.response) ** 2 / b.bulks)
+    sigma = np.sqrt((v.spark_task_sigma * b.cpu) ** 2 + (v.spark_commit_sigma * tail) ** 2 + (v.search_share_sigma * b.response) ** 2 / b.bulks)
     scatter = _largest(last) * sigma / np.sqrt(1 + whole)
     largest = v.spark_launch + np.where(hot > 1.0001, hot * b.task, 0.0)
     span = np.maximum(even + scatter, largest)
     return SimpleNamespace(
         span=span, task=b.task, typical=typical, start=np.maximum(0.0, even - b.task), work=tasks * b.work,
-        held=tasks * 0.5 * (a.task + b.task), node_work=tasks * b.node_work, slow=a.slow, shown=b.shown,
+        held=tasks * 0.5 * (a.task + b.task), node_work=tasks * b.node_work, slow=a.slow, shared=a.shared, shown=b.shown,
         bulk_bytes=running * np.minimum(v.spark_writers, a.bulks) * each / a.bulks * v.search_document_bytes * writes,
         cpu=b.cpu / b.task,
     )  # fmt: skip
@@ -293,9 +313,10 @@ def _refresh_seconds(v: SimpleNamespace, fresh: Array, slow: Array) -> Array:
 # ---------------------------------------------------------------- batches that feed back on themselves
 
 
-def _guess(v: SimpleNamespace) -> list[Array]:
+def _guess(v: SimpleNamespace) -> list[Any]:
     """First guesses of the fixed points: nodes not slowed, tasks of a second."""
-    return [np.ones_like(v.rate) for _ in range(8)]
+    one = np.ones_like(v.rate)
+    return [[one, one, one], [one, one, one], one, [one, one, one], [one, one, one], one]
 
 
 def _steady(v: SimpleNamespace, rate: Array, rest: Any) -> SimpleNamespace:
@@ -359,9 +380,11 @@ def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[
 
 
 def _full_batch(v: SimpleNamespace) -> Array:
-    """Length of the batch that full load is judged at [s]."""
-    fixed = 2 * v.spark_commit + v.spark_driver / v.spark_driver_speed + v.spark_launch * v.tasks
-    return AMORTISED * np.maximum(v.spark_trigger, fixed)
+    """Length of the batch that full load is judged at [s]: so many triggers, or batches of next to nothing."""
+    nothing, slow = SimpleNamespace(node=0.0, exec=0.0), _guess(v)
+    for _ in range(2):
+        least = _batch(v, v.tasks, np.full_like(v.rate, 1e9), nothing, slow)
+    return AMORTISED * np.maximum(v.spark_trigger, least.duration)
 
 
 def full_load_seconds(scenario: Scenario, coefficients: CoefficientSet) -> float:
@@ -382,9 +405,8 @@ def _linear_loads(each: list[SimpleNamespace], rates: list[Array]) -> dict[str, 
         into, out = into + rate * wire * v.front_bytes_in, out + rate * wire * v.front_bytes_out
         volume = volume + rate * wire * v.front_bytes_in
         documents = rate * v.spark_documents * v.spark_writes
-        copies = v.primary_load + v.replica_load
-        indexed = indexed + documents * copies * v.search_stored_bytes
-        carried = carried + documents * v.search_document_bytes * (v.primary_load + v.replica_load)
+        indexed = indexed + documents * v.stored_load * v.search_stored_bytes
+        carried = carried + documents * v.stored_load * v.search_document_bytes
         sent = sent + (documents * v.search_document_bytes + rate * wire) / v.spark_executors * v.spark_on_host
     v = each[0]
     background = 1 - v.front_cores / v.front_all_cores
@@ -460,7 +482,7 @@ def _latency(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
         before = before + np.where(s.stateful, stage.span, 0.0)
         task = np.where(s.stateful, s.second.task, task)
         shown, start = np.where(s.stateful, s.second.shown, shown), np.where(s.stateful, s.second.start, start)
-    refresh = _refresh_seconds(v, s.rest.fresh, stage.slow)
+    refresh = _refresh_seconds(v, s.rest.fresh, stage.shared)
     wait = np.where(v.search_refresh_per_write > 0, np.minimum(v.search_refresh_interval, task), v.search_refresh_interval)
     place = np.abs(s.period - task)
     floor = delay + before + np.minimum(s.period, task) + shown + refresh

@@ -233,26 +233,27 @@ def _search_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement,
 
 @lru_cache(maxsize=65536)
 def shard_numbers(primaries: int, copies: int, nodes: int, hottest: float, first: int) -> tuple[float, ...]:
-    """An index on its nodes: nodes with a primary, the slowest node's primary share for one thread and its
-    threads, the same of a replica operation, the busiest node's shares of primary and replica documents, and most
-    shards on a node.
+    """An index on its nodes: how many have a primary; of the slowest primary operation its share of a bulk for one
+    thread, its threads, and its node's shares of all primary and replica documents; the same four of the slowest
+    replica operation; most shards on a node.
     """
     index = Index(primaries=primaries, copies=copies, hottest_shard=hottest)
     placed = shards_of(SimpleNamespace(index=index), nodes, first)  # type: ignore[arg-type]
     primary = placed.primary_share
-    worst = int(np.argmax(primary / placed.primary_threads))
     operations = primary[:, None] * placed.replica_share
-    slow = np.unravel_index(int(np.argmax(operations / placed.replica_threads)), operations.shape)
     copied = operations.sum(axis=0)
-    busiest = int(np.argmax(primary + 0.5 * copied))
+    lead = int(np.lexsort((-copied, -primary / placed.primary_threads))[0])
+    source, follow = np.unravel_index(int(np.argmax(operations / placed.replica_threads)), operations.shape)
     return (
         float((primary > 0).sum()),
-        float(primary[worst] / placed.primary_threads[worst]),
-        float(placed.primary_threads[worst]),
-        float(operations[slow] / placed.replica_threads[slow]),
-        float(placed.replica_threads[slow]),
-        float(primary[busiest]),
-        float(copied[busiest]),
+        float(primary[lead] / placed.primary_threads[lead]),
+        float(placed.primary_threads[lead]),
+        float(primary[lead]),
+        float(copied[lead]),
+        float(operations[source, follow] / placed.replica_threads[source, follow]),
+        float(placed.replica_threads[source, follow]),
+        float(primary[follow]),
+        float(copied[follow]),
         float(placed.shards_on.max()),
     )
 

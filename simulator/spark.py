@@ -225,10 +225,12 @@ class Query:
         return 1.0 + c["spark.warm_amplitude"] * math.exp(-done / c["spark.warm_work_seconds"])
 
     def _commit_seconds(self, batch: int, which: int) -> float:
-        seed = self.sim.seed
-        return self.costs.commit * k.lognormal(
-            self.costs.commit_sigma, seed, k.DICE_COMMIT + 100 * self.number, batch, which, 0
-        )
+        return float(self._commits(batch, which, 1)[0])
+
+    def _commits(self, batch: int, first: int, files: int) -> np.ndarray:
+        """Time of each checkpoint write of a batch, from number `first` on [s]."""
+        costs = self.costs
+        return costs.commit * k.commit_noise(costs.commit_sigma, self.sim.seed, self.number, batch, first, files)
 
     def _task_noise(self, batch: int, stage: int, tasks: int) -> np.ndarray:
         sigma = self.sim.coefficients["spark.task_sigma"]
@@ -269,7 +271,7 @@ class Query:
         rows[:, 0], rows[:, 3] = -1, documents
         rows[:, 4], rows[:, 5], rows[:, 6] = costs.state_setup * noise, costs.state_row * noise, costs.bulk * noise
         rows[:, 7] = 1.0
-        rows[:, 9] = [self._commit_seconds(batch, 2 + j) for j in range(n)]
+        rows[:, 9] = self._commits(batch, 2, n)
         rows[:, 10], rows[:, 11] = first, last
         if costs.has_bulks:
             rows[:, 12] = math.ceil(documents / costs.bulk_documents - 1e-9)

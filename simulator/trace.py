@@ -70,18 +70,24 @@ def from_ramps(slope: Array, step: Array, fine: float, coarse: float, censored: 
     """The histogram that a kernel kept as second differences."""
     cut = FINE_BINS
     parts = [(slope[:cut], step[:cut], fine), (slope[cut : cut + COARSE_BINS], step[cut : cut + COARSE_BINS], coarse)]
-    edges = np.unique(np.concatenate([np.arange(len(a)) * width for a, _, width in parts]))
-    mass = np.zeros(len(edges))
-    for rise, jump, width in parts:
-        cumulative = np.cumsum(jump) + np.concatenate([[0.0], np.cumsum(np.cumsum(rise))[:-1]])
-        mass += np.interp(edges, np.arange(len(rise)) * width, cumulative)
-    mass = np.maximum.accumulate(np.maximum(mass, 0.0))
-    total = float(mass[-1])
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    mean = float((np.diff(mass) * middle).sum() + mass[0] * edges[0]) / total if total > 0 else float("nan")
-    keep = np.concatenate([[True], np.diff(mass) > 0])
-    keep[:-1] |= keep[1:]
-    return Histogram(edges[keep], mass[keep], censored, mean)
+    curves = [_cumulative(*part) for part in parts if part[1].any() or part[0].any()]
+    if not curves:
+        return Histogram(np.zeros(1), np.zeros(1), censored, float("nan"))
+    edges, mass = curves[0]
+    if len(curves) == 2:
+        edges = np.union1d(curves[0][0], curves[1][0])
+        mass = np.sum([np.interp(edges, *curve, left=0.0) for curve in curves], axis=0)
+    mean = float((np.diff(mass) * 0.5 * (edges[1:] + edges[:-1])).sum() + mass[0] * edges[0]) / float(mass[-1])
+    return Histogram(edges, mass, censored, mean)
+
+
+def _cumulative(rise: Array, jump: Array, width: float) -> tuple[Array, Array]:
+    """Edges and cumulative mass of one half of the histogram, from its first to its last change."""
+    changed = np.flatnonzero((rise != 0) | (jump != 0))
+    first, last = int(changed[0]) - 1, int(changed[-1]) + 1
+    rise, jump = rise[first:last], jump[first:last]
+    mass = np.cumsum(jump) + np.concatenate([[0.0], np.cumsum(np.cumsum(rise))[:-1]])
+    return np.arange(first, last) * width, np.maximum.accumulate(np.maximum(mass, 0.0))
 
 
 @dataclass(frozen=True)
