@@ -234,6 +234,7 @@ TABLES = (
     ("stream_part", "i", 1),  # [S]
     ("blocked", "i", 2),  # ring of streams
     ("blocked_n", "i", 1),  # [F] blocked streams of a flow
+    ("unsent_batches", "i", 1),  # [F]
     ("unsent", "f", 1),  # [F] bytes
     ("part_queue", "f", 2),  # [P, Q] stream batches waiting: n
     ("part_first", "f", 2),
@@ -694,6 +695,8 @@ def _task_over_again(I, F, task):
     f = I[row(I, TASK_FLOW, task)]
     I[row(I, TASK_ATTEMPT, task)] += 1
     I[row(I, EXEC_FREE, I[row(I, TASK_EXEC, task)])] += 1
+    F[row(I, SLOT_SECONDS, I[row(I, TASK_EXEC, task)])] += F[NOW] - F[row(I, TASK_STARTED, task)]
+    F[row(I, TASK_STARTED, task)] = F[NOW]
     if I[row(I, TASK_ATTEMPT, task)] >= MOST_TASK_ATTEMPTS:
         I[row(I, STAGE_LEFT, f)] -= 1
         _free_task(I, F, task)
@@ -968,7 +971,7 @@ def _bulk_complete(I, F, bulk):
         I[row(I, BULK_INDEX, bulk)],
         I[row(I, BULK_ATTEMPT, bulk)],
     )
-    push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
+    push(I, F, F[NOW] + (wait + F[row(I, HALF_TRIP, f)]), BULK_ANSWERED, bulk, 0)
 
 
 @compiled
@@ -1043,9 +1046,7 @@ def _pend(I, F, f, node, bulk, records):
     task = I[row(I, BULK_TASK, bulk)]
     total = F[row(I, TASK_DOCUMENTS, task)]
     k0 = I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)] / total
-    k1 = min(
-        1.0, (I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)] + F[row(I, BULK_DOCUMENTS, bulk)]) / total
-    )
+    k1 = min(1.0, (I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)] + F[row(I, BULK_DOCUMENTS, bulk)]) / total)
     p = I[row(I, TASK_PARTITION, task)]
     if p >= 0:
         span = F[row(I, TASK_TO, task)] - F[row(I, TASK_FROM, task)]
@@ -1234,15 +1235,30 @@ def open_batch(I, F, stream):
 
 
 @compiled
-def _batch_closes(I, F, stream):
-    """A batch is closed: it blocks its producer if the buffers are full, else goes to its leader."""
+def _has_room(I, F, stream):
+    """Whether a stream's closed batch fits into its producers' buffers; an empty buffer takes any."""
     f = I[row(I, STREAM_FLOW, stream)]
     size = F[row(I, STREAM_N, stream)] * F[row(I, WIRE_BYTES, f)]
-    if F[row(I, UNSENT, f)] > 0.0 and F[row(I, UNSENT, f)] + size > F[row(I, BUFFER_BYTES, f)]:
+    return I[row(I, UNSENT_BATCHES, f)] == 0 or F[row(I, UNSENT, f)] + size <= F[row(I, BUFFER_BYTES, f)]
+
+
+@compiled
+def _batch_closes(I, F, stream):
+    """A batch is closed: its producer blocks while the buffers are full or others wait, else it goes to its leader."""
+    f = I[row(I, STREAM_FLOW, stream)]
+    if I[row(I, BLOCKED_N, f)] > 0 or not _has_room(I, F, stream):
         I[cell(I, BLOCKED, f, I[row(I, BLOCKED_N, f)])] = stream
         I[row(I, BLOCKED_N, f)] += 1
-        return
-    F[row(I, UNSENT, f)] += size
+    else:
+        _hand_over(I, F, stream)
+
+
+@compiled
+def _hand_over(I, F, stream):
+    """A batch leaves its producer for its partition's line; the producer opens its next."""
+    f = I[row(I, STREAM_FLOW, stream)]
+    F[row(I, UNSENT, f)] += F[row(I, STREAM_N, stream)] * F[row(I, WIRE_BYTES, f)]
+    I[row(I, UNSENT_BATCHES, f)] += 1
     p = I[row(I, STREAM_PART, stream)]
     cap = I[PART_QUEUE + 1]
     at = (I[row(I, PART_HEAD, p)] + I[row(I, PART_LENGTH, p)]) % cap
@@ -1367,6 +1383,7 @@ def _commit(I, F, p, upto):
     for k in range(I[row(I, COMMIT_COUNT, p)], upto):
         n = F[cell(I, LOG_RECORDS, p, k)] - (F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0)
         F[cell(I, COMMIT_TIME, p, k)] = now
+        I[row(I, UNSENT_BATCHES, f)] -= 1
         F[row(I, UNSENT, f)] -= n * F[row(I, WIRE_BYTES, f)]
         F[cell(I, COUNTS, f, COMMITTED)] += n
         if F[WINDOW_FROM] <= F[cell(I, LOG_CLOSE, p, k)] < F[WINDOW_UNTIL]:
@@ -1384,20 +1401,21 @@ def _commit(I, F, p, upto):
                 0.01,
             )
     I[row(I, COMMIT_COUNT, p)] = upto
+    if I[row(I, UNSENT_BATCHES, f)] == 0:
+        F[row(I, UNSENT, f)] = 0.0  # no dust of floating point in an empty buffer
 
 
 @compiled
 def _unblock(I, F, f):
-    while I[row(I, BLOCKED_N, f)] > 0:
+    """Room was made: producers that wait go on in their order, as many as fit."""
+    while I[row(I, BLOCKED_N, f)] > 0 and I[GROW_WHAT] == 0:
         stream = I[cell(I, BLOCKED, f, 0)]
-        size = F[row(I, STREAM_N, stream)] * F[row(I, WIRE_BYTES, f)]
-        if F[row(I, UNSENT, f)] > 0.0 and F[row(I, UNSENT, f)] + size > F[row(I, BUFFER_BYTES, f)]:
+        if not _has_room(I, F, stream):
             return
         I[row(I, BLOCKED_N, f)] -= 1
         for k in range(I[row(I, BLOCKED_N, f)]):
             I[cell(I, BLOCKED, f, k)] = I[cell(I, BLOCKED, f, k + 1)]
-        push(I, F, F[NOW], BATCH_CLOSES, stream, 0)
-        return
+        _hand_over(I, F, stream)
 
 
 @compiled

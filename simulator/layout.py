@@ -303,7 +303,7 @@ def _state(
         hops=zeros((flows, 4)), counts=zeros((flows, 8)),
         task_log=zeros((KEPT_TASKS, 6)), done_kind=ints(64), done_a=ints(64),
         stream_clock=zeros(streams), stream_k=ints(streams), stream_n=zeros(streams), stream_first=zeros(streams),
-        stream_part=ints(streams), blocked=ints(flows, streams + 1), blocked_n=ints(flows), unsent=zeros(flows),
+        stream_part=ints(streams), blocked=ints(flows, streams + 1), blocked_n=ints(flows), unsent=zeros(flows), unsent_batches=ints(flows),
         part_queue=zeros((partitions, 64)), part_first=zeros((partitions, 64)), part_close=zeros((partitions, 64)),
         part_head=ints(partitions), part_length=ints(partitions), part_busy=ints(partitions),
         broker_free=lay["broker_threads"].copy(), broker_queue=ints(len(lay["broker_host"]), partitions + 1),

@@ -413,7 +413,7 @@ class ReferencePlane:
             if failed:
                 break
             documents = self._documents(task, index)
-            yield host.work(setup + documents * task.document_cpu + task.bulk_cpu, task.threads)
+            yield host.work(setup + (documents * task.document_cpu + task.bulk_cpu), task.threads)
             setup = 0.0
             failed |= any(event.processed and not event.value for event in flying)
             flying = [event for event in flying if not event.processed]
@@ -508,7 +508,12 @@ class ReferencePlane:
             records *= (end - start) / (c1 - c0)
         fine, coarse = float(m.F[k.FINE_WIDTH]), float(m.F[k.COARSE_WIDTH])
         k.ramp(m.I, m.F, k.SLOPE, k.STEP, f, now - end, now - start, records, fine, coarse)
-        self.hops[f] += [records, records * (cut - 0.5 * (start + end)), records * (indexed - cut), records * (now - indexed)]
+        self.hops[f] += [
+            records,
+            records * (cut - 0.5 * (start + end)),
+            records * (indexed - cut),
+            records * (now - indexed),
+        ]
 
 
 def _queued(m: Memory) -> list[tuple[float, int, int, int]]:

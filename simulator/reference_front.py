@@ -50,7 +50,8 @@ class ReferenceFront:
         self.partitions = [Partition(self, p) for p in range(len(m.partition_flow))]
         self.handlers = [simpy.Resource(self.env, int(n)) for n in m.broker_threads]
         self.unsent = [0.0] * len(m.document_cpu)
-        self.blocked: list[deque[simpy.Event]] = [deque() for _ in self.unsent]
+        self.flying = [0] * len(self.unsent)  # batches handed over and not yet committed
+        self.blocked: list[deque[tuple[Batch, Partition, simpy.Event]]] = [deque() for _ in self.unsent]
         self.links = [self._link_partitions(j) for j in range(len(m.link_from))]
         self.busy = [False] * len(self.links)
         for stream in range(len(m.stream_flow)):
@@ -73,18 +74,28 @@ class ReferenceFront:
                 return
             batch, partition = drawn
             clock, number = batch.close, number + 1
-            if clock > self.env.now:
-                yield self.env.timeout(clock - self.env.now)
-            size = batch.records * float(m.wire_bytes[f])
-            while self.unsent[f] > 0 and self.unsent[f] + size > m.buffer_bytes[f]:
-                self.blocked[f].append(self.env.event())
-                yield self.blocked[f][-1]
-            self.unsent[f] += size
-            self.plane.counts[f, k.PRODUCED] += batch.records
-            partition.waiting.append(batch)
-            if not partition.busy:
-                partition.busy = True
-                self.env.process(self._append_all(partition))
+            yield self.env.timeout(max(0.0, clock - self.env.now))
+            if self.blocked[f] or not self._has_room(f, batch):
+                handed_over = self.env.event()
+                self.blocked[f].append((batch, partition, handed_over))
+                yield handed_over
+            else:
+                self._hand_over(batch, partition)
+
+    def _has_room(self, f: int, batch: Batch) -> bool:
+        """Whether a closed batch fits into its producers' buffers; an empty buffer takes any."""
+        m = self.plane.m
+        return self.flying[f] == 0 or self.unsent[f] + batch.records * float(m.wire_bytes[f]) <= m.buffer_bytes[f]
+
+    def _hand_over(self, batch: Batch, partition: Partition) -> None:
+        f = partition.flow
+        self.unsent[f] += batch.records * float(self.plane.m.wire_bytes[f])
+        self.flying[f] += 1
+        self.plane.counts[f, k.PRODUCED] += batch.records
+        partition.waiting.append(batch)
+        if not partition.busy:
+            partition.busy = True
+            self.env.process(self._append_all(partition))
 
     def _draw(self, stream: int, f: int, number: int, clock: float) -> tuple[Batch, Partition] | None:
         """The next batch after `clock`: first record an exponential gap away, then Poisson arrivals (see kernels.open_batch)."""
@@ -205,6 +216,7 @@ class ReferenceFront:
         for n in range(len(partition.commit_times), upto):
             batch = partition.log[n]
             partition.commit_times.append(now)
+            self.flying[f] -= 1
             self.unsent[f] -= batch.records * float(m.wire_bytes[f])
             self.plane.counts[f, k.COMMITTED] += batch.records
             if m.F[k.WINDOW_FROM] <= batch.close < m.F[k.WINDOW_UNTIL]:
@@ -213,8 +225,13 @@ class ReferenceFront:
                 k.ramp(*tables, end - batch.close, end - batch.first, batch.records, 1e-4, 0.01)
 
     def _unblock(self, f: int) -> None:
-        if self.blocked[f]:
-            self.blocked[f].popleft().succeed()
+        """Room was made: producers that wait go on in their order, as many as fit."""
+        if self.flying[f] == 0:
+            self.unsent[f] = 0.0
+        while self.blocked[f] and self._has_room(f, self.blocked[f][0][0]):
+            batch, partition, handed_over = self.blocked[f].popleft()
+            self._hand_over(batch, partition)
+            handed_over.succeed()
 
     def committed(self, p: int, time: float) -> float:
         partition = self.partitions[p]

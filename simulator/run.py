@@ -126,7 +126,9 @@ class Simulation:
     def censored(self, f: int, shown: float) -> float:
         """Records of the window whose end the run did not see [records]."""
         query = self.queries[f]
-        if not query.costs.has_bulks or (self._goal[f] is not None and self._settled(f, self.plane.look()["counts"][f])):
+        if not query.costs.has_bulks or (
+            self._goal[f] is not None and self._settled(f, self.plane.look()["counts"][f])
+        ):
             return 0.0
         expected = self._created_by(f, self.measured_until) - self._created_by(f, self.measured_from)
         return max(0.0, float(expected.sum()) * query.flow.workload.kept - shown)
@@ -251,7 +253,9 @@ def _trace(sim: Simulation) -> Trace:
 
 def _flow_trace(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> FlowTrace:
     m, query = sim.plane.m, sim.queries[f]
-    latency = from_ramps(m.slope[f], m.step[f], m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH], sim.censored(f, final["hops"][f][0]))
+    latency = from_ramps(
+        m.slope[f], m.step[f], m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH], sim.censored(f, final["hops"][f][0])
+    )
     publish = None
     if sim.exact_front:
         publish = from_ramps(m.publish_slope[f], m.publish_step[f], 1e-4, 0.01, 0.0)

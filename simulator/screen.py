@@ -199,7 +199,9 @@ def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
     )  # fmt: skip
 
 
-def _slowed(v: SimpleNamespace, busy: Array, slow: Array, grain: Array, customers: Any, cores: Array, rest: Any) -> tuple[Array, Array]:
+def _slowed(
+    v: SimpleNamespace, busy: Array, slow: Array, grain: Array, customers: Any, cores: Array, rest: Any
+) -> tuple[Array, Array]:
     """Time of an operation on a data node over its time alone, when others keep `busy` threads' worth of work there.
 
     Operations beyond the write threads queue; those that run share the cores with refreshes and merges.
@@ -249,7 +251,9 @@ def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: li
     if stateful.any():
         n = np.maximum(1.0, v.spark_state_tasks)
         later = slow[3:]
-        second = _waves(v, n, documents, v.spark_state_setup, v.spark_state_row, v.spark_writes, slots, rest, later, v.spark_commit)
+        second = _waves(
+            v, n, documents, v.spark_state_setup, v.spark_state_row, v.spark_writes, slots, rest, later, v.spark_commit
+        )
         slow[3:] = later
         second.span = np.where(stateful, second.span, 0.0)
     duration = fixed + read.span + (second.span if second else 0.0)
@@ -275,7 +279,11 @@ def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
     launched = v.spark_launch * last + (whole + 1) * a.alone
     even = np.maximum(np.maximum(launched, v.spark_launch * tasks + a.alone), v.spark_launch + whole * a.task + b.task)
     # scatter of tasks: their own CPU factor, and their bulks' shares
-    sigma = np.sqrt((v.spark_task_sigma * b.cpu) ** 2 + (v.spark_commit_sigma * tail) ** 2 + (v.search_share_sigma * b.response) ** 2 / b.bulks)
+    sigma = np.sqrt(
+        (v.spark_task_sigma * b.cpu) ** 2
+        + (v.spark_commit_sigma * tail) ** 2
+        + (v.search_share_sigma * b.response) ** 2 / b.bulks
+    )
     scatter = _largest(last) * sigma / np.sqrt(1 + whole)
     largest = v.spark_launch + np.where(hot > 1.0001, hot * b.task, 0.0)
     span = np.maximum(even + scatter, largest)
@@ -307,7 +315,12 @@ def _later_threads(v: SimpleNamespace, rest: Any, slow: Array) -> Array:
 def _refresh_seconds(v: SimpleNamespace, fresh: Array, slow: Array) -> Array:
     """Time of one refresh of a node under steady writing [s]."""
     threads = np.minimum(v.shards_on, v.search_refresh_threads)
-    return (v.shards_on * v.search_refresh_cpu + fresh * v.interval * v.search_refresh_document_cpu) / threads / v.search_speed * slow
+    return (
+        (v.shards_on * v.search_refresh_cpu + fresh * v.interval * v.search_refresh_document_cpu)
+        / threads
+        / v.search_speed
+        * slow
+    )
 
 
 # ---------------------------------------------------------------- batches that feed back on themselves
@@ -341,7 +354,8 @@ def _together(each: list[SimpleNamespace], rates: list[Array]) -> list[SimpleNam
         used = [_used(v, s) for v, s in zip(each, found, strict=True)]
         rests = [
             SimpleNamespace(
-                node=sum(u[1] for k, u in enumerate(used) if k != f), exec=sum(u[0] for k, u in enumerate(used) if k != f)
+                node=sum(u[1] for k, u in enumerate(used) if k != f),
+                exec=sum(u[0] for k, u in enumerate(used) if k != f),
             )
             for f in range(len(each))
         ]
@@ -400,7 +414,10 @@ def _linear_loads(each: list[SimpleNamespace], rates: list[Array]) -> dict[str, 
     cpu = into = out = volume = indexed = carried = sent = 0.0
     for v, rate in zip(each, rates, strict=True):
         streams = v.front_producers * np.where(v.front_keyed > 0, v.spark_partitions, 1.0)
-        records, wire = _at_knots(v, rate / streams, v.front_batch_records), _at_knots(v, rate / streams, v.front_wire_bytes)
+        records, wire = (
+            _at_knots(v, rate / streams, v.front_batch_records),
+            _at_knots(v, rate / streams, v.front_wire_bytes),
+        )
         cpu = cpu + rate / records * v.front_batch_cpu + rate * wire * v.front_byte_cpu
         into, out = into + rate * wire * v.front_bytes_in, out + rate * wire * v.front_bytes_out
         volume = volume + rate * wire * v.front_bytes_in
@@ -483,7 +500,9 @@ def _latency(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
         task = np.where(s.stateful, s.second.task, task)
         shown, start = np.where(s.stateful, s.second.shown, shown), np.where(s.stateful, s.second.start, start)
     refresh = _refresh_seconds(v, s.rest.fresh, stage.shared)
-    wait = np.where(v.search_refresh_per_write > 0, np.minimum(v.search_refresh_interval, task), v.search_refresh_interval)
+    wait = np.where(
+        v.search_refresh_per_write > 0, np.minimum(v.search_refresh_interval, task), v.search_refresh_interval
+    )
     place = np.abs(s.period - task)
     floor = delay + before + np.minimum(s.period, task) + shown + refresh
     tied = np.where(s.duration >= s.period * 0.999, 2.0, 1.0)

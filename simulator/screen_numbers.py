@@ -275,9 +275,7 @@ def varied(scenario: Scenario, coefficients: CoefficientSet, changes: Mapping[st
         paths = [p for p in changes if scenario.hosts or any(p == x or p.startswith(x + ".") for x in prefixes)]
         keys = list(zip(*(changes[p] for p in paths), strict=True)) if paths else [()] * sizes.copy().pop()
         order = {key: k for k, key in enumerate(dict.fromkeys(keys))}
-        rows = [
-            numbers_of(changed(scenario, dict(zip(paths, key, strict=True))), coefficients) for key in order
-        ]
+        rows = [numbers_of(changed(scenario, dict(zip(paths, key, strict=True))), coefficients) for key in order]
         pick = np.array([order[key] for key in keys])
         for name in rows[0]:
             if _part_of(name) == part:
@@ -290,7 +288,9 @@ def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     data = scenario.model_dump()
     for path, value in values.items():
         head, *rest = path.split(".")
-        roots = [flow[head] for flow in data["flows"]] if head in ("workload", "topic", "query", "index") else [data[head]]
+        roots = (
+            [flow[head] for flow in data["flows"]] if head in ("workload", "topic", "query", "index") else [data[head]]
+        )
         for root in roots:
             for name in rest[:-1]:
                 root = root[name]
