@@ -174,7 +174,7 @@ class Batches:
     def as_dict(self) -> dict[str, Any]:
         return {
             "seconds": self.seconds.as_dict(),
-            "occupancy": self.occupancy,
+            "occupancy": finite(self.occupancy),
             "records": self.records,
             "tasks": self.tasks,
             "count": self.count,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -16,7 +17,9 @@ from typing import Any, Literal
 import numpy as np
 
 from models.coefficients import CoefficientSet, load_set
+from models.spark import AVAILABLE_NOW
 from models.stack import Flow, Scenario
+from models.units import show
 from planner.answers import (
     QUANTILES,
     Answer,
@@ -47,6 +50,7 @@ from simulator.trace import Histogram, Trace
 SCHEMA_VERSION = 1
 DRAWS = 8
 LONGEST = 6 * 3600.0  # simulated event by event; months go through tables
+SLOWEST = 3600.0  # trigger or refresh: thirty batches of more are days of simulation
 CURVE_POINTS = 120
 
 Level = Literal["auto", "fluid", "exact", "reference"]
@@ -134,10 +138,8 @@ def forecast(
 
     Raises ScenarioError for what cannot be simulated, CoefficientError for coefficients that cannot be used.
     """
-    if scenario.run.measure + scenario.run.warm_up > LONGEST:
-        raise ScenarioError(
-            f"run.measure = {scenario.run.measure:.0f} s; expected at most {LONGEST:.0f} s of simulation"
-        )
+    if refused := too_long(scenario):
+        raise ScenarioError(refused)
     said = progress or (lambda text, done, of: None)
     engine_level = "fluid" if level == "auto" else level
     central = coefficients_of(scenario)
@@ -158,6 +160,22 @@ def forecast(
     )  # fmt: skip
     out = replace(out, targets=promises(out))
     return replace(out, warnings=sorted_findings([*run_findings(out), *check(scenario)]))
+
+
+def too_long(scenario: Scenario) -> list[str]:
+    """Why a scenario would take a simulation of days, a line each: those are other models' questions."""
+    run, found = scenario.run.measure + scenario.run.warm_up, []
+    if run > LONGEST:
+        found.append(f"run.measure = {show(scenario.run.measure, 's')}; expected at most {show(LONGEST, 's')} [s]")
+    for k, flow in enumerate(scenario.flows):
+        for name, value in (
+            ("query.trigger", flow.query.trigger),
+            ("index.refresh_interval", flow.index.refresh_interval),
+        ):
+            if value > SLOWEST:
+                most = f"expected at most {show(SLOWEST, 's')} [s] in a forecast of streams"
+                found.append(f"flows[{k}].{name} = {show(value, 's')}; {most}")
+    return found
 
 
 def coefficients_of(scenario: Scenario) -> CoefficientSet:
@@ -268,6 +286,8 @@ def _throughput(scenario: Scenario, central: CoefficientSet, seed: int, count: i
     def run(*args: Any, **options: Any) -> Trace:
         return simulate(*args, settle=False, **options)
 
+    if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
+        return _once(offered, peak, domain)
     found = sustainable(scenario, central, run, seed)
     if found.at_limit is None:
         nothing = Load("nothing", "host", 0.0, "no rate was found that holds")
@@ -283,6 +303,14 @@ def _throughput(scenario: Scenario, central: CoefficientSet, seed: int, count: i
     value = answer([x * scale for x in repeats], [x * scale for x in drawn], "1/s", domain, note=note)
     busy = loads(found.at_limit, scenario, central, found.factor)
     return Throughput(offered, peak, value, bottleneck(busy), busy, found.evidence)
+
+
+def _once(offered: float, peak: float, domain: Domain) -> Throughput:
+    """A query that reads what is there and ends has no sustainable rate."""
+    why = "available now: the query reads what is there and ends"
+    return Throughput(
+        offered, peak, Answer(math.nan, "1/s", domain=domain, note=why), Load("nothing", "host", 0.0, why), [], why
+    )
 
 
 def _provenance(scenario: Scenario, central: CoefficientSet, read: set[str], domain: Domain) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _throughput(out: Forecast) -> Text:
     text = Text.assemble(("throughput  ", "dim"), f"{show(t.offered_events_per_second, '1/s')} on the mean, ")
     text.append(f"{show(t.peak_events_per_second, '1/s')} at the peak; sustainable ")
     text.append(show(t.sustainable.value, "1/s"), style="bold")
-    text.append(f", where {t.bottleneck.name} bind ({t.bottleneck.evidence})")
+    text.append(f", bound by {t.bottleneck.name}: {t.bottleneck.evidence}")
     return text
 
 

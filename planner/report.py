@@ -94,7 +94,7 @@ def _answers(out: Forecast) -> str:
         )
     head = ("flow", "answer", "value", "one run (90 %)", "real stack (90 %)", "rests on")
     bound = out.throughput.bottleneck
-    told = f"<p>At the sustainable rate <b>{escape(bound.name)}</b> bind: {escape(bound.evidence)}.</p>"
+    told = f"<p>The sustainable rate is bound by <b>{escape(bound.name)}</b>: {escape(bound.evidence)}.</p>"
     return "<h2>Answers</h2>" + _table(head, rows) + told
 
 

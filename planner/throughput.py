@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.coefficients import CoefficientSet
-from models.stack import Scenario
+from models.stack import Flow, Scenario
 from planner.answers import Load
 from planner.limits import limits
 from planner.student import quantile
@@ -24,8 +24,9 @@ from simulator.trace import Trace
 FEWEST_BATCHES = 30
 SETTLING_BATCHES = 15  # before the test; near capacity a batch forgets its forerunners slowly
 LEAST_SLOPE = 0.002  # of the offered rate: below, 30 batches cannot tell growth from rounding
-MOST_DOUBLINGS = 12
+MOST_PROBES = 24
 TESTS = 6
+LEAST_RATE = 20.0  # events/s that a search starts with: less makes empty batches
 STRETCHES = (1.0, 3.0)
 CLEAR_SLOPE = 0.03  # of the offered rate: growth that noise does not make over 30 batches
 CLOSE = 1.04  # the bracket's ends apart, as a factor
@@ -66,6 +67,8 @@ def steady(scenario: Scenario, measure: float, warm_up: float) -> Scenario:
 def sustainable(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int) -> Sustained:
     """The highest factor on the mean rate that the stack carries."""
     guess, period = _predicted(scenario, coefficients, simulate, seed)
+    if guess <= 0:
+        return Sustained(0.0, 0.0, 0.0, 0.0, None, "no batch ended within eight triggers, however little arrived")
     ceiling = _limit_factor(scenario, coefficients)
     low, high, held, evidence = 0.0, math.inf, None, ""
     factor = min(guess, ceiling) * 0.95
@@ -89,40 +92,58 @@ def _limit_factor(scenario: Scenario, coefficients: CoefficientSet) -> float:
 
 
 def _predicted(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int) -> tuple[float, float]:
-    """Factor at which batches get through what arrives while they run, and how long a batch lasts there [s]."""
-    period = max(*(max(flow.query.trigger, 0.0) for flow in scenario.flows), 1.0)
-    factor, best, lasted = 1.0, 0.0, period
-    for _ in range(MOST_DOUBLINGS):  # overload by doubling: a few batches tell
+    """Factor that overloaded batches get through, and how long a batch lasts that still keeps up [1, s]."""
+    period = _period(scenario)
+    factor = max(1.0, LEAST_RATE / min(flow.workload.events_per_second for flow in scenario.flows))
+    best, lasted = 0.0, period
+    for _ in range(MOST_PROBES):  # overload by tripling: a few batches tell
         trace = simulate(steady(scenario, 8 * period, period), coefficients, seed=seed, rate_factor=factor)
-        reached, seconds = min(_through(trace, flow.name, flow.workload.events_per_second) for flow in scenario.flows)
-        if reached >= factor or best == 0:  # the longest batch that still keeps up
+        found = [_through(trace, flow.name, flow.workload.events_per_second) for flow in scenario.flows]
+        if any(one is None for one in found):  # a batch outlasts the probe
+            if best > 0:
+                break
+            factor /= 10
+            continue
+        reached, seconds = min(one for one in found if one is not None)
+        if reached >= 0.95 * factor or best == 0:
             lasted = max(period, seconds)
         if reached <= 1.1 * best:
             break
         best = reached
-        factor = max(2 * factor, 1.2 * reached)
-    return max(best, 1e-6), lasted
+        factor = max(3 * factor, 1.2 * reached)
+    return best, lasted
+
+
+def _period(scenario: Scenario) -> float:
+    return max(*(max(flow.query.trigger, 0.0) for flow in scenario.flows), 1.0)
 
 
 def through(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int, overload: float) -> float:
-    """Factor on the mean rate that an overloaded stack gets through in its largest batches [1].
+    """Factor on the mean rate that an overloaded stack gets through [1]; nan if no batch ended.
 
     A quick measure of capacity: it moves with the coefficients as the sustainable rate does.
     """
-    period = max(*(max(flow.query.trigger, 0.0) for flow in scenario.flows), 1.0)
+    period = _period(scenario)
     trace = simulate(steady(scenario, 8 * period, period), coefficients, seed=seed, rate_factor=overload)
-    return min(_through(trace, flow.name, flow.workload.events_per_second)[0] for flow in scenario.flows)
+    found = [_through(trace, flow.name, flow.workload.events_per_second) for flow in scenario.flows]
+    return min(math.nan if one is None else one[0] for one in found)
 
 
-def _through(trace: Trace, name: str, rate: float) -> tuple[float, float]:
-    """Factor on the mean rate that the largest batches of a flow got through, and how long they took [1, s]."""
-    flow = trace.flows[name]
-    batches = flow.batches[flow.batches["records"] > 0][1:]
+def _through(trace: Trace, name: str, rate: float) -> tuple[float, float] | None:
+    """Factor on the mean rate that a flow's later batches got through, from start to start, and how long they
+    took [1, s]; None if none ended."""
+    batches = trace.flows[name].batches
+    batches = batches[batches["records"] > 0]
     if len(batches) == 0:
-        return 1e-6, trace.measured_until
-    largest = batches[np.argsort(batches["records"])[-max(1, len(batches) // 2) :]]
-    lasted = largest["finished"] - largest["started"]
-    return float(largest["records"].sum() / lasted.sum()) / rate, float(np.median(lasted))
+        return None
+    later = batches[len(batches) // 2 :] if len(batches) > 2 else batches[-1:]
+    lasted = later["finished"] - later["started"]
+    if len(later) > 1:
+        span = float(later["started"][-1] - later["started"][0])
+        records = float(later["records"][:-1].sum())
+    else:
+        span, records = float(lasted[0]), float(later["records"][0])
+    return records / span / rate, float(np.median(lasted))
 
 
 def _tested(
@@ -189,8 +210,19 @@ def loads(trace: Trace, scenario: Scenario, coefficients: CoefficientSet, factor
         if "elasticsearch" in host.roles and host.permits > 0:
             held = f"{host.permits_busy:.0%} of {host.permits:.0f} write threads held"
             found.append(Load(f"{host.name} write threads", "permits", host.permits_busy, held))
+    found += [cap for flow in scenario.flows if (cap := _cap(trace, flow)) is not None]
     found += limits(scenario, coefficients, factor)
     return sorted(found, key=lambda load: -load.utilisation)
+
+
+def _cap(trace: Trace, flow: Flow) -> Load | None:
+    """How much of what a batch may take it takes."""
+    most, batches = flow.query.max_offsets_per_trigger, trace.flows[flow.name].batches
+    batches = batches[batches["started"] >= trace.measured_from]
+    if most is None or len(batches) == 0:
+        return None
+    mean = float(batches["records"].mean())
+    return Load(f"{flow.name} maxOffsetsPerTrigger", "permits", mean / most, f"{mean:.0f} of {most} records a batch")
 
 
 def _slot_evidence(trace: Trace, scenario: Scenario) -> str:

@@ -130,9 +130,7 @@ def test_a_quantity_reads_back_as_it_is_shown(value: float) -> None:
         assert parse_seconds(show(value, "s")) == pytest.approx(value, rel=0.006)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "GiB", "8 XiB", "1e999", "nan", "inf", "--3", "8 GiB GiB", None, True, [], {}]
-)
+@pytest.mark.parametrize("text", ["", "GiB", "8 XiB", "1e999", "nan", "inf", "--3", "8 GiB GiB", None, True, [], {}])
 def test_what_is_no_quantity_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match=r"expected|finite"):
         parse_bytes(text)

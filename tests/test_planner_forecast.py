@@ -226,6 +226,35 @@ def test_a_full_network_card_binds_before_the_query(lab: Scenario) -> None:
     assert told.bottleneck.kind == "network" and told.bottleneck.utilisation == pytest.approx(1.0, abs=0.1)
 
 
+def test_a_cap_binds_at_its_own_rate(lab: Scenario) -> None:
+    """Spark takes at most the cap each trigger: 500 records every 2 s are 250 a second, whatever is idle."""
+    flow = lab.flows[0]
+    query = flow.query.model_copy(update={"max_offsets_per_trigger": 500})
+    capped = lab.model_copy(update={"flows": (flow.model_copy(update={"query": query}),)})
+    told = fm.forecast(capped, draws_of_coefficients=0).throughput
+    assert told.sustainable_events_per_second == pytest.approx(250, rel=0.05)
+    assert told.bottleneck.name == "events maxOffsetsPerTrigger"
+
+
+@pytest.mark.parametrize("rate", ["1/h", "300k/s"])
+def test_capacity_does_not_depend_on_what_is_offered(rate: str) -> None:
+    text = (
+        "name: x\nflows:\n- workload: {rate: RATE, size: 1 kB}\n  topic: {partitions: 6}\n"
+        "  query: {trigger: 4 s, checkpoint: local, sink: {kind: jvm-connector}}\n  index: {primaries: 3}\n"
+        "run: {measure: 30, repeats: 1}\n"
+    )
+    usual, other = (fm.forecast(from_yaml(text.replace("RATE", r)), draws_of_coefficients=0) for r in ("2k/s", rate))
+    expected = usual.throughput.sustainable_events_per_second
+    assert other.throughput.sustainable_events_per_second == pytest.approx(expected, rel=0.2)
+
+
+def test_a_trigger_of_a_day_is_refused(lab: Scenario) -> None:
+    flow = lab.flows[0]
+    slow = flow.model_copy(update={"query": flow.query.model_copy(update={"trigger": 86400.0})})
+    with pytest.raises(fm.ScenarioError, match=r"flows\[0\]\.query\.trigger = 24 h; expected at most"):
+        fm.forecast(lab.model_copy(update={"flows": (slow,)}))
+
+
 def test_catching_up_takes_backlog_over_spare_rate(lab: Scenario) -> None:
     """spark.md A3: B / (mu - lambda), for JVMs warm at once; whole batches count, so within a third."""
     warm = lab.model_copy(update={"overrides": {"spark.warm_amplitude": 0.0}})
@@ -271,5 +300,5 @@ def test_two_flows_are_told_apart(lab: Scenario) -> None:
 
 def test_a_horizon_of_days_is_refused(lab: Scenario) -> None:
     long = lab.model_copy(update={"run": lab.run.model_copy(update={"measure": 7 * 86400.0})})
-    with pytest.raises(fm.ScenarioError, match=r"run\.measure = 604800 s; expected at most"):
+    with pytest.raises(fm.ScenarioError, match=r"run\.measure = 7 d; expected at most 6 h"):
         fm.forecast(long)
