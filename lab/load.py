@@ -18,7 +18,7 @@ from lab.documents import Documents
 from lab.schedule import Schedule
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
-GRAIN = 0.002  # s: the longest wait; shorter would spin, and starve whoever shares the core
+GRAIN = 0.002  # s: each wait; poll counts whole milliseconds, so a shorter one spins and starves who shares the core
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
@@ -106,13 +106,16 @@ class Load:
         }
 
     def send_all(self, t0: float) -> tuple[float, int]:
-        """Sends each record once its time has come; the longest delay of the load itself [s], and records sent."""
+        """Sends each record once its time has come; the longest delay of the load itself [s], and records sent.
+
+        A record waits up to a grain beyond its due time; acknowledgement times count from due, and have it in them.
+        """
         ask, behind, sent, partitions = self.ask, 0.0, 0, self.ask["partitions"]
         now = time.time()
         for offset in self.schedule.due_times():
             due = t0 + offset
             while due > now:
-                self.producer.poll(min(max(due - now, 0.0005), GRAIN))
+                self.producer.poll(GRAIN)
                 now = time.time()
             behind = max(behind, now - due)
             if behind > ask["give_up_s"]:
@@ -144,7 +147,8 @@ def main() -> None:
     out, tail = Path(ask["out"]), ask["suffix"]
     corners = "".join(f"{answer['t0'] + at!r},{count}\n" for at, count in load.schedule.corners())
     (out / f"arrivals{tail}.csv").write_text("t,sent\n" + corners)
-    (out / f"producer_stats{tail}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in load.stats))
+    if not tail:  # the warm-up's own is no use to anyone
+        (out / "producer_stats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in load.stats))
     (out / f"producer{tail}.json").write_text(json.dumps(answer, indent=1))
 
 

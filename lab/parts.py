@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,11 @@ def differences(folder: Path, pinned: Mapping[str, str]) -> list[str]:
     return found
 
 
-def fetch(part: Part, home: Path, plugin: str) -> Path:
+def fetch(part: Part, home: Path, plugin: str, tell: Callable[[str], None] = print) -> Path:
     """The part's folder, fetched if it is not there, checked in either case."""
     folder = home / "parts" / f"{part.name}-{part.version}"
     if differences(folder, part.sha256):
+        tell(f"fetching {part.name} {part.version}")
         download(part, folder, plugin)
         wrong = differences(folder, part.sha256)
         if wrong:
@@ -136,12 +137,13 @@ def unpack(archive: Path, to: Path) -> Path:
     return to / top
 
 
-def python(pins: Mapping[str, Any], home: Path) -> Path:
+def python(pins: Mapping[str, Any], home: Path, tell: Callable[[str], None] = print) -> Path:
     """The Python of the laboratory's own environment, with pyspark and confluent-kafka as pinned."""
     own, made = home / "venv" / "bin" / "python", home / "venv" / "made.txt"
     wanted = requirements(pins)
     if own.exists() and made.exists() and made.read_text() == wanted:
         return own
+    tell("making the laboratory's Python environment (pyspark is 450 MB)")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(home / "venv")], check=True)
     file = home / "requirements.txt"
     file.write_text(wanted)

@@ -23,6 +23,7 @@ from typing import Any
 from lab import processes
 from lab.search import INDEX, Client, SearchError, visible
 
+NODE_STATS = "/_nodes/_local/stats/indices,os,process,jvm,thread_pool,fs,http,breaker,indexing_pressure"
 SAMPLE_S, SCRAPE_S, POLL_S = 5.0, 10.0, 0.2
 _WORDS = random.Random(7)
 PROBE = "".join(_WORDS.choices('etaoinshrdlu {}":,0123456789', k=120_000)).encode()  # about 4 ms of work
@@ -160,7 +161,7 @@ class Sampler:
         for n, client in enumerate(self.nodes):
             # one node's answer keeps the name that the readers know; of several, each node tells of itself
             name = "search" if len(self.nodes) == 1 else f"search-{n}"
-            self.get(client, f"{name}.nodes_stats", "/_nodes/_local/stats")
+            self.get(client, f"{name}.nodes_stats", NODE_STATS)
         if self.nodes:
             self.get(self.nodes[0], "search.index_stats", f"/{INDEX}/_stats")
             self.get(self.nodes[0], "search.cat_shards", f"/_cat/shards/{INDEX}?format=json")

@@ -51,14 +51,11 @@ def kit(tell: Callable[[str], None] = print) -> Kit:
     home, pins = parts.lab_home(), parts.read_pins()
     folders = {}
     for name, part in parts.read_parts(pins).items():
-        began = time.monotonic()
-        folder = parts.fetch(part, home, pins["dependency_plugin"])
+        folder = parts.fetch(part, home, pins["dependency_plugin"], tell)
         if name in ("opensearch", "elasticsearch"):
-            folder = parts.unpack(next(folder.glob("*.zip")), home / "parts")
+            folder = parts.unpack(next(folder.glob("*.zip")), home / "servers")
         folders[name] = folder
-        if time.monotonic() - began > 2:
-            tell(f"fetched {name} {part.version}")
-    return Kit(home, pins, folders, parts.python(pins, home), kafka_java, search_java, tell)
+    return Kit(home, pins, folders, parts.python(pins, home, tell), kafka_java, search_java, tell)
 
 
 @dataclass
