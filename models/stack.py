@@ -13,6 +13,7 @@ from pydantic import model_validator
 from models.elasticsearch import Index, SearchCluster
 from models.hosts import Host
 from models.kafka import KafkaCluster, Topic
+from models.money import Money
 from models.noun import Noun
 from models.spark import Query, SparkCluster
 from models.units import MINUTE, Ratio, Seconds, Whole, field
@@ -41,6 +42,9 @@ class Targets(Noun):
     )
     survive: tuple[Literal["broker", "data-node", "zone"], ...] = field(
         (), unit="", meaning="losses after which writes are still accepted and no copy of a record is the last"
+    )
+    monthly_budget_usd: float | None = field(
+        None, unit="USD", meaning="most that a month may cost, held against the bill's P90", gt=0
     )
 
 
@@ -76,6 +80,7 @@ class Scenario(Noun):
     )
     targets: Targets = field(Targets(), unit="", meaning="what is promised")
     run: Run = field(Run(), unit="", meaning="how long is simulated")
+    money: Money = field(Money(), unit="", meaning="where, when and on what terms it is paid for")
     coefficients: str = field(
         "generic-2026-11", unit="", meaning="coefficient set: a packaged name or a .toml file", min_length=1
     )
