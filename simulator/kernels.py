@@ -363,10 +363,10 @@ def exponential(seed, stream, a, b, c):
 
 @compiled
 def poisson(mean, seed, stream, a, b, c):
-    """A Poisson count: by inversion to a mean of 50, beyond it by the normal with continuity correction."""
+    """A Poisson count: by inversion to a mean of 30, beyond it by the normal with continuity correction."""
     if mean <= 0.0:
         return 0.0
-    if mean > 50.0:
+    if mean > 30.0:
         return max(0.0, math.floor(mean + math.sqrt(mean) * normal(seed, stream, a, b, c) + 0.5))
     u = uniform(seed, stream, a, b, c)
     term = math.exp(-mean)

@@ -90,6 +90,10 @@ class Simulation:
             outage += 4 * measure
         return max(30.0, 8 * slow, 4 * waits) + min(measure, 600.0) + 4 * outage
 
+    def forget(self) -> None:
+        """Let go of the run's tables at once: SimPy's processes and this object hold each other, and would keep them."""
+        del self.plane, self.built, self.queries, self.env
+
     # ------------------------------------------------------------ the story
 
     def run(self) -> None:
@@ -238,7 +242,9 @@ def simulate(
     exact = level != "fluid" if exact_front is None else exact_front
     sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact)
     sim.run()
-    return _trace(sim)
+    trace = _trace(sim)
+    sim.forget()
+    return trace
 
 
 def _trace(sim: Simulation) -> Trace:

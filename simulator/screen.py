@@ -36,7 +36,7 @@ AMORTISED = 3.0  # a batch of so many triggers (or of fixed costs) is what full 
 HERMITE = ((-np.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (np.sqrt(3.0), 1 / 6))  # three-point normal quadrature
 HOSTS = ("executor CPU", "data-node CPU", "broker CPU", "kafka network in", "kafka network out", "data-node network",
          "executor network", "kafka volume", "data-node volume")  # fmt: skip
-PERMITS = ("task slots", "write threads", "bytes in flight", "batch over trigger")
+PERMITS = ("task slots", "write threads", "refresh threads", "bytes in flight", "batch over trigger")
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _stretch(wanted: Array, grain: Array, cores: Array) -> Array:
 def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: list[Any]) -> SimpleNamespace:
     """Duration of a batch of `records` that repeats every `cycle`."""
     documents = records * v.spark_documents
-    rest = _with_later_work(v, documents / cycle, rest)
+    rest = _with_later_work(v, documents, slow[6], cycle, rest)
     stateful = v.spark_state_tasks > 0
     first_writes = np.where(stateful, 0.0, v.spark_writes)
     slots = v.spark_executors * v.spark_slots
@@ -250,12 +250,14 @@ def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: li
     second = None
     if stateful.any():
         n = np.maximum(1.0, v.spark_state_tasks)
-        later = slow[3:]
+        later = slow[3:6]
         second = _waves(
             v, n, documents, v.spark_state_setup, v.spark_state_row, v.spark_writes, slots, rest, later, v.spark_commit
         )
-        slow[3:] = later
+        slow[3:6] = later
         second.span = np.where(stateful, second.span, 0.0)
+    writing = np.where(stateful, second.span, read.span) if second else read.span
+    slow[6] = np.maximum(writing, 0.05)
     duration = fixed + read.span + (second.span if second else 0.0)
     return SimpleNamespace(
         duration=duration, records=records, documents=documents, read=read, second=second, fixed=fixed, rest=rest,
@@ -284,7 +286,7 @@ def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
         + (v.spark_commit_sigma * tail) ** 2
         + (v.search_share_sigma * b.response) ** 2 / b.bulks
     )
-    scatter = _largest(last) * sigma / np.sqrt(1 + whole)
+    scatter = _largest(full) * np.minimum(sigma * np.sqrt(1 + whole), 0.5 * b.task)
     largest = v.spark_launch + np.where(hot > 1.0001, hot * b.task, 0.0)
     span = np.maximum(even + scatter, largest)
     return SimpleNamespace(
@@ -295,32 +297,41 @@ def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
     )  # fmt: skip
 
 
-def _with_later_work(v: SimpleNamespace, documents_per_second: Array, rest: Any) -> SimpleNamespace:
-    """Adds the documents a second that this flow leaves the nodes to refresh and merge."""
-    return SimpleNamespace(node=rest.node, exec=rest.exec, fresh=documents_per_second * v.fresh_load * v.spark_writes)
+def _with_later_work(v: SimpleNamespace, documents: Array, writing: Array, cycle: Array, rest: Any) -> SimpleNamespace:
+    """Adds what this flow leaves a node to refresh and merge: documents a second while it writes, and of a batch.
+
+    `lasting` is how long refreshes may grow from one to the next before writing pauses (without end where it never does).
+    """
+    mine = documents * v.fresh_load * v.spark_writes
+    spread = np.clip(np.minimum(cycle, v.interval), writing, np.maximum(cycle, writing))
+    duty = np.minimum(1.0, spread / cycle)
+    lasting = spread / np.maximum(1e-3, 1 - duty * duty)
+    return SimpleNamespace(node=rest.node, exec=rest.exec, fresh=mine / spread, batch=mine, lasting=lasting)
 
 
 def _later_threads(v: SimpleNamespace, rest: Any, slow: Array) -> Array:
-    """Threads that refreshes and merges of a node want on average, slowed as they are themselves.
+    """Threads that refreshes and merges of a node want while it is written to, slowed as they are themselves.
 
     A refresh starts an interval after the last one ended, a node merges on one thread: both fall behind on a full
     node rather than take it over.
     """
     merges = np.minimum(1.0, rest.fresh * v.search_merge_document_cpu / v.search_speed * slow)
-    threads = np.minimum(v.shards_on, v.search_refresh_threads)
-    refreshes = threads * _refresh_seconds(v, rest.fresh, slow) / (v.interval + _refresh_seconds(v, rest.fresh, slow))
+    lasts = _refresh_seconds(v, rest, slow)
+    refreshes = np.minimum(v.shards_on, v.search_refresh_threads) * lasts / (v.interval + lasts)
     return merges + np.where(rest.fresh > 0, refreshes, 0.0)
 
 
-def _refresh_seconds(v: SimpleNamespace, fresh: Array, slow: Array) -> Array:
-    """Time of one refresh of a node under steady writing [s]."""
-    threads = np.minimum(v.shards_on, v.search_refresh_threads)
-    return (
-        (v.shards_on * v.search_refresh_cpu + fresh * v.interval * v.search_refresh_document_cpu)
-        / threads
-        / v.search_speed
-        * slow
-    )
+def _refresh_seconds(v: SimpleNamespace, rest: Any, slow: Array) -> Array:
+    """Time of one refresh of a node that is written to [s].
+
+    It shows what came in an interval and in the refresh before it, so it grows with itself while writing lasts (the
+    third of that is read off development runs).
+    """
+    threads = np.minimum(v.shards_on, v.search_refresh_threads) * v.search_speed / slow
+    share = v.search_refresh_document_cpu / threads
+    fixed = v.shards_on * v.search_refresh_cpu / threads
+    growing = (fixed + rest.fresh * v.interval * share) / (1 - np.minimum(0.9, rest.fresh * share))
+    return np.minimum(growing, fixed + rest.fresh * np.maximum(rest.lasting / 3, v.interval) * share)
 
 
 # ---------------------------------------------------------------- batches that feed back on themselves
@@ -329,7 +340,7 @@ def _refresh_seconds(v: SimpleNamespace, fresh: Array, slow: Array) -> Array:
 def _guess(v: SimpleNamespace) -> list[Any]:
     """First guesses of the fixed points: nodes not slowed, tasks of a second."""
     one = np.ones_like(v.rate)
-    return [[one, one, one], [one, one, one], one, [one, one, one], [one, one, one], one]
+    return [[one, one, one], [one, one, one], one, [one, one, one], [one, one, one], one, one]
 
 
 def _steady(v: SimpleNamespace, rate: Array, rest: Any) -> SimpleNamespace:
@@ -368,7 +379,15 @@ def _used(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
     work = s.read.work + (np.where(s.stateful, s.second.work, 0.0) if s.second else 0.0)
     node = np.where(s.stateful, s.second.node_work, s.read.node_work) if s.second else s.read.node_work
     on_exec = work / v.spark_executors * v.spark_on_host / v.spark_speed / s.period
-    return on_exec, node / s.period + _later_threads(v, s.rest, np.ones_like(node))
+    return on_exec, node / s.period + _later_cores(v, s)
+
+
+def _later_cores(v: SimpleNamespace, s: SimpleNamespace) -> Array:
+    """Cores of a node that refreshes and merges take on average over time, were there room for all of them."""
+    documents = s.rest.batch / s.period * (v.search_refresh_document_cpu + v.search_merge_document_cpu)
+    busy = np.minimum(1.0, (s.rest.batch / np.maximum(s.rest.fresh, 1e-9) + v.interval) / s.period)
+    ticks = busy * v.shards_on * v.search_refresh_cpu / (v.interval + _refresh_seconds(v, s.rest, np.ones_like(busy)))
+    return (documents + np.where(s.rest.batch > 0, ticks, 0.0)) / v.search_speed
 
 
 def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[SimpleNamespace], Array]:
@@ -453,11 +472,13 @@ def _loads(each: list[SimpleNamespace], batches: list[SimpleNamespace], linear: 
     v = each[0]
     used = [_used(w, s) for w, s in zip(each, batches, strict=True)]
     slots = v.spark_executors * v.spark_slots
-    held = threads = flying = over = 0.0
+    held = threads = flying = over = refreshing = 0.0
     for w, s, (_, node) in zip(each, batches, used, strict=True):
         second = np.where(s.stateful, s.second.held, 0.0) if s.second else 0.0
         held = held + (s.read.held + second) / s.period
-        threads = threads + (node - _later_threads(w, s.rest, np.ones_like(node))) * s.read.slow
+        threads = threads + (node - _later_cores(w, s)) * s.read.slow
+        shown = s.rest.batch / s.period * w.search_refresh_document_cpu / w.search_speed
+        refreshing = np.maximum(refreshing, shown / np.minimum(w.shards_on, w.search_refresh_threads))
         flying = flying + s.read.bulk_bytes / w.search_nodes
         over = np.maximum(over, np.where(w.spark_trigger > 0, s.duration / np.maximum(w.spark_trigger, 1e-9), 0.0))
     on_exec = sum(u[0] for u in used) + sum(u[1] for u in used) * v.spark_nodes_beside
@@ -467,6 +488,7 @@ def _loads(each: list[SimpleNamespace], batches: list[SimpleNamespace], linear: 
         "executor CPU": np.minimum(1.0, 1 - (v.spark_cores - on_exec) / v.spark_all_cores),
         "data-node CPU": np.minimum(1.0, 1 - (v.search_cores - on_node) / v.search_all_cores),
         "write threads": np.minimum(1.0, threads / v.search_threads),
+        "refresh threads": refreshing,
         "bytes in flight": flying / v.search_limit,
         "batch over trigger": over,
     }
@@ -499,7 +521,7 @@ def _latency(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
         before = before + np.where(s.stateful, stage.span, 0.0)
         task = np.where(s.stateful, s.second.task, task)
         shown, start = np.where(s.stateful, s.second.shown, shown), np.where(s.stateful, s.second.start, start)
-    refresh = _refresh_seconds(v, s.rest.fresh, stage.shared)
+    refresh = _refresh_seconds(v, s.rest, stage.shared)
     wait = np.where(
         v.search_refresh_per_write > 0, np.minimum(v.search_refresh_interval, task), v.search_refresh_interval
     )

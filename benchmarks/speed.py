@@ -1,0 +1,217 @@
+"""Speed, as ratios within one run: `make bench`.
+
+The pipeline is the one of the fact sheet on engines: 100,000 events/s in 48 partitions, trigger 2 s, bulks of
+1,000 to 12 shards on 3 nodes, with shared cores, merges and pauses on. Every figure is CPU time of this process
+(or of a child), never a wall clock alone: machines are shared. The levels are first shown to walk the same path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import simpy
+
+from models.coefficients import load_set
+from models.stack import Run, Scenario
+from simulator.run import simulate
+from simulator.trace import Trace
+
+SAME_PATH_SECONDS = 1e-9
+
+
+def pipeline(measure: float, rate: str = "100k/s", partitions: int = 48) -> Scenario:
+    """The pipeline that all figures speak of."""
+    flow = {
+        "workload": {"rate": rate, "size": "500 B"},
+        "topic": {"partitions": partitions, "producer": {"count": 12}},
+        "query": {"trigger": "2 s", "checkpoint": "hdfs", "sink": {"kind": "jvm-connector"}},
+        "index": {"primaries": 12, "copies": 2},
+    }
+    return Scenario(
+        name="bench",
+        flows=(flow,),  # type: ignore[arg-type]
+        kafka={"brokers": 6, "zones": 3, "machine": "m7g.2xlarge"},
+        spark={"executors": 4, "cores": 4, "machine": "m7g.2xlarge"},
+        elasticsearch={"data_nodes": 3, "machine": "r7g.4xlarge"},
+        run=Run(measure=measure, warm_up=4),
+    )
+
+
+@dataclass
+class Figure:
+    """One measured line: what, its value, its unit, and the goal it stands beside."""
+
+    what: str
+    value: float
+    unit: str
+    goal: str = ""
+
+    def show(self) -> str:
+        return f"{self.what:<68} {self.value:>12,.4g} {self.unit:<16} {self.goal}"
+
+
+def cpu_of(action: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """Least CPU time of several runs and the last answer: the least is what the work costs when left alone."""
+    best, answer = float("inf"), None
+    for _ in range(repeats):
+        start = time.process_time()
+        answer = action()
+        best = min(best, time.process_time() - start)
+    return best, answer
+
+
+def same_path(one: Trace, other: Trace) -> float:
+    """Largest difference of any batch's end between two runs [s]; raises if it is not one path."""
+    ends = [trace.flows["events"].batches["finished"] for trace in (one, other)]
+    if len(ends[0]) != len(ends[1]):
+        raise SystemExit(f"the two engines ran {len(ends[0])} and {len(ends[1])} batches: not one path")
+    apart = float(np.abs(ends[0] - ends[1]).max())
+    if apart > SAME_PATH_SECONDS:
+        raise SystemExit(f"batch ends differ by {apart:.3g} s: not one path")
+    return apart
+
+
+def mm1_of_simpy(customers: int) -> float:
+    """CPU of a customer of the ordinary SimPy M/M/1 (Resource, a process each), the peers' yardstick [s]."""
+    generator = np.random.default_rng(1)
+    gaps, services = generator.exponential(1.25, customers), generator.exponential(1.0, customers)
+
+    def customer(env: simpy.Environment, server: simpy.Resource, service: float):
+        with server.request() as turn:
+            yield turn
+            yield env.timeout(service)
+
+    def source(env: simpy.Environment, server: simpy.Resource):
+        for gap, service in zip(gaps, services, strict=True):
+            yield env.timeout(gap)
+            env.process(customer(env, server, service))
+
+    start = time.process_time()
+    env = simpy.Environment()
+    env.process(source(env, simpy.Resource(env)))
+    env.run()
+    return (time.process_time() - start) / customers
+
+
+def mm1_of_reference(customers: int) -> float:
+    """CPU of a customer of an M/M/1-PS on the reference's own host [s]."""
+    from simulator.layout import build
+    from simulator.reference import Host
+
+    env, built = simpy.Environment(), build(pipeline(1.0), load_set("generic-2026-11"), 1, False, 1.0, (0.0, 1.0), 2.0)
+    host = Host(env, built.memory, 0, 1)
+    host.cores, host.speed, host.pause_at = 1.0, 1.0, float("inf")
+    generator = np.random.default_rng(1)
+    gaps, services = generator.exponential(1.25, customers), generator.exponential(1.0, customers)
+
+    def source():
+        for gap, service in zip(gaps, services, strict=True):
+            yield env.timeout(gap)
+            host.work(float(service))
+
+    start = time.process_time()
+    env.process(source())
+    env.run()
+    return (time.process_time() - start) / customers
+
+
+def engines(seconds: float, repeats: int) -> list[Figure]:
+    """Kernels beside the reference: one path, and how many times less CPU a simulated second costs."""
+    c, scenario = load_set("generic-2026-11"), pipeline(seconds)
+    simulate(scenario, c, level="exact")  # compile
+    slow, oracle = cpu_of(lambda: simulate(scenario, c, level="reference"), 1)
+    apart = same_path(oracle, simulate(scenario, c, level="exact"))
+    slow /= oracle.ended
+    long = pipeline(10 * seconds)
+    exact, run = cpu_of(lambda: simulate(long, c, level="exact"), repeats)
+    fluid, smooth = cpu_of(lambda: simulate(long, c, level="fluid"), repeats)
+    return [
+        Figure("batch ends, reference against exact: largest difference", apart, "s", "1e-9"),
+        Figure("reference.py, CPU of a simulated second", slow * 1e3, "ms"),
+        Figure("exact front, CPU of a simulated second", exact / run.ended * 1e3, "ms"),
+        Figure("fluid front, CPU of a simulated second", fluid / smooth.ended * 1e3, "ms"),
+        Figure("exact front over reference.py", slow / (exact / run.ended), "times", "200"),
+        Figure("fluid front over reference.py", slow / (fluid / smooth.ended), "times", "1,000"),
+        Figure("fluid against exact: p50 of latency", _apart(smooth, run, 0.5), "%"),
+        Figure("fluid against exact: p99 of latency", _apart(smooth, run, 0.99), "%"),
+    ]
+
+
+def _apart(one: Trace, other: Trace, q: float) -> float:
+    return 100 * abs(one.latency.quantile(q) / other.latency.quantile(q) - 1)
+
+
+def scaling(repeats: int) -> list[Figure]:
+    """One simulated hour, and whether cost follows the event rate (it must not: batches and bulks are what costs)."""
+    c, hour = load_set("generic-2026-11"), pipeline(3600.0)
+    cpu, run = cpu_of(lambda: simulate(hour, c), repeats)
+    return [Figure("one simulated hour, fluid front", cpu / run.ended * 3600, "CPU s", "2")]
+
+
+def month() -> list[Figure]:
+    """Thirty days through tables, where the package has them."""
+    try:
+        from simulator import months
+    except ImportError:
+        return []
+    c, scenario = load_set("generic-2026-11"), pipeline(60.0)
+    start = time.process_time()
+    tables = months.tables(scenario, c)
+    built = time.process_time() - start
+    cpu, _ = cpu_of(lambda: months.walk(tables, days=30.0), 2)
+    return [Figure("tables for long horizons", built, "CPU s"), Figure("30 days from them", cpu, "CPU s", "2")]
+
+
+def start_up() -> list[Figure]:
+    """A whole `floodmark forecast` as a user starts it, kernels already compiled."""
+    command = [sys.executable, "-m", "planner", "forecast", "-", "--json"]
+    from planner.scenario import example_text
+
+    text = example_text("events").encode()
+    usage, walls = [], []
+    for _ in range(4):
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run(command, input=text, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        walls.append(time.perf_counter() - began)
+        usage.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return [
+        Figure("floodmark forecast events, warm", min(usage), "CPU s"),
+        Figure("floodmark forecast events, warm", min(walls), "wall s", "1.5 on an idle core"),
+        Figure("its peak memory", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, "MiB", "250"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short runs: for a look, not for the record")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    seconds, repeats, customers = (4.0, 2, 20_000) if asked.quick else (10.0, 5, 100_000)
+    plain, ours = mm1_of_simpy(customers), mm1_of_reference(customers)
+    figures = [
+        Figure("plain SimPy M/M/1, CPU of a customer", plain * 1e6, "us"),
+        Figure("reference.py's host as M/M/1-PS, CPU of a customer", ours * 1e6, "us"),
+        Figure("reference.py over plain SimPy, CPU of a customer", ours / plain, "times"),
+        *engines(seconds, repeats),
+        *([] if asked.quick else scaling(2)),
+        *month(),
+        *start_up(),
+    ]
+    if asked.json:
+        print(json.dumps([figure.__dict__ for figure in figures], indent=1))
+    else:
+        print("\n".join(figure.show() for figure in figures))
+
+
+if __name__ == "__main__":
+    main()
