@@ -75,9 +75,12 @@ class Job:
         """Why the job ended by itself; None while it runs or was stopped by us."""
         if self.process is None or self.process.alive():
             return None
-        said = [line for line in self.process.tail(60).splitlines() if line.strip()]
-        named = [line for line in said if "query failed" in line or "BulkRefused" in line]
-        return (named or said or ["ended without a word"])[-1][:500]
+        said = [line.strip() for line in self.process.tail(2000).splitlines() if line.strip()]
+        for word in ("BulkRefused: ", "query failed: "):
+            named = [line for line in said if word in line]
+            if named:
+                return named[-1][:500]
+        return (said or ["ended without a word"])[-1][:500]
 
     def stop(self, sign: int = signal.SIGTERM) -> None:
         if self.process is not None:
