@@ -22,12 +22,11 @@ from planner.student import quantile
 from simulator.trace import Trace
 
 FEWEST_BATCHES = 30
-SETTLING_BATCHES = 15  # before the test; near capacity a batch forgets its forerunners slowly
+WINDOWS = ((30, 15), (90, 90))  # batches tested, and before them: near capacity a batch forgets its forerunners slowly
 LEAST_SLOPE = 0.002  # of the offered rate: below, 30 batches cannot tell growth from rounding
 MOST_PROBES = 24
 TESTS = 6
 LEAST_RATE = 20.0  # events/s that a search starts with: less makes empty batches
-STRETCHES = (1.0, 3.0)
 CLEAR_SLOPE = 0.03  # of the offered rate: growth that noise does not make over 30 batches
 CLOSE = 1.04  # the bracket's ends apart, as a factor
 BUSY = 0.9  # a host above this is what its permits wait for
@@ -73,11 +72,11 @@ def sustainable(scenario: Scenario, coefficients: CoefficientSet, simulate: Simu
     low, high, held, evidence = 0.0, math.inf, None, ""
     factor = min(guess, ceiling) * 0.95
     for _ in range(TESTS):
-        trace, grows, evidence = _tested(scenario, coefficients, simulate, seed, factor, period)
+        trace, grows, told = _tested(scenario, coefficients, simulate, seed, factor, period)
         if grows:
-            high = min(high, factor)
-        else:
-            low, held = max(low, factor), trace
+            high, evidence = min(high, factor), evidence or told
+        elif factor > low:
+            low, held, evidence = factor, trace, told
         if low >= ceiling or high / max(low, 1e-12) < CLOSE:
             break
         factor = factor * 0.8 if low == 0 else min(ceiling, factor * 1.1) if math.isinf(high) else math.sqrt(low * high)
@@ -151,8 +150,8 @@ def _tested(
 ) -> tuple[Trace, bool, str]:
     """Whether the lag grows at a factor. A first test that had few batches, or a slope that autocorrelated batch
     times alone could make, is made again over a longer run."""
-    for stretch in STRETCHES:
-        long = steady(scenario, FEWEST_BATCHES * period * stretch, SETTLING_BATCHES * period)
+    for batches, settling in WINDOWS:
+        long = steady(scenario, batches * period, settling * period)
         trace = simulate(long, coefficients, seed=seed, rate_factor=factor)
         rates = {flow.name: flow.workload.events_per_second * factor for flow in scenario.flows}
         verdicts = [lag_grows(trace, name, rate, long.run.warm_up) for name, rate in rates.items()]

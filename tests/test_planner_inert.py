@@ -246,7 +246,7 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
     "burst": {W + "bursts": [{"at": 30, "duration": 4, "factor": 5}]},
     "lz4": {P + "compression": "lz4"},
     "python": {S + "kind": "python-foreach"},
-    "state": {Q + "state": {"shuffle_partitions": 8}, Q + "checkpoint": "local"},
+    "state": {W + "rate": "20k/s", Q + "state": {"shuffle_partitions": 8}, Q + "checkpoint": "local"},
     "busy": {W + "rate": "8k/s", Q + "transform_cpu_ratio": 20},
     "bulky": {W + "rate": "8k/s", S + "bulk_entries": 100},
     "flooded": {W + "rate": "60k/s", T + "partitions": 6, P + "count": 1},
