@@ -105,9 +105,10 @@ def _serverless(ledger: Ledger, usage: SearchUsage, month: Month) -> None:
 
 
 def _self_managed(ledger: Ledger, usage: SearchUsage, month: Month) -> None:
-    for role, machine, count in _roles(usage):
+    roles = [role for role in _roles(usage) if usage.boxed or role[0] != "data nodes"]
+    for role, machine, count in roles:
         add_boxes(ledger, role, box_name(machine), count, month.hours)
-    add_root_volumes(ledger, usage.root_volume_gib, sum(count for _, _, count in _roles(usage)))
+    add_root_volumes(ledger, usage.root_volume_gib, sum(count for _, _, count in roles))
     add_volumes(ledger, "data nodes", usage.volume, usage.data_nodes)
     add_volumes(ledger, "managers", usage.manager_volume, usage.managers)
 

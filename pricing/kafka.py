@@ -74,8 +74,9 @@ def _serverless(ledger: Ledger, usage: KafkaUsage, month: Month) -> None:
 
 
 def _self_managed(ledger: Ledger, usage: KafkaUsage, month: Month) -> None:
-    add_boxes(ledger, "Kafka broker", box_name(usage.machine), usage.brokers, month.hours)
+    if usage.boxed:
+        add_boxes(ledger, "Kafka broker", box_name(usage.machine), usage.brokers, month.hours)
     add_volumes(ledger, "Kafka broker", usage.volume, usage.brokers)
     controller = box_name(usage.controller_machine or usage.machine)
     add_boxes(ledger, "Kafka controller", controller, usage.controllers, month.hours)
-    add_root_volumes(ledger, usage.root_volume_gib, usage.brokers + usage.controllers)
+    add_root_volumes(ledger, usage.root_volume_gib, usage.brokers * usage.boxed + usage.controllers)

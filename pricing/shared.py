@@ -1,26 +1,43 @@
 """What serves the whole stack: network, monitoring, support, people; and the bill put together.
 
-Support is a share of the month's AWS charges, by tiers that count the whole account, with a minimum: the stack
-pays what it adds to the account's support. People and third parties are not AWS's and are summed apart.
+Support is a share of the month's AWS charges after discounts and commitments, by tiers that count the whole account,
+with a minimum: the stack pays what it adds to the account's support. People and third parties are not AWS's and are
+summed apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from pricing import elasticsearch, kafka, spark
-from pricing.bill import NOTHING, Bill, Ledger, cents, exact, split, tier_name
+from models.machines import box_name
+from pricing import commitments, elasticsearch, kafka, spark
+from pricing.bill import NOTHING, Bill, Gap, Ledger, cents, exact, split, tier_name
+from pricing.boxes import add_boxes, add_root_volumes
 from pricing.price_book import MissingPrice, Price, PriceBook
 from pricing.traffic import add_network, gb
-from pricing.usage import ALONE, Account, KafkaUsage, Month, SearchUsage, SharedUsage, SparkUsage
+from pricing.usage import ALONE, Account, HostUsage, KafkaUsage, Month, SearchUsage, SharedUsage, SparkUsage
 
-AnyUsage = KafkaUsage | SparkUsage | SearchUsage | SharedUsage
+AnyUsage = KafkaUsage | SparkUsage | SearchUsage | SharedUsage | HostUsage
 
 
-def bill(usages: Iterable[AnyUsage], book: PriceBook, month: Month | None = None, rest: Account = ALONE) -> Bill:
-    """The month's bill of everything used, in the given order, support last."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed with AWS: shares off by (service code, usage type or '*'), and commitments with their counts."""
+
+    discounts: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
+    commitments: tuple[tuple[commitments.Offer, float], ...] = ()
+
+
+LISTED = Terms()
+
+
+def bill(
+    usages: Iterable[AnyUsage], book: PriceBook, month: Month | None = None, rest: Account = ALONE,
+    terms: Terms = LISTED,
+) -> Bill:  # fmt: skip
+    """The month's bill of everything used, in the given order, on the terms agreed, support last."""
     month = month or Month()
     ledgers: list[Ledger] = []
     plans: list[SharedUsage] = []
@@ -29,13 +46,21 @@ def bill(usages: Iterable[AnyUsage], book: PriceBook, month: Month | None = None
         rest = _used_up(rest, usage)
         if isinstance(usage, SharedUsage) and usage.support_plan:
             plans.append(usage)
-    charged = sum((x.monthly_usd for ledger in ledgers for x in ledger.lines if x.is_aws), NOTHING)
     if len(plans) > 1:
         raise ValueError(f"support_plan is given {len(plans)} times; an account has one")
-    ledgers += [support(plan, charged, book, rest) for plan in plans]
     lines = tuple(x for ledger in ledgers for x in ledger.lines)
     gaps = tuple(x for ledger in ledgers for x in ledger.gaps)
-    return Bill(lines, gaps, month, book.digest)
+    made = _agreed(Bill(lines, gaps, month, book.digest), terms)
+    helped = [support(plan, made.aws_usd, book, rest) for plan in plans]
+    return replace(made, lines=made.lines + tuple(x for ledger in helped for x in ledger.lines))
+
+
+def _agreed(made: Bill, terms: Terms) -> Bill:
+    if terms.discounts:
+        made = made.discounted(terms.discounts)
+    for offered, count in terms.commitments:
+        made = commitments.apply(made, offered, count)
+    return made
 
 
 def _priced(usage: AnyUsage, month: Month, book: PriceBook, rest: Account) -> Ledger:
@@ -45,7 +70,23 @@ def _priced(usage: AnyUsage, month: Month, book: PriceBook, rest: Account) -> Le
         return spark.lines(usage, month, book, rest)
     if isinstance(usage, SearchUsage):
         return elasticsearch.lines(usage, month, book, rest)
+    if isinstance(usage, HostUsage):
+        return _hosts(usage, month, book)
     return lines(usage, month, book, rest)
+
+
+def _hosts(usage: HostUsage, month: Month, book: PriceBook) -> Ledger:
+    ledger = Ledger("shared", usage.region, book, usage.tags)
+    for name, count in usage.machines.items():
+        add_boxes(ledger, "shared hosts", box_name(name), count, month.hours)
+    add_root_volumes(ledger, usage.root_volume_gib, sum(usage.machines.values()))
+    for host in usage.unpriced:
+        reason = f"host '{host}' is given by its cores: name an EC2 type (hosts[].machine) to have it priced"
+        gap = Gap(
+            "shared", "compute", f"host {host}", f"host/{host}", usage.region, exact(month.hours), "hours", reason
+        )
+        ledger.gaps.append(gap)
+    return ledger
 
 
 def _used_up(rest: Account, usage: AnyUsage) -> Account:

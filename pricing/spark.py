@@ -24,7 +24,7 @@ def lines(usage: SparkUsage, month: Month, book: PriceBook, rest: Account = ALON
     hours = month.hours if usage.hours is None else usage.hours
     if usage.kind == "emr-serverless":
         _serverless(ledger, usage)
-    else:
+    elif usage.boxed:
         _hosts(ledger, usage, hours, hours / month.hours)
     if usage.kind == "emr-eks":
         ledger.add("compute", "EMR on EKS vCPU", "emr-on-eks/vcpu-hour", usage.vcpu_hours, "fixed", "pod vCPU x hours")

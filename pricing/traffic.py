@@ -41,7 +41,7 @@ def client_crossing(zones: int) -> float:
     return (zones - 1) / zones
 
 
-def copies_crossing(copies: int, zones: int) -> float:
+def copies_crossing(copies: float, zones: int) -> float:
     """Times each byte crosses a zone to reach its other copies, placed evenly over zones [1].
 
     Copies beyond the number of zones share the first one's zone by turns.
@@ -52,7 +52,7 @@ def copies_crossing(copies: int, zones: int) -> float:
     return copies - max(1.0, copies / zones)
 
 
-def rack_crossing(copies: int, zones: int) -> float:
+def rack_crossing(copies: float, zones: int) -> float:
     """Share of a rack-aware group's bytes that still cross: those with no copy in its zone [1].
 
     >>> rack_crossing(3, 3), round(rack_crossing(2, 3), 4)

@@ -104,6 +104,7 @@ class KafkaUsage:
 
     `produced_bytes` are compressed bytes from producers to leaders, `consumed_bytes` those to each group.
     `rack_aware_groups` fetch from a replica in their own zone; Spark's executors do not (see `pricing.traffic`).
+    `copies` may be a mean over topics. `boxed` false: the processes live on boxes that a `HostUsage` pays for.
     `volume.bytes_per_second` is the throughput bought for each broker's volume. `stored_bytes` is what Express or
     Serverless hold on average, one copy. `moved_bytes` are reassignments and recoveries between brokers.
     """
@@ -113,7 +114,7 @@ class KafkaUsage:
     machine: str = ""
     brokers: int = 0
     zones: int = 3
-    copies: int = 3
+    copies: float = 3
     volume: Volume = Volume("none")
     controllers: int = 0
     controller_machine: str = ""
@@ -126,6 +127,7 @@ class KafkaUsage:
     moved_bytes: float = 0.0
     partitions: int = 0
     root_volume_gib: float = 20.0
+    boxed: bool = True
     tags: Tags = ()
 
     def __post_init__(self) -> None:
@@ -166,6 +168,7 @@ class SparkUsage:
     gb_hours: float = 0.0
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     eks_clusters: int = 0
+    boxed: bool = True
     tags: Tags = ()
 
     def __post_init__(self) -> None:
@@ -195,7 +198,7 @@ class SearchUsage:
     warm_nodes: int = 0
     warm_machine: str = ""
     zones: int = 3
-    copies: int = 2
+    copies: float = 2
     volume: Volume = Volume("none")
     manager_volume: Volume = Volume("none")
     root_volume_gib: float = 20.0
@@ -209,6 +212,7 @@ class SearchUsage:
     warm_bytes: float = 0.0
     cold_bytes: float = 0.0
     ocu_hours: float = 0.0
+    boxed: bool = True
     tags: Tags = ()
 
     def __post_init__(self) -> None:
@@ -218,6 +222,20 @@ class SearchUsage:
         _need("search", self.manager_machine or not self.managers, "manager_machine", "a type such as m7g.large")
         _need("search", self.warm_machine or not self.warm_nodes, "warm_machine", "ultrawarm1.medium")
         _need("search", self.dashboards_machine or not self.dashboards_nodes, "dashboards_machine", "m7g.large")
+
+
+@dataclass(frozen=True, slots=True)
+class HostUsage:
+    """Boxes that processes of several systems share, billed once: {EC2 type: how many}, and hosts of no EC2 type."""
+
+    region: str
+    machines: Mapping[str, float] = field(default_factory=dict)
+    unpriced: tuple[str, ...] = ()
+    root_volume_gib: float = 20.0
+    tags: Tags = ()
+
+    def __post_init__(self) -> None:
+        _check("hosts", self)
 
 
 @dataclass(frozen=True, slots=True)
