@@ -37,15 +37,15 @@ def groups(runs: Sequence[LabRun]) -> list[tuple[str, ...]]:
     return [tuple(n for n in names if n.removesuffix("-again") == name) for name in first]
 
 
-def fold(results: Path, left_out: tuple[str, ...], work: Path) -> Fold:
-    """The coefficient set of all fit runs of a results folder but some; `work` is a folder for its files."""
+def fold(results: Path, runs: Sequence[LabRun], left_out: tuple[str, ...], work: Path) -> Fold:
+    """The coefficient set of a results folder's runs but some; `work` is a folder for its files."""
     kept = work / f"without-{left_out[0]}"
     kept.mkdir(parents=True)
     for path in sorted(results.glob("fit-*")):
         if path.is_dir() and path.name not in left_out:
             shutil.copytree(path, kept / path.name)
     machine = tomllib.loads((results / "machine.toml").read_text(encoding="utf-8"))
-    runs = fit.load_runs(kept)
+    runs = [run for run in runs if run.name not in left_out]
     outcome = _fitted(runs, {n: c.value for n, c in carried(load_set(PRIOR), machine["per_core_speed"]).items()})
     path = work / f"without-{left_out[0].removeprefix('fit-')}.toml"
     path.write_text(fit.to_toml(path.stem, machine, PRIOR, kept, runs, outcome), encoding="utf-8")

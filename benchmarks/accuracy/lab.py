@@ -20,20 +20,16 @@ from calibration.lab import LabRun, Step, lag, measured, whole_batches
 from calibration.latency import QUANTILES, latencies
 from calibration.observations import Batch
 from models.coefficients import CoefficientSet
-from models.kafka import batch_records, record_overhead_bytes
 from models.stack import Scenario
-from models.units import GIB, MB
+from planner.scenario import example
 from simulator.elasticsearch import index_ratio
 from simulator.hosts import place
-from simulator.kafka import broker_cpu, front_of
+from simulator.kafka import front_of
 from simulator.run import simulate
 from simulator.trace import Histogram, Trace
 
 SEARCH_HOST, SPARK_HOST, NO_HOST = "core0", "core1", "unused"
-PROBE_PER_SECOND = 5.0  # one search every 200 ms asks what is visible
-LINGER_SECONDS = 0.005
-REFRESH_SECONDS = 1.0
-PRODUCER_BATCH_BYTES = 1 * MB  # librdkafka's batch.size (kafka.md B1)
+REFRESH_SECONDS = 1.0  # of every recorded index (the recordings' README)
 LATENCIES = {"p50": "latency p50", "p90": "latency p90", "p95": "latency p95", "p99": "latency p99"}
 
 
@@ -80,76 +76,30 @@ def load_steps(run: LabRun) -> list[tuple[float, float]]:
 
 
 def scenario_of(run: LabRun, window: tuple[float, float] | None = None) -> Scenario:
-    """The run as a scenario; `window` is the measured part in epoch seconds, all of the plan by default."""
+    """The run as a scenario; `window` is the measured part in epoch seconds, all of the plan by default.
+
+    The stack is the packaged example's, the settings are the run's. A run that writes nothing had no data node: its
+    node stands on a host of its own.
+    """
     asked, writes = run.experiment, run.experiment.sink == "bulk"
     start, end = window or run.window()
-    query: dict[str, Any] = {
-        "trigger": asked.trigger_seconds,
-        "checkpoint": "local",
-        "file_manager": "rename",
-        "sink": {"kind": "noop"},
-    }
-    if writes:
-        query["sink"] = {"kind": "python-foreach", "bulk_entries": asked.bulk_documents, "bulk_bytes": "100 MiB"}
+    told: dict[str, Any] = example("lab").model_dump(exclude_unset=True)
+    flow = told["flows"][0]
+    flow["workload"] |= {"size": asked.record_bytes, "steps": load_steps(run)}
+    flow["topic"] |= {"partitions": asked.partitions}
+    flow["query"] |= {"trigger": asked.trigger_seconds}
     if asked.state_partitions:
-        query["state"] = {"shuffle_partitions": asked.state_partitions}
-    producer = {
-        "count": 1,
-        "linger": LINGER_SECONDS,
-        "batch_size": PRODUCER_BATCH_BYTES,
-        "partitioner": "keyed",
-        "buffer_memory": GIB,
-    }
-    index = {"primaries": 1, "copies": 1, "refresh_interval": REFRESH_SECONDS, "retention": "1 d"}
+        flow["query"]["state"] = {"shuffle_partitions": asked.state_partitions}
     if writes:
-        index["search"] = {"rate": PROBE_PER_SECOND, "hot": "100 %"}
-    volume = {"size": "250 GB", "throughput": "125 MiB/s"}
-    host = {"cores": 1, "memory": "12 GiB", "network": "1 GB/s"}
-    return Scenario(
-        name=run.name,
-        hosts=[host | {"name": name} for name in (SEARCH_HOST, SPARK_HOST, NO_HOST)],
-        flows=[
-            {
-                "workload": {"size": asked.record_bytes, "arrivals": "deterministic", "steps": load_steps(run)},
-                "topic": {
-                    "partitions": asked.partitions,
-                    "copies": 1,
-                    "min_insync": 1,
-                    "retention": "1 h",
-                    "producer": producer,
-                },
-                "query": query,
-                "index": index,
-            }
-        ],
-        kafka={
-            "kind": "self-managed",
-            "version": "4.1",
-            "brokers": 1,
-            "zones": 1,
-            "hosts": [SEARCH_HOST],
-            "heap": "1 GiB",
-            "tls": False,
-        }
-        | {"volume": volume},
-        spark={
-            "kind": "ec2",
-            "version": "4.1",
-            "executors": 1,
-            "cores": asked.cores,
-            "heap": "1 GiB",
-            "hosts": [SPARK_HOST],
-        },
-        elasticsearch={
-            "kind": "self-managed-opensearch",
-            "version": "3.8",
-            "data_nodes": 1,
-            "zones": 1,
-            "heap": "1 GiB",
-        }
-        | {"hosts": [SEARCH_HOST if writes else NO_HOST], "write_threads": 1, "volume": volume},
-        run={"jvm": "cold", "warm_up": start - zero_of(run), "measure": end - start, "repeats": 1},
-    )
+        flow["query"]["sink"] |= {"bulk_entries": asked.bulk_documents}
+    else:
+        flow["query"]["sink"] = {"kind": "noop"}
+        flow["index"] |= {"search": {"rate": 0}}
+        told["elasticsearch"] |= {"hosts": [NO_HOST]}
+    told["hosts"] = [*told["hosts"], told["hosts"][0] | {"name": NO_HOST}]
+    told["spark"] |= {"cores": asked.cores}
+    told["run"] = {"jvm": "cold", "warm_up": start - zero_of(run), "measure": end - start, "repeats": 1}
+    return Scenario.model_validate(told | {"name": run.name})
 
 
 # ---------------------------------------------------------------- what was measured
@@ -254,7 +204,7 @@ def foreseen(run: LabRun, coefficients: CoefficientSet, seeds: Sequence[int]) ->
         window = scenario_of(run, (step.start, step.end))
         traces = [simulate(window, coefficients, seed=s) for s in seeds]
         more, more_each = _told(run, step_name(step), traces, runs, [step], poller)
-        pooled += more + _cpu(run, step_name(step), traces, step.rate, coefficients)
+        pooled += more + _cpu(run, step_name(step), (step.start, step.end), coefficients, seeds)
         each += more_each
     pooled += _sizes(run, coefficients)
     spread = {(v[0].part, v[0].quantity): np.array([x.value for x in v]) for v in each}
@@ -309,29 +259,27 @@ def _hops(traces: list[Trace], poller: Poller) -> list[Value]:
     ]
 
 
-def _cpu(run: LabRun, part: str, traces: list[Trace], rate: float, c: CoefficientSet) -> list[Value]:
-    """CPU by process. A trace tells it by host; the broker's share of its core is its law's at that rate."""
-    scenario = scenario_of(run)
-    flow, placement = scenario.flows[0], place(scenario, c)
-    front = front_of(flow, scenario.kafka, rate, placement, c)
-    kafka = broker_cpu(flow, front, scenario.kafka, rate)[0] + c["kafka.idle_cpu_cores"]
-    hosts = {name: [h.utilisation * h.cores for t in traces for h in t.hosts if h.name == name] for name in
-             (SEARCH_HOST, SPARK_HOST)}  # fmt: skip
-    values = [Value(part, "CPU of kafka", "cores", kafka)]
-    values.append(Value(part, "CPU of spark", "cores", float(np.mean(hosts[SPARK_HOST]))))
-    if run.experiment.sink == "bulk":
-        values.append(Value(part, "CPU of search", "cores", float(np.mean(hosts[SEARCH_HOST])) - kafka))
-    return values
+def _cpu(run: LabRun, part: str, window: tuple[float, float], c: CoefficientSet, seeds: Sequence[int]) -> list[Value]:
+    """CPU by process. A trace tells it by host, so each process gets a host of its own here: its work is the same."""
+    scenario = scenario_of(run, window)
+    apart = scenario.elasticsearch.model_copy(update={"hosts": (NO_HOST,)})
+    traces = [simulate(scenario.model_copy(update={"elasticsearch": apart}), c, seed=s) for s in seeds]
+    hosts = {"kafka": SEARCH_HOST, "spark": SPARK_HOST} | ({"search": NO_HOST} if run.experiment.sink == "bulk" else {})
+    return [
+        Value(part, f"CPU of {name}", "cores",
+              float(np.mean([h.utilisation * h.cores for t in traces for h in t.hosts if h.name == host])))
+        for name, host in hosts.items()
+    ]  # fmt: skip
 
 
 def _sizes(run: LabRun, c: CoefficientSet) -> list[Value]:
-    """Bytes on disk by law: of the index from its coefficient, of the log from framing at each rate."""
-    flow, total, records = scenario_of(run).flows[0], 0.0, 0.0
-    size, parts = run.experiment.record_bytes, run.experiment.partitions
+    """Bytes on disk by law: of the index from its coefficient, of the log from batching and framing at each rate."""
+    scenario = scenario_of(run)
+    flow, placement, total, records = scenario.flows[0], place(scenario, c), 0.0, 0.0
     for seconds, rate in load_steps(run):
-        batch = batch_records(rate / parts, LINGER_SECONDS, PRODUCER_BATCH_BYTES / size)
-        total += seconds * rate * (size + record_overhead_bytes(size, batch))
-        records += seconds * rate
+        if rate > 0:
+            total += seconds * rate * front_of(flow, scenario.kafka, rate, placement, c).wire_bytes
+            records += seconds * rate
     values = [Value("all", "log bytes per record", "bytes", total / records)]
     if run.experiment.sink == "bulk":
         values.append(Value("all", "index bytes per JSON byte", "", index_ratio(flow, c)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.accuracy.baselines import kind, last_values, ten_lines
@@ -17,6 +18,12 @@ from models.coefficients import CoefficientSet, load_set
 
 RESULTS = Path(__file__).parents[2] / "lab" / "results" / "2026-11-23-epyc-2core"
 SET = "lab-2026-11-23"
+
+
+@cache
+def recorded() -> tuple[LabRun, ...]:
+    """The recorded runs, read once: their Prometheus texts are long."""
+    return tuple(load_runs(RESULTS))
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def scored(
 
 def score_lab(seeds: Sequence[int], only: Sequence[str] = ()) -> LabScores:
     """All of it; `only` limits the experiments that are left out in turn, and the runs scored, to those names."""
-    runs = load_runs(RESULTS)
+    runs = recorded()
     spark = [run for run in runs if run.batches and (not only or run.name in only)]
     fitted = [s for run in spark for s in scored(run, load_set(SET), runs, runs, seeds)]
     left, folds = [], []
@@ -73,7 +80,7 @@ def score_lab(seeds: Sequence[int], only: Sequence[str] = ()) -> LabScores:
         for names in groups(runs):
             tested = [run for run in spark if run.name in names]
             if tested:
-                folds.append(fold(RESULTS, names, Path(work)))
+                folds.append(fold(RESULTS, runs, names, Path(work)))
                 others = [run for run in runs if run.name not in names]
                 left += [s for run in tested for s in scored(run, folds[-1].coefficients, runs, others, seeds)]
     return LabScores(fitted, left, folds)
