@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 import time
 from pathlib import Path
@@ -37,6 +38,23 @@ def speed(said: dict[str, str]) -> tuple[int, str, str] | None:
         if same and int(said.get("model", -1)) in models:
             return known
     return None
+
+
+def slug(model: str, cores: int) -> str:
+    """A folder's name for a CPU.
+
+    >>> slug("Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz", 4)
+    'xeon-platinum-8488c-4core'
+    """
+    plain = re.sub(r"\((R|TM|r|tm)\)|CPU|Processor|\d+-Core|@.*|\bAMD\b|\bIntel\b", " ", model)
+    return "-".join([*re.findall(r"[a-z0-9]+", plain.lower()), f"{cores}core"])
+
+
+def short_name() -> str:
+    """This machine's."""
+    info = Path("/proc/cpuinfo")
+    said = cpu(info.read_text()) if info.exists() else {}
+    return slug(said.get("model name", platform.machine()), os.cpu_count() or 1)
 
 
 def probes(times: int = 9) -> dict[str, float]:

@@ -7,8 +7,6 @@ so a series that was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
-import os
-import platform
 import random
 import subprocess
 import time
@@ -35,9 +33,8 @@ class Planned:
 
 
 def default_results() -> Path:
-    """lab/results/<date>-<machine>."""
-    name = f"{platform.node().split('.')[0] or 'machine'}-{os.cpu_count()}core"
-    return RESULTS / f"{time.strftime('%Y-%m-%d', time.gmtime())}-{name}"
+    """lab/results/<date>-<machine>, the machine by its CPU and cores: host names are nobody's business."""
+    return RESULTS / f"{time.strftime('%Y-%m-%d', time.gmtime())}-{machine.short_name()}"
 
 
 def plan(
