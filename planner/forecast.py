@@ -32,6 +32,7 @@ from planner.answers import (
     Promise,
     Throughput,
 )
+from planner.bill import MonthlyBill, monthly_bill
 from planner.checks import check
 from planner.domain import domain_of, ledger, measured_ranges, watched
 from planner.engine import simulate
@@ -75,6 +76,7 @@ class Forecast:
     draws: int
     traces: list[Trace] = field(repr=False, compare=False)
     loads: list[Load] = field(repr=False)
+    bill: MonthlyBill = field(repr=False)
 
     @property
     def worst(self) -> FlowForecast:
@@ -153,10 +155,13 @@ def forecast(
     said("outage", 0, 1)
     caught = catch_up_seconds(scenario, central, simulate, seed, usual)
     flows = {f.name: _flow(scenario, f, repeats, drawn, domain, central, caught) for f in scenario.flows}
+    sets = draws(central, scenario, draws_of_coefficients, seed) if drawn else []
+    bill = monthly_bill(scenario, central, repeats, drawn, sets, seed)
+    digests = _digests(scenario, central) | {"price_book": bill.bill.book_digest}
     out = Forecast(
         scenario, seed, engine_level, flows, throughput, memory(scenario, seen), storage, [], [],
-        _provenance(scenario, central, read, domain), _digests(scenario, central), len(drawn), repeats,
-        loads(repeats[0], scenario, central, 1.0),
+        _provenance(scenario, central, read, domain), digests, len(drawn), repeats,
+        loads(repeats[0], scenario, central, 1.0), bill,
     )  # fmt: skip
     out = replace(out, targets=promises(out))
     return replace(out, warnings=sorted_findings([*run_findings(out), *check(scenario)]))

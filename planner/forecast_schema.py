@@ -9,6 +9,7 @@ from typing import Any
 
 from models.coefficients import GRADES
 from planner.answers import QUANTILES
+from planner.money_schema import bill_schema
 
 Schema = dict[str, Any]
 DOMAINS = ["measured", "extrapolated", "never measured"]
@@ -20,7 +21,7 @@ def forecast_schema() -> Schema:
         "schema_version": {"const": 1},
         "scenario": _object({}, "the scenario as resolved: every default said, seconds and bytes", more=True),
         "digests": _object(
-            {k: _text() for k in ("engine", "engine_version", "coefficients", "scenario")}, "who answered"
+            {k: _text() for k in ("engine", "engine_version", "coefficients", "scenario", "price_book")}, "who answered"
         ),
         "run": _object(
             {
@@ -38,6 +39,7 @@ def forecast_schema() -> Schema:
         "lag": _object({"flow": _text()} | _lag(), "of that flow"),
         "memory": _list(_object({"process": _text()}, "one process of each kind; bytes", more=True)),
         "storage": _object({"kafka": _fill("log_bytes"), "elasticsearch": _fill("index_bytes")}, "at full retention"),
+        "bill": bill_schema(),
         "traffic": _object({"cross_zone_bytes_per_second": _map(_number("bytes/s"))}, "between zones, by sender"),
         "data_loss": _object({"records": _number("records")}, "lost in the first run"),
         "duplicates": _object({"documents": _number("documents")}, "written twice in the first run"),

@@ -12,6 +12,7 @@ from rich.text import Text
 from models.units import show
 from planner.answers import Answer, FlowForecast
 from planner.memory import Ledger
+from planner.money_tell import compact
 from planner.render import finding_lines
 from planner.storage import Fill
 from planner.tell import shown, shown_interval
@@ -29,6 +30,7 @@ def rendered(out: Forecast) -> RenderableType:
     for flow in out.flows.values():
         parts += [_answers(flow, several=len(out.flows) > 1), Text()]
     parts += [_throughput(out), Text(), _storage(out), Text(), _memory(out.memory), Text()]
+    parts += [compact(out.bill), Text()]
     for finding in out.warnings:
         parts += finding_lines(finding)
     return Group(*parts, Text(), _foot(out))

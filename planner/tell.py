@@ -41,6 +41,7 @@ def as_dict(out: Forecast) -> dict[str, Any]:
         "lag": {"flow": out.worst.name} | out.lag.as_dict(),
         "memory": [entry.as_dict() for entry in out.memory],
         "storage": {system: _fill(system, fill) for system, fill in out.storage.items()},
+        "bill": out.bill.as_dict(),
         "traffic": {"cross_zone_bytes_per_second": cross_zone_bytes_per_second(out.scenario)},
         "data_loss": {"records": out.lost_records},
         "duplicates": {"documents": out.duplicated_documents},

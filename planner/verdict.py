@@ -43,6 +43,8 @@ def promises(out: Forecast) -> list[Promise]:
                 f"{load.name} is at {load.utilisation:.0%} at the sustainable rate",
             )
         )
+    if targets.monthly_budget_usd is not None:
+        found.append(_budget_of_money(out, targets.monthly_budget_usd))
     for loss in targets.survive:
         reasons = [reason for flow in out.scenario.flows if (reason := not_survived(out.scenario, flow, loss))]
         told = reasons[0] if reasons else "writes go on, and every record has a copy left"
@@ -50,6 +52,18 @@ def promises(out: Forecast) -> list[Promise]:
             Promise(f"survive {loss}", "yes", "no" if reasons else "yes", "", not reasons, True, "static", told)
         )
     return found
+
+
+def _budget_of_money(out: Forecast, budget: float) -> Promise:
+    """Held if the bill's P90 is within the budget; sure if P10 lies on the same side, and no price is missing."""
+    from planner.money_tell import dominating
+
+    low, high, whole = out.bill.range.p10_usd, out.bill.range.p90_usd, out.bill.bill.complete
+    holds = high <= budget
+    return Promise(
+        "monthly_budget_usd", f"{budget:,.0f} USD", f"{high:,.0f} USD at P90", "USD", holds,
+        whole if holds else low > budget, out.bill.bill.month.label, f"most of it: {dominating(out.bill)}",
+    )  # fmt: skip
 
 
 def _value(answer: Answer) -> float:

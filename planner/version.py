@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ENGINE = ("models", "simulator", "planner")
+ENGINE = ("models", "simulator", "pricing", "planner")
 
 
 def engine_version() -> str:

@@ -240,6 +240,11 @@ def apply(bill: Bill, offered: Offer, bought: float) -> Bill:
     return replace(bill, lines=tuple(line for line in lines if line.quantity))
 
 
+def covered_hours(bill: Bill, offered: Offer) -> Decimal:
+    """Hours a month that the bill's on-demand lines could use of an offer, in hours of its machine [h]."""
+    return sum((x.quantity * _covered_share(x, offered) for x in bill.lines), NOTHING)
+
+
 def _covered_share(line: Line, offered: Offer) -> Decimal:
     """Commitment hours that one hour of the line uses up [1]; 0 where it is not covered."""
     if line.price.region != offered.listed.region:

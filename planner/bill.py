@@ -1,0 +1,227 @@
+"""The bill of a scenario: its month's usage at the price book's prices, on the terms agreed, with a range.
+
+P10, P50 and P90 come from joint draws: of the load, of the coefficients and runs behind the usage, and of every price
+that is not sure. What stands in the bill is dated: the price book's digest makes the same number again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+from models.coefficients import CoefficientSet
+from models.money import Commitment, Money
+from models.stack import Scenario
+from planner.money_notes import notes_of
+from planner.refusal import ScenarioError
+from planner.usage import Pace, Used, flowing, paces, used
+from pricing import shared
+from pricing.bill import Bill, Line, UnitCosts, marginal
+from pricing.commitments import NotSold, Offer, Plan, covered_hours, hold, offer
+from pricing.price_book import DATA, MissingPrice, PriceBook
+from pricing.shared import Terms
+from pricing.spread import Z95, Range, joint_range
+from pricing.usage import BadUsage
+
+if TYPE_CHECKING:
+    from simulator.trace import Trace
+
+USAGE_DRAWS = 32
+PRICE_DRAWS = 2000
+MARGIN = 0.01  # step of the load that marginal costs are taken over
+DOMINANT = 0.6  # the dearest lines that make so much of a bill are named
+
+
+@dataclass(frozen=True)
+class Held:
+    """A commitment held against the stack: what it costs, how much of it is used, what a change would strand."""
+
+    said: Commitment
+    plan: Plan
+    applied: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        bought, plan = self.plan.offer, self.plan
+        return {
+            "kind": bought.kind, "machine": bought.machine, "count": float(self.said.count), "years": bought.years,
+            "payment": bought.payment, "owned_months": self.said.owned_months, "covers": bought.covers,
+            "applied": self.applied, "hourly_commitment_usd": float(plan.hourly_commitment_usd),
+            "upfront_usd": float(bought.upfront_usd * Decimal(repr(self.said.count))),
+            "saving": float(bought.saving), "utilisation": float(plan.utilisation),
+            "break_even_month": plan.break_even_month, "saved_usd": float(plan.saved_usd),
+            "stranded_usd": float(plan.stranded_usd),
+            "cash_usd": [float(m.cash_usd) for m in plan.months],
+            "amortised_usd": [float(m.amortised_usd) for m in plan.months],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MonthlyBill:
+    """A month's bill, its range, what a unit of work costs, its commitments, and what a reader must know."""
+
+    bill: Bill
+    range: Range
+    unit: UnitCosts | None
+    marginal: tuple[Decimal, Decimal] | None
+    commitments: tuple[Held, ...]
+    notes: tuple[str, ...]
+    money: Money
+    tags: Mapping[str, str]
+    events: float
+
+    @property
+    def monthly_usd(self) -> Decimal:
+        return self.bill.monthly_usd
+
+    @property
+    def dominant(self) -> tuple[Line, ...]:
+        """The dearest lines that together make most of the bill."""
+        found: list[Line] = []
+        left = float(self.monthly_usd) * DOMINANT
+        for line in sorted(self.bill.lines, key=lambda x: -x.monthly_usd):
+            if left <= 0:
+                break
+            found.append(line)
+            left -= float(line.monthly_usd)
+        return tuple(found)
+
+    def as_dict(self) -> dict[str, Any]:
+        from planner.money_tell import as_dict
+
+        return as_dict(self)
+
+
+@cache
+def _opened(folder: str) -> PriceBook:
+    return PriceBook() if folder == "packaged" else PriceBook(Path(folder))
+
+
+def book_of(money: Money) -> PriceBook:
+    """The price book that a scenario is billed from, with its own prices in it."""
+    folder = DATA if money.price_book == "packaged" else Path(money.price_book)
+    if not (folder / "services.csv.gz").is_file():
+        raise ScenarioError(f"money.price_book = '{money.price_book}'; expected 'packaged' or a folder of price tables")
+    book = _opened(money.price_book)
+    if not book.has("transfer/zones", money.region):
+        known = ", ".join(book.regions("transfer/zones"))
+        raise ScenarioError(f"money.region = '{money.region}' is not in the price book; it has {known}")
+    if not money.prices:
+        return book
+    return book.with_prices({(item, money.region): Decimal(repr(usd)) for item, usd in money.prices.items()})
+
+
+def offers(money: Money, book: PriceBook) -> list[tuple[Commitment, Offer]]:
+    """The commitments as sold. Raises ScenarioError for one that AWS does not sell or the book cannot price."""
+    found = []
+    for number, said in enumerate(money.commitments):
+        share = None if said.share_of_listed is None else Decimal(repr(said.share_of_listed))
+        try:
+            made = offer(book, said.kind, said.machine, money.region, said.years, said.payment, share)
+        except (NotSold, MissingPrice) as error:
+            raise ScenarioError(f"money.commitments[{number}]: {error}") from None
+        found.append((said, made))
+    return found
+
+
+def terms_of(money: Money, book: PriceBook, month: int = 1) -> Terms:
+    """Discounts, and the commitments that still run in a month from now (1 is the first)."""
+    shares = {(d.service, d.usage_type): Decimal(repr(d.share)) for d in money.discounts}
+    return Terms(shares, tuple((o, said.count) for said, o in offers(money, book) if runs(said, o, month)))
+
+
+def runs(said: Commitment, offered: Offer, month: int) -> bool:
+    """Whether a commitment is within its term in that month, and the stack still on what it covers."""
+    left = offered.months - (said.owned_months or 0)
+    return month <= left
+
+
+def priced(month: Used, book: PriceBook, terms: Terms) -> Bill:
+    """A month's usage at a book's prices."""
+    try:
+        return shared.bill(month.usages, book, month.month, month.rest, terms)
+    except (BadUsage, ValueError) as error:
+        raise ScenarioError(f"money: {error}") from None
+
+
+def monthly_bill(
+    scenario: Scenario, coefficients: CoefficientSet, repeats: Sequence[Trace] = (), drawn: Sequence[Trace] = (),
+    drawn_sets: Sequence[CoefficientSet] = (), seed: int = 1,
+) -> MonthlyBill:  # fmt: skip
+    """The bill of the average month once retention is full, its usage paced by the runs given."""
+    money = scenario.money
+    book = book_of(money)
+    terms, flows = terms_of(money, book), flowing(scenario)
+    pace = _paced(scenario, repeats)
+    month = used(scenario, coefficients, pace, flows=flows)
+    made = priced(month, book, terms)
+    drawn_paces = [paces(scenario, [trace]) for trace in drawn] or [pace]
+    sets = list(drawn_sets) or [coefficients]
+    others = []
+    for k, load in enumerate(_loads(money.load_spread, seed)):
+        which, how = sets[k % len(sets)], drawn_paces[k % len(drawn_paces)]
+        others.append(priced(used(scenario, which, how, load=load, flows=flows), book, terms))
+    unit = made.unit_costs(month.events, month.payload_bytes) if month.events and month.payload_bytes else None
+    more = used(scenario, coefficients, pace, load=1 + MARGIN, flows=flows)
+    extra = (more.events - month.events, more.payload_bytes - month.payload_bytes)
+    steeper = marginal(priced(more, book, terms), made, *extra) if unit else None
+    listed = priced(month, book, Terms(terms.discounts)) if money.commitments else made
+    return MonthlyBill(
+        made, joint_range(others, book, seed, PRICE_DRAWS), unit, steeper, held(money, book, listed),
+        notes_of(scenario, made, book), money, dict(scenario.tags), month.events,
+    )  # fmt: skip
+
+
+def _paced(scenario: Scenario, traces: Sequence[Trace]) -> dict[str, Pace]:
+    try:
+        return paces(scenario, traces)
+    except ValueError as error:
+        raise ScenarioError(str(error)) from None
+
+
+def _loads(spread: float, seed: int) -> list[float]:
+    """Factors on the month's events: one from each equal slice of a lognormal whose 5 % and 95 % lie `spread` off."""
+    sigma = math.log1p(spread) / Z95
+    order = [(k * 13 + seed) % USAGE_DRAWS for k in range(USAGE_DRAWS)]  # 13 and 32 share no factor: each slice once
+    return [math.exp(sigma * NormalDist().inv_cdf((k + 0.5) / USAGE_DRAWS)) for k in order]
+
+
+def held(money: Money, book: PriceBook, listed: Bill) -> tuple[Held, ...]:
+    """Each commitment against the hours the stack wants of what it covers, in the order stated."""
+    found: list[Held] = []
+    left: dict[str, float] = {}
+    for said, offered in offers(money, book):
+        pool = f"{offered.kind}/{offered.machine}"
+        wanted = left.get(pool, float(covered_hours(listed, offered)) / listed.month.hours)
+        owned = said.owned_months or 0
+        months = max(0, offered.months - owned)
+        plan = hold(offered, said.count, [wanted] * months, owned, said.leaves_in_month)
+        left[pool] = max(0.0, wanted - said.count)
+        found.append(Held(said, plan, runs(said, offered, 1)))
+    return tuple(found)
+
+
+def billed(
+    scenario: Scenario, *, seed: int = 1, draws_of_coefficients: int | None = None, simulated: bool = True
+) -> MonthlyBill:
+    """The bill that a forecast of the scenario carries, without the rest of the forecast.
+
+    With `simulated` false no run is made: a batch a trigger, nothing sent again.
+    """
+    from planner import forecast as whole
+    from planner.uncertainty import draws
+
+    central = whole.coefficients_of(scenario)
+    if not simulated:
+        return monthly_bill(scenario, central, seed=seed)
+    if refused := whole.too_long(scenario):
+        raise ScenarioError(refused)
+    count = whole.DRAWS if draws_of_coefficients is None else draws_of_coefficients
+    repeats, drawn = whole._runs(scenario, central, central, seed, "fluid", count, lambda *_: None)
+    sets = draws(central, scenario, count, seed) if count else []
+    return monthly_bill(scenario, central, repeats, drawn, sets, seed)

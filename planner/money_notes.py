@@ -1,0 +1,76 @@
+"""What a reader of a bill must know beside it: what is left out, what rests on memory, what a setting would change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from models.machines import box_name
+from models.spark import AVAILABLE_NOW
+from models.stack import Scenario
+from pricing.bill import Bill
+from pricing.price_book import PriceBook
+from pricing.spread import SPREAD
+
+NOTHING = Decimal(0)
+
+
+def notes_of(scenario: Scenario, made: Bill, book: PriceBook) -> tuple[str, ...]:
+    """All of them, what is missing first."""
+    return (*_gaps(made), *_left_out(scenario), *_settings(scenario), *_spot(scenario, book), *_unsure(made))
+
+
+def _gaps(made: Bill) -> Iterator[str]:
+    for gap in made.gaps:
+        yield f"not priced, so the sum is too low: {gap.name}, {gap.quantity:,.0f}: {gap.reason}"
+
+
+def _left_out(scenario: Scenario) -> Iterator[str]:
+    money = scenario.money
+    empty = type(money.monitoring)()
+    missing = []
+    if money.monitoring == empty and not money.third_parties:
+        missing.append("monitoring (money.monitoring)")
+    if money.support_plan == "none":
+        missing.append("support (money.support_plan)")
+    if not money.engineer_hours:
+        missing.append("people (money.engineer_hours)")
+    if scenario.elasticsearch.kind != "opensearch-service" and money.snapshots.every is None:
+        missing.append("snapshots (money.snapshots.every)")
+    if missing:
+        yield f"nothing is stated, so nothing is billed, for {', '.join(missing)}"
+    for flow in scenario.flows:
+        if flow.query.trigger == AVAILABLE_NOW:
+            yield f"query of '{flow.name}' runs when started, nobody says how often: no checkpoint requests are billed"
+
+
+def _settings(scenario: Scenario) -> Iterator[str]:
+    kafka, money = scenario.kafka, scenario.money
+    if kafka.rack_aware_fetch and not money.spark_reads_near:
+        yield (
+            "follower fetch saves the query nothing: Spark has one client.rack for all executors; where they all lie "
+            "in one zone, set it to that zone and say money.spark_reads_near"
+        )
+    if scenario.spark.hosts and scenario.spark.kind == "emr-ec2":
+        yield "spark.hosts are named, so they are billed as EC2 boxes, without EMR's uplift"
+    managed = kafka.kind == "msk-standard" or scenario.elasticsearch.kind == "opensearch-service"
+    if managed and money.node_losses_per_year:
+        yield "a managed service refills its own lost nodes at no charge for traffic"
+
+
+def _spot(scenario: Scenario, book: PriceBook) -> Iterator[str]:
+    money, spark = scenario.money, scenario.spark
+    if not money.spot_share:
+        return
+    item = f"ec2/spot-interruption/{box_name(spark.machine)}"
+    if book.has(item, money.region):
+        lost = float(book.price(item, money.region).usd) * spark.executors * money.spot_share
+        yield f"up to {lost:.2g} executors a month are taken back by AWS (interruption band of {spark.machine})"
+    if any(flow.query.state is not None for flow in scenario.flows):
+        yield "spot suits executors without state: each loss reloads state from the checkpoint before the batch goes on"
+
+
+def _unsure(made: Bill) -> Iterator[str]:
+    grades = {grade: usd for grade, usd in made.by_grade.items() if usd and SPREAD.get(grade, 0.0)}  # type: ignore[call-overload]
+    for grade, usd in sorted(grades.items(), key=lambda pair: -pair[1]):
+        yield f"{usd:,.2f} USD rest on prices that are {grade}, up to {SPREAD[grade]:.0%} off: confirm before signing"  # type: ignore[index]
