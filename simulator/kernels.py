@@ -48,6 +48,7 @@ NOW, WINDOW_FROM, WINDOW_UNTIL, FINE_WIDTH, COARSE_WIDTH = range(5)
 GROW_PENDING, GROW_CURVE = 1, 2
 # columns of the flow counters
 PRODUCED, COMMITTED, CUT, INDEXED, VISIBLE, REJECTED, DUPLICATED, LOST = range(8)
+ROLE_BITS, ROLE_MASK = 20, (1 << 20) - 1  # a share's node and role in one number
 MOST_TASK_ATTEMPTS = 4  # spark.task.maxFailures, spark.md B2
 MERGE_AFTER = 10  # segments that gather before a merge: index.merge.policy.segments_per_tier
 FINE_BINS, COARSE_BINS = 65536, 8192
@@ -188,6 +189,9 @@ TABLES = (
     ("stage_sink_wait", "f", 1),  # [F]
     ("bulk_task", "i", 1),
     ("bulk_index", "i", 1),
+    ("bulk_c0", "f", 1),  # [bulk] when its first record was created
+    ("bulk_c1", "f", 1),  # [bulk] its last
+    ("task_point", "i", 1),  # where on its partition's creation curve the task's last bulk ended
     ("bulk_node", "i", 1),
     ("bulk_left", "i", 1),  # groups not yet done
     ("bulk_attempt", "i", 1),
@@ -286,6 +290,12 @@ def cell(I, table, a, b):
 @compiled
 def cube(I, table, a, b, c):
     return np.uint64(I[table] + a * I[table + 1] + b * I[table + 2] + c)
+
+
+@compiled
+def _wrapped(at, length):
+    """A place in a ring: `at` is less than twice its length, and a division would cost more than all the rest."""
+    return at if at < length else at - length
 
 
 # ---------------------------------------------------------------- dice: addressed, never sequential
@@ -620,7 +630,7 @@ def _task_ready(I, F, task):
     e = _free_executor(I, F)
     if e < 0:
         cap = I[READY + 3]
-        I[row(I, READY, (I[READY_HEAD] + I[N_READY]) % cap)] = task
+        I[row(I, READY, _wrapped(I[READY_HEAD] + I[N_READY], cap))] = task
         I[N_READY] += 1
     else:
         _task_starts(I, F, task, e)
@@ -754,7 +764,7 @@ def _next_task(I, F):
         e = _free_executor(I, F)
         if e >= 0:
             task = I[row(I, READY, I[READY_HEAD])]
-            I[READY_HEAD] = (I[READY_HEAD] + 1) % I[READY + 3]
+            I[READY_HEAD] = _wrapped(I[READY_HEAD] + 1, I[READY + 3])
             I[N_READY] -= 1
             _task_starts(I, F, task, e)
 
@@ -786,6 +796,7 @@ def _send_bulk(I, F, task):
     for n in range(nodes):
         I[cell(I, BULK_TODO, bulk, n)] = 1 if F[cell(I, PRIMARY_SHARE, f, n)] > 0.0 else 0
     I[row(I, BULK_NODE, bulk)] = (I[row(I, TASK_NUMBER, task)] + k) % nodes
+    _date(I, F, bulk)
     push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
 
 
@@ -837,9 +848,9 @@ def _ask_threads(I, F, node, bulk, role, wanted):
         I[row(I, BULK_LEFT, bulk)] -= 1
     else:
         cap = I[NODE_QUEUE + 1]
-        I[cell(I, NODE_QUEUE, node, (I[row(I, QUEUE_HEAD, node)] + I[row(I, QUEUE_LENGTH, node)]) % cap)] = (
-            bulk * (I[NODE_HOST + 3] + 1) + role
-        )
+        I[cell(I, NODE_QUEUE, node, _wrapped(I[row(I, QUEUE_HEAD, node)] + I[row(I, QUEUE_LENGTH, node)], cap))] = (
+            bulk << ROLE_BITS
+        ) | role
         I[row(I, QUEUE_LENGTH, node)] += 1
         I[row(I, QUEUE_OPS, node)] += wanted
 
@@ -885,7 +896,7 @@ def _run_share(I, F, node, bulk, role, wanted):
         node * (nodes + 1) + role,
     )
     work = _cold(I, F, node, work)
-    add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, node * (nodes + 1) + role, threads)
+    add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, (node << ROLE_BITS) | role, threads)
 
 
 @compiled
@@ -904,9 +915,9 @@ def _release(I, F, node, threads):
     I[row(I, NODE_FREE, node)] += threads
     while I[row(I, QUEUE_LENGTH, node)] > 0 and I[row(I, NODE_FREE, node)] > 0:
         code = I[cell(I, NODE_QUEUE, node, I[row(I, QUEUE_HEAD, node)])]
-        I[row(I, QUEUE_HEAD, node)] = (I[row(I, QUEUE_HEAD, node)] + 1) % I[NODE_QUEUE + 1]
+        I[row(I, QUEUE_HEAD, node)] = _wrapped(I[row(I, QUEUE_HEAD, node)] + 1, I[NODE_QUEUE + 1])
         I[row(I, QUEUE_LENGTH, node)] -= 1
-        bulk, role = code // (nodes + 1), code % (nodes + 1)
+        bulk, role = code >> ROLE_BITS, code & ROLE_MASK
         f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
         wanted = I[cell(I, PRIMARY_THREADS, f, node)] if role == nodes else I[cube(I, REPLICA_THREADS, f, role, node)]
         I[row(I, QUEUE_OPS, node)] -= wanted
@@ -921,7 +932,7 @@ def _primary_done(I, F, bulk, node, threads):
     documents = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, node)]
     I[cell(I, BULK_TODO, bulk, node)] = 0
     F[cell(I, FRESH, f, node)] += documents
-    word, bit = I[row(I, BULK_INDEX, bulk)] // 62, 1 << (I[row(I, BULK_INDEX, bulk)] % 62)
+    word, bit = I[row(I, BULK_INDEX, bulk)] >> 5, 1 << (I[row(I, BULK_INDEX, bulk)] & 31)
     bits = cube(I, TASK_BITS, task, node, word)
     if I[bits] & bit:
         F[cell(I, COUNTS, f, DUPLICATED)] += documents * F[row(I, AUTOMATIC_IDS, f)]
@@ -999,66 +1010,84 @@ def _bulk_answered(I, F, bulk):
 
 
 @compiled
-def created(I, F, p, offset):
-    """When the record at an offset of a partition was created: the creation curve read backwards."""
+def _first(I, F, p, offset, above, hint):
+    """The first point of a partition's creation curve whose count is at least `offset` (`above`: exceeds it).
+
+    Gallops forward from `hint`, a point known to lie before it (0 if nothing is known).
+    """
     n = I[row(I, CURVE_LENGTH, p)]
-    low, high = 0, n - 1
-    while low < high:
+    low, step = hint, 1
+    while low + step < n and _before(F[cell(I, CURVE_COUNT, p, low + step)], offset, above):
+        low += step
+        step *= 2
+    high = min(low + step, n)
+    if not _before(F[cell(I, CURVE_COUNT, p, low)], offset, above):
+        return low
+    while high - low > 1:
         mid = (low + high) >> 1
-        if F[cell(I, CURVE_COUNT, p, mid)] < offset:
-            low = mid + 1
+        if _before(F[cell(I, CURVE_COUNT, p, mid)], offset, above):
+            low = mid
         else:
             high = mid
-    if low == 0:
-        return F[cell(I, CURVE_TIME, p, 0)]
-    c0, c1 = F[cell(I, CURVE_COUNT, p, low - 1)], F[cell(I, CURVE_COUNT, p, low)]
-    if c1 <= c0:
-        return F[cell(I, CURVE_TIME, p, low)]
-    x = min(1.0, (offset - c0) / (c1 - c0))
-    return F[cell(I, CURVE_TIME, p, low - 1)] + x * (
-        F[cell(I, CURVE_TIME, p, low)] - F[cell(I, CURVE_TIME, p, low - 1)]
-    )
+    return high
+
+
+@compiled
+def _before(count, offset, above):
+    return count <= offset if above == 1 else count < offset
+
+
+@compiled
+def _time_of(I, F, p, offset, at):
+    """When the count of a partition reached `offset`, on the stretch of its creation curve that ends at point `at`."""
+    n = I[row(I, CURVE_LENGTH, p)]
+    if at == 0 or at >= n:
+        return F[cell(I, CURVE_TIME, p, 0 if at == 0 else n - 1)]
+    c0, c1 = F[cell(I, CURVE_COUNT, p, at - 1)], F[cell(I, CURVE_COUNT, p, at)]
+    t0, t1 = F[cell(I, CURVE_TIME, p, at - 1)], F[cell(I, CURVE_TIME, p, at)]
+    return t0 + (offset - c0) / (c1 - c0) * (t1 - t0)
+
+
+@compiled
+def created(I, F, p, offset):
+    """When the record before an offset of a partition was created: the creation curve read backwards."""
+    return _time_of(I, F, p, offset, _first(I, F, p, offset, 0, 0))
 
 
 @compiled
 def created_from(I, F, p, offset):
     """When the first record after an offset was created: as `created`, but behind a stretch without arrivals."""
-    n = I[row(I, CURVE_LENGTH, p)]
-    low, high = 0, n
-    while low < high:
-        mid = (low + high) >> 1
-        if F[cell(I, CURVE_COUNT, p, mid)] <= offset:
-            low = mid + 1
-        else:
-            high = mid
-    if low == 0:
-        return F[cell(I, CURVE_TIME, p, 0)]
-    if low == n:
-        return F[cell(I, CURVE_TIME, p, n - 1)]
-    c0, c1 = F[cell(I, CURVE_COUNT, p, low - 1)], F[cell(I, CURVE_COUNT, p, low)]
-    t0, t1 = F[cell(I, CURVE_TIME, p, low - 1)], F[cell(I, CURVE_TIME, p, low)]
-    return t0 + (offset - c0) / (c1 - c0) * (t1 - t0)
+    return _time_of(I, F, p, offset, _first(I, F, p, offset, 1, 0))
+
+
+@compiled
+def _date(I, F, bulk):
+    """Note when a bulk's first and last record were created; the task remembers where on the curve it stands."""
+    task = I[row(I, BULK_TASK, bulk)]
+    f, p = I[row(I, TASK_FLOW, task)], I[row(I, TASK_PARTITION, task)]
+    total, before = F[row(I, TASK_DOCUMENTS, task)], I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)]
+    k0, k1 = before / total, min(1.0, (before + F[row(I, BULK_DOCUMENTS, bulk)]) / total)
+    if p < 0:
+        span = F[row(I, TASK_C1, task)] - F[row(I, TASK_C0, task)]
+        F[row(I, BULK_C0, bulk)] = F[row(I, TASK_C0, task)] + k0 * span
+        F[row(I, BULK_C1, bulk)] = F[row(I, TASK_C0, task)] + k1 * span
+        return
+    span = F[row(I, TASK_TO, task)] - F[row(I, TASK_FROM, task)]
+    first, last = F[row(I, TASK_FROM, task)] + k0 * span, F[row(I, TASK_FROM, task)] + k1 * span
+    start = _first(I, F, p, first, 1, I[row(I, TASK_POINT, task)] if I[row(I, BULK_INDEX, bulk)] > 0 else 0)
+    end = _first(I, F, p, last, 0, max(0, start - 1))
+    I[row(I, TASK_POINT, task)] = max(0, end - 1)
+    F[row(I, BULK_C0, bulk)] = _time_of(I, F, p, first, start)
+    F[row(I, BULK_C1, bulk)] = _time_of(I, F, p, last, end)
 
 
 @compiled
 def _pend(I, F, f, node, bulk, records):
     """Note records that wait for the refresh of a node."""
-    task = I[row(I, BULK_TASK, bulk)]
-    total = F[row(I, TASK_DOCUMENTS, task)]
-    k0 = I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)] / total
-    k1 = min(1.0, (I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)] + F[row(I, BULK_DOCUMENTS, bulk)]) / total)
-    p = I[row(I, TASK_PARTITION, task)]
-    if p >= 0:
-        span = F[row(I, TASK_TO, task)] - F[row(I, TASK_FROM, task)]
-        c0 = created_from(I, F, p, F[row(I, TASK_FROM, task)] + k0 * span)
-        c1 = created(I, F, p, F[row(I, TASK_FROM, task)] + k1 * span)
-    else:
-        span = F[row(I, TASK_C1, task)] - F[row(I, TASK_C0, task)]
-        c0, c1 = F[row(I, TASK_C0, task)] + k0 * span, F[row(I, TASK_C0, task)] + k1 * span
     cap = I[PEND_C0 + 2]
-    at = (I[cell(I, PEND_HEAD, f, node)] + I[cell(I, PEND_LENGTH, f, node)]) % cap
-    F[cube(I, PEND_C0, f, node, at)] = c0
-    F[cube(I, PEND_C1, f, node, at)] = c1
+    at = _wrapped(I[cell(I, PEND_HEAD, f, node)] + I[cell(I, PEND_LENGTH, f, node)], cap)
+    F[cube(I, PEND_C0, f, node, at)] = F[row(I, BULK_C0, bulk)]
+    F[cube(I, PEND_C1, f, node, at)] = F[row(I, BULK_C1, bulk)]
     F[cube(I, PEND_MASS, f, node, at)] = records
     F[cube(I, PEND_TIME, f, node, at)] = F[NOW]
     F[cube(I, PEND_CUT, f, node, at)] = F[row(I, STAGE_CUT, f)]
@@ -1097,7 +1126,7 @@ def _refresh_done(I, F, f, node, ticking):
     for _ in range(I[cell(I, REFRESH_MARK, f, node)]):
         at = I[cell(I, PEND_HEAD, f, node)]
         _show(I, F, f, node, at)
-        I[cell(I, PEND_HEAD, f, node)] = (at + 1) % cap
+        I[cell(I, PEND_HEAD, f, node)] = _wrapped(at + 1, cap)
         I[cell(I, PEND_LENGTH, f, node)] -= 1
     documents = F[cell(I, REFRESH_DOCUMENTS, f, node)]
     F[row(I, MERGE_DEBT, node)] += documents * F[row(I, MERGE_DOCUMENT_CPU, f)]
@@ -1261,7 +1290,7 @@ def _hand_over(I, F, stream):
     I[row(I, UNSENT_BATCHES, f)] += 1
     p = I[row(I, STREAM_PART, stream)]
     cap = I[PART_QUEUE + 1]
-    at = (I[row(I, PART_HEAD, p)] + I[row(I, PART_LENGTH, p)]) % cap
+    at = _wrapped(I[row(I, PART_HEAD, p)] + I[row(I, PART_LENGTH, p)], cap)
     F[cell(I, PART_QUEUE, p, at)] = F[row(I, STREAM_N, stream)]
     F[cell(I, PART_FIRST, p, at)] = F[row(I, STREAM_FIRST, stream)]
     F[cell(I, PART_CLOSE, p, at)] = F[row(I, STREAM_CLOCK, stream)]
@@ -1282,7 +1311,14 @@ def _ask_handler(I, F, p):
         I[row(I, BROKER_FREE, b)] -= 1
         _append(I, F, p)
     else:
-        I[cell(I, BROKER_QUEUE, b, (I[row(I, BROKER_HEAD, b)] + I[row(I, BROKER_LENGTH, b)]) % I[BROKER_QUEUE + 1])] = p
+        I[
+            cell(
+                I,
+                BROKER_QUEUE,
+                b,
+                _wrapped(I[row(I, BROKER_HEAD, b)] + I[row(I, BROKER_LENGTH, b)], I[BROKER_QUEUE + 1]),
+            )
+        ] = p
         I[row(I, BROKER_LENGTH, b)] += 1
 
 
@@ -1315,12 +1351,12 @@ def _appended(I, F, p):
     I[row(I, CURVE_LENGTH, p)] = g + 2
     if g + 6 >= I[CURVE_TIME + 1] or k + 3 >= I[LOG_RECORDS + 1]:
         I[GROW_WHAT] = GROW_CURVE
-    I[row(I, PART_HEAD, p)] = (head + 1) % I[PART_QUEUE + 1]
+    I[row(I, PART_HEAD, p)] = _wrapped(head + 1, I[PART_QUEUE + 1])
     I[row(I, PART_LENGTH, p)] -= 1
     I[row(I, BROKER_FREE, b)] += 1
     if I[row(I, BROKER_LENGTH, b)] > 0:
         q = I[cell(I, BROKER_QUEUE, b, I[row(I, BROKER_HEAD, b)])]
-        I[row(I, BROKER_HEAD, b)] = (I[row(I, BROKER_HEAD, b)] + 1) % I[BROKER_QUEUE + 1]
+        I[row(I, BROKER_HEAD, b)] = _wrapped(I[row(I, BROKER_HEAD, b)] + 1, I[BROKER_QUEUE + 1])
         I[row(I, BROKER_LENGTH, b)] -= 1
         I[row(I, BROKER_FREE, b)] -= 1
         _append(I, F, q)
@@ -1593,9 +1629,9 @@ def _job_done(I, F, h):
     elif kind == COORDINATE:
         _bulk_split(I, F, a)
     elif kind == PRIMARY:
-        _primary_done(I, F, a, b // (nodes + 1), held)
+        _primary_done(I, F, a, b >> ROLE_BITS, held)
     elif kind == REPLICA:
-        _replica_done(I, F, a, b // (nodes + 1), b % (nodes + 1), held)
+        _replica_done(I, F, a, b >> ROLE_BITS, b & ROLE_MASK, held)
     elif kind == REFRESH:
         _refresh_done(I, F, a, b, held)
     elif kind == MERGE:

@@ -18,7 +18,7 @@ from simulator.memory import Memory
 from simulator.spark import costs_of
 
 MOST_CELLS = 3_000_000  # of creation curves, all partitions together
-CELLS_A_TRIGGER = 40.0
+CELLS_A_TRIGGER = 20.0
 CELL_SECONDS = (0.05, 0.5)  # shortest and longest
 MOST_BATCHES = 40_000_000  # producer batches that the exact front will simulate
 KEPT_TASKS = 6000
@@ -287,7 +287,7 @@ def _state(
         task_piece=ints(tasks), task_started=zeros(tasks), task_sink_wait=zeros(tasks),
         task_bits=ints(tasks, nodes, 1), task_free=np.arange(tasks, dtype=np.int64)[::-1].copy(),
         stage_left=ints(flows), stage_cut=zeros(flows), stage_sink_wait=zeros(flows),
-        bulk_task=ints(bulks), bulk_index=ints(bulks), bulk_documents=zeros(bulks), bulk_node=ints(bulks),
+        bulk_task=ints(bulks), bulk_index=ints(bulks), bulk_documents=zeros(bulks), bulk_c0=zeros(bulks), bulk_c1=zeros(bulks), task_point=ints(tasks), bulk_node=ints(bulks),
         bulk_left=ints(bulks), bulk_attempt=ints(bulks), bulk_sent=zeros(bulks), bulk_todo=ints(bulks, nodes),
         bulk_bytes=zeros(bulks), bulk_free=np.arange(bulks, dtype=np.int64)[::-1].copy(),
         node_work=zeros(nodes), node_free=lay["node_threads"].copy(), node_bytes=zeros(nodes), node_queue=ints(nodes, bulks * (nodes + 1) + 8),

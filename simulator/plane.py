@@ -75,7 +75,6 @@ class CompiledPlane:
             if code == k.GROW:
                 self._grow()
             elif code == k.DONE:
-                self._move_clock(self.m.F[k.NOW])
                 self._succeed()
             elif env.peek() <= until:
                 env.step()
@@ -84,10 +83,13 @@ class CompiledPlane:
                 return
 
     def _succeed(self) -> None:
+        """Wake what waits for the kernel, at the kernel's moment (an event triggered ahead, as SimPy's own Timeout is)."""
+        delay = max(0.0, float(self.m.F[k.NOW]) - self.env.now)
         for n in range(self.m.I[k.N_DONE]):
-            flow = int(self.m.done_a[n])
-            if flow in self.waiting:
-                self.waiting.pop(flow).succeed(self.m.done_kind[n] != k.DONE_FAILED)
+            event = self.waiting.pop(int(self.m.done_a[n]), None)
+            if event is not None:
+                event._ok, event._value = True, bool(self.m.done_kind[n] != k.DONE_FAILED)
+                self.env.schedule(event, delay=delay)
 
     def _move_clock(self, time: float) -> None:
         if time > self.env.now:
@@ -104,7 +106,7 @@ class CompiledPlane:
 
     def _room_for(self, table: Array) -> None:
         """Make the bit table wide enough for a stage's longest task, before the kernel touches it."""
-        words = int(table[:, 12].max()) // 62 + 1 if len(table) else 1
+        words = int(table[:, 12].max()) // 32 + 1 if len(table) else 1
         have = self.m.task_bits.shape[2]
         if words > have:
             wide = np.zeros((*self.m.task_bits.shape[:2], max(words, 2 * have)), dtype=np.int64)

@@ -189,11 +189,12 @@ def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, doc
         beside = through * in_lead * lead * v.spark_nodes_beside
         weight = v.spark_weight * (1 + others * np.minimum(1.0, bulks * thread * exec_ / task)) + beside
         pauses = 1 + v.spark_pauses * v.spark_speed * np.minimum(weight, v.spark_cores)
-        exec_ = np.maximum(1.0, weight / np.maximum(0.02, v.spark_cores - rest.exec)) * pauses
+        exec_ = _stretch(weight, 0.0, v.spark_weight, np.maximum(0.02, v.spark_cores - rest.exec)) * pauses
     quiet, _ = _slowed(v, 0.0 * lead, lead, v.primary_threads, 1.0, cores, rest)
+    alone, unqueued = task_at(thread, quiet, quiet)
     return SimpleNamespace(
-        task=task, alone=np.minimum(task, task_at(thread, quiet, quiet)[0]), guess=[exec_, lead, follow], slow=lead, shared=shared,
-        bulks=bulks, response=response * bulks, cpu=bulks * thread * exec_, work=bulks * own,
+        task=task, alone=np.minimum(task, alone), guess=[exec_, lead, follow], slow=lead, shared=shared,
+        bulks=bulks, response=np.minimum(response, unqueued) * bulks / flying, cpu=bulks * thread * exec_, work=bulks * own,
         node_work=bulks * np.maximum(in_lead, in_follow),
         shown=0.5 * (task - tail) / bulks - tail - writes * (replica * follow * spread + v.search_bulk_wait + v.spark_half_trip),
     )  # fmt: skip
@@ -212,8 +213,10 @@ def _slowed(
     for _ in range(2):
         shared = np.maximum(1.0, (wanted / queue + _later_threads(v, rest, shared)) / cores)
     later = _later_threads(v, rest, shared)
-    stretched = np.maximum(queue, _stretch(wanted + later * queue, grain, cores))
-    return stretched + v.search_nodes * v.search_pauses * busy, shared
+    stretched = np.maximum(queue, _stretch(wanted, later * queue, grain, cores))
+    # a pause of any node holds up a bulk, unless it would have queued there anyway
+    pausing = v.search_pauses * (busy + later) * (1 + (v.primary_nodes - 1) / stretched)
+    return stretched * (1 + pausing), shared
 
 
 def _spread(v: SimpleNamespace) -> Array:
@@ -228,10 +231,13 @@ def _largest(n: Array) -> Array:
     return ndtri((n - 0.375) / (n + 0.25))
 
 
-def _stretch(wanted: Array, grain: Array, cores: Array) -> Array:
-    """Mean of max(1, threads wanted / cores) when the number wanted scatters as jobs of `grain` threads do."""
-    sigma = np.sqrt(np.maximum(1e-9, (wanted - grain) * grain))
-    a = (wanted - cores) / sigma
+def _stretch(wanted: Array, later: Any, grain: Array, cores: Array) -> Array:
+    """Mean of max(1, threads wanted / cores) when the number wanted scatters as jobs of `grain` threads do.
+
+    `later` are threads of refreshes and merges, there or not there together.
+    """
+    sigma = np.sqrt(np.maximum(1e-9, (wanted - grain) * grain + 0.5 * later))
+    a = (wanted + later - cores) / sigma
     over = sigma * (np.exp(-0.5 * a * a) / np.sqrt(2 * np.pi) + a * ndtr(a))
     return 1 + over / cores
 
