@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 
 # events
 HOST_JOB, HOST_PAUSE, HOST_RESUME, TASK_READY, TASK_FETCHED, TASK_WAITED, BULK_ARRIVES, BULK_ANSWERED = range(8)
@@ -316,6 +316,26 @@ def uniform(seed, stream, a, b, c):
     z = _mix(z + np.uint64(b + 1) * np.uint64(0xABC98388FB8FAC03))
     z = _mix(z + np.uint64(c + 1) * np.uint64(0xDA942042E4DD58B5))
     return (np.float64(z >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
+
+
+def _uniform_without_compiler(seed, stream, a, b, c):
+    """`uniform` in Python's own integers: numpy's would warn at every wrap-around."""
+    all_bits = 0xFFFFFFFFFFFFFFFF
+
+    def mix(z):
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & all_bits
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & all_bits
+        return z ^ (z >> 31)
+
+    z = int(seed) * 0x9E3779B97F4A7C15 + int(stream + 1) * 0xD1B54A32D192ED03
+    z = mix((z + int(a + 1) * 0x8CB92BA72F3D8DD7) & all_bits)
+    z = mix((z + int(b + 1) * 0xABC98388FB8FAC03) & all_bits)
+    z = mix((z + int(c + 1) * 0xDA942042E4DD58B5) & all_bits)
+    return ((z >> 11) + 0.5) * 1.1102230246251565e-16
+
+
+if config.DISABLE_JIT:
+    uniform = _uniform_without_compiler
 
 
 @compiled
@@ -1236,10 +1256,11 @@ def open_batch(I, F, stream):
     need = exponential(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
     rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
     edge = next_change(I, F, f, clock)
-    while need > rate * (edge - clock) or rate <= 0.0:
+    while rate <= 0.0 or need > rate * (edge - clock):
         if edge == math.inf:
             return
-        need -= max(0.0, rate * (edge - clock))
+        if rate > 0.0:
+            need -= rate * (edge - clock)
         clock = edge
         rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
         edge = next_change(I, F, f, clock)

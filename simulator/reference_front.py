@@ -102,10 +102,10 @@ class ReferenceFront:
         m, seed, share = self.plane.m, self.plane.seed, float(self.plane.m.stream_share[stream])
         need = k.exponential(seed, k.DICE_GAP + 100 * f, stream, number, 0)
         rate, edge = self._rate(f, clock) * share, self._edge(f, clock)
-        while need > rate * (edge - clock) or rate <= 0:
+        while rate <= 0 or need > rate * (edge - clock):
             if edge == math.inf:
                 return None
-            need -= max(0.0, rate * (edge - clock))
+            need -= rate * (edge - clock) if rate > 0 else 0.0
             clock = edge
             rate, edge = self._rate(f, clock) * share, self._edge(f, clock)
         first, linger, most = clock + need / rate, float(m.linger[f]), float(m.most_records[f])
