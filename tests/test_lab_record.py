@@ -236,7 +236,7 @@ def test_every_recording_of_the_laboratory_reads(folder: Path) -> None:
     assert seen.name == said["name"] and set(seen.resident_bytes) >= set(run.processes.cpu) - {"load"}
     if said["type"] == "pipe":
         outcome = json.loads((folder / "outcome.json").read_text())
-        assert outcome["committed"] == outcome["expected"] == run.sent()
+        assert outcome["committed"] >= outcome["expected"] == run.sent()  # a retried produce may repeat a record
         assert outcome["visible"] is None or outcome["visible"] >= outcome["expected"]
     with gzip.open(folder / "procs.jsonl.gz", "rt") as lines:
         for line in map(json.loads, lines):
