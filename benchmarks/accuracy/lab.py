@@ -213,6 +213,13 @@ def foreseen(run: LabRun, coefficients: CoefficientSet, seeds: Sequence[int]) ->
     return Forecast(collected(pooled), low, high)
 
 
+def batch_median(run: LabRun, c: CoefficientSet, seeds: Sequence[int]) -> float:
+    """Median batch time of a run's measured part, forecast [s]."""
+    scenario = scenario_of(run)
+    runs = [replace(run, batches=_batches(run, simulate(scenario, c, seed=s))) for s in seeds]
+    return float(np.median([b.seconds for one in runs for step in one.steps() for b in whole_batches(one, step)]))
+
+
 def _batches(run: LabRun, trace: Trace) -> tuple[Batch, ...]:
     """A simulated run's batches as recorded ones: epoch times, offsets summed over partitions."""
     zero, total, found = zero_of(run), 0.0, []

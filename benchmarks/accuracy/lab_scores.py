@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.accuracy.baselines import kind, last_values, ten_lines
 from benchmarks.accuracy.folds import Fold, fold, groups
-from benchmarks.accuracy.lab import REFRESH_SECONDS, Value, foreseen, seen
+from benchmarks.accuracy.lab import REFRESH_SECONDS, Value, batch_median, foreseen, seen
 from benchmarks.accuracy.score import Score
 from calibration.fit import load_runs
 from calibration.lab import LabRun
@@ -18,6 +18,7 @@ from models.coefficients import CoefficientSet, load_set
 
 RESULTS = Path(__file__).parents[2] / "lab" / "results" / "2026-11-23-epyc-2core"
 SET = "lab-2026-11-23"
+LEAST_SWAY = 0.01
 
 
 @cache
@@ -27,12 +28,24 @@ def recorded() -> tuple[LabRun, ...]:
 
 
 @dataclass(frozen=True)
+class Sway:
+    """Median batch time of a left-out run, error with one leaking prior at its low end, as it is, at its high end."""
+
+    run: str
+    coefficient: str
+    low: float
+    as_is: float
+    high: float
+
+
+@dataclass(frozen=True)
 class LabScores:
-    """In-sample scores, scores by experiment left out, and the folds they came from."""
+    """In-sample scores, scores by experiment left out, the folds they came from, and what their priors could do."""
 
     fitted: list[Score]
     left_out: list[Score]
     folds: list[Fold]
+    sways: list[Sway]
 
 
 def repeats(runs: Sequence[LabRun]) -> dict[tuple[str, str], float]:
@@ -70,12 +83,28 @@ def scored(
     return [one(key, value) for key, value in measured.items()]
 
 
+def sways(run: LabRun, fold: Fold, seeds: Sequence[int]) -> list[Sway]:
+    """How far each leaking prior could move the forecast of a left-out run; those that move it by 1 % or more."""
+    goal = seen(run)["all", "batch time, median"].value
+
+    def error(c: CoefficientSet) -> float:
+        return batch_median(run, c, seeds) / goal - 1
+
+    found, as_is = [], error(fold.coefficients)
+    for name in fold.leaks:
+        prior = fold.coefficients.values[name]
+        low, high = (error(fold.coefficients.with_values({name: value})) for value in (prior.low, prior.high))
+        if max(abs(low - as_is), abs(high - as_is)) >= LEAST_SWAY:
+            found.append(Sway(run.name, name, low, as_is, high))
+    return found
+
+
 def score_lab(seeds: Sequence[int], only: Sequence[str] = ()) -> LabScores:
     """All of it; `only` limits the experiments that are left out in turn, and the runs scored, to those names."""
     runs = recorded()
     spark = [run for run in runs if run.batches and (not only or run.name in only)]
     fitted = [s for run in spark for s in scored(run, load_set(SET), runs, runs, seeds)]
-    left, folds = [], []
+    left, folds, swayed = [], [], []
     with tempfile.TemporaryDirectory() as work:
         for names in groups(runs):
             tested = [run for run in spark if run.name in names]
@@ -83,4 +112,5 @@ def score_lab(seeds: Sequence[int], only: Sequence[str] = ()) -> LabScores:
                 folds.append(fold(RESULTS, runs, names, Path(work)))
                 others = [run for run in runs if run.name not in names]
                 left += [s for run in tested for s in scored(run, folds[-1].coefficients, runs, others, seeds)]
-    return LabScores(fitted, left, folds)
+                swayed += sways(tested[0], folds[-1], seeds[:2])
+    return LabScores(fitted, left, folds, swayed)
