@@ -50,6 +50,7 @@ GROW_PENDING, GROW_CURVE = 1, 2
 PRODUCED, COMMITTED, CUT, INDEXED, VISIBLE, REJECTED, DUPLICATED, LOST = range(8)
 ROLE_BITS, ROLE_MASK = 20, (1 << 20) - 1  # a share's node and role in one number
 MOST_TASK_ATTEMPTS = 4  # spark.task.maxFailures, spark.md B2
+ACKS_ALL = 2
 MERGE_AFTER = 10  # segments that gather before a merge: index.merge.policy.segments_per_tier
 FINE_BINS, COARSE_BINS = 65536, 8192
 WRITE_QUEUE = 10_000  # models/elasticsearch.py; a literal here because compiled code reads no other file
@@ -121,6 +122,7 @@ TABLES = (
     ("follow_cpu", "f", 1),  # [F] of one batch
     ("follow_byte_cpu", "f", 1),  # [F]
     ("front_trip", "f", 1),  # [F] one way between producer or follower and leader
+    ("acks", "i", 1),  # [F] 0 none, 1 the leader's, 2 all in-sync copies
     ("buffer_bytes", "f", 1),  # [F] all producers' buffer.memory
     ("link_from", "i", 1),  # [K] broker
     ("link_to", "i", 1),  # [K]
@@ -1364,6 +1366,8 @@ def _appended(I, F, p):
     F[cell(I, LOG_FIRST, p, k)] = F[cell(I, PART_FIRST, p, head)]
     F[cell(I, LOG_CLOSE, p, k)] = F[cell(I, PART_CLOSE, p, head)]
     I[row(I, LOG_COUNT, p)] = k + 1
+    if I[row(I, ACKS, f)] != ACKS_ALL:
+        _acknowledge(I, F, p, k, F[NOW] + F[row(I, APPEND_WAIT, f)])
     g = I[row(I, CURVE_LENGTH, p)]
     F[cell(I, CURVE_TIME, p, g)] = max(F[cell(I, CURVE_TIME, p, g - 1)], F[cell(I, PART_FIRST, p, head)])
     F[cell(I, CURVE_COUNT, p, g)] = F[cell(I, CURVE_COUNT, p, g - 1)]
@@ -1434,32 +1438,34 @@ def _link_acked(I, F, link):
 
 
 @compiled
+def _acknowledge(I, F, p, k, time):
+    """The producer hears of batch k of a partition: its buffer is freed, its publish latency known."""
+    f = I[row(I, PARTITION_FLOW, p)]
+    n = F[cell(I, LOG_RECORDS, p, k)] - (F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0)
+    I[row(I, UNSENT_BATCHES, f)] -= 1
+    F[row(I, UNSENT, f)] -= n * F[row(I, WIRE_BYTES, f)]
+    if I[row(I, UNSENT_BATCHES, f)] == 0:
+        F[row(I, UNSENT, f)] = 0.0  # no dust of floating point in an empty buffer
+    close = F[cell(I, LOG_CLOSE, p, k)]
+    if F[WINDOW_FROM] <= close < F[WINDOW_UNTIL]:
+        end = time + F[row(I, FRONT_TRIP, f)] if I[row(I, ACKS, f)] > 0 else close
+        low, high = end - close, end - F[cell(I, LOG_FIRST, p, k)]
+        ramp(I, F, PUBLISH_SLOPE, PUBLISH_STEP, f, low, high, n, 1e-4, 0.01)
+
+
+@compiled
 def _commit(I, F, p, upto):
+    """The high watermark passes batches up to a number: consumers may read them."""
     f = I[row(I, PARTITION_FLOW, p)]
     now = F[NOW] + F[row(I, APPEND_WAIT, f)]
     for k in range(I[row(I, COMMIT_COUNT, p)], upto):
-        n = F[cell(I, LOG_RECORDS, p, k)] - (F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0)
         F[cell(I, COMMIT_TIME, p, k)] = now
-        I[row(I, UNSENT_BATCHES, f)] -= 1
-        F[row(I, UNSENT, f)] -= n * F[row(I, WIRE_BYTES, f)]
-        F[cell(I, COUNTS, f, COMMITTED)] += n
-        if F[WINDOW_FROM] <= F[cell(I, LOG_CLOSE, p, k)] < F[WINDOW_UNTIL]:
-            end = now + F[row(I, FRONT_TRIP, f)]
-            ramp(
-                I,
-                F,
-                PUBLISH_SLOPE,
-                PUBLISH_STEP,
-                f,
-                end - F[cell(I, LOG_CLOSE, p, k)],
-                end - F[cell(I, LOG_FIRST, p, k)],
-                n,
-                1e-4,
-                0.01,
-            )
+        F[cell(I, COUNTS, f, COMMITTED)] += F[cell(I, LOG_RECORDS, p, k)] - (
+            F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0
+        )
+        if I[row(I, ACKS, f)] == ACKS_ALL:
+            _acknowledge(I, F, p, k, now)
     I[row(I, COMMIT_COUNT, p)] = upto
-    if I[row(I, UNSENT_BATCHES, f)] == 0:
-        F[row(I, UNSENT, f)] = 0.0  # no dust of floating point in an empty buffer
 
 
 @compiled

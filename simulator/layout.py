@@ -193,6 +193,7 @@ def _layout(
         follow_cpu=per_flow(f.follow_cpu for f in fronts),
         follow_byte_cpu=per_flow(f.follow_byte_cpu for f in fronts),
         front_trip=per_flow(f.trip for f in fronts),
+        acks=np.array([{"0": 0, "1": 1, "all": 2}[flow.topic.producer.acks] for flow in flows], dtype=np.int64),
         buffer_bytes=per_flow(f.buffer_bytes for f in fronts),
         **front_room.links(scenario),
     )

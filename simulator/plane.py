@@ -58,7 +58,7 @@ class CompiledPlane:
         """Copies of every account, brought up to now."""
         self._to_now()
         k.look(self.m.I, self.m.F)
-        names = ("host_busy", "host_work", "slot_seconds", "write_seconds", "counts", "hops")
+        names = ("host_busy", "host_work", "slot_seconds", "write_seconds", "counts", "hops", "host_cores")
         return {name: getattr(self.m, name).copy() for name in names}
 
     @property

@@ -369,6 +369,7 @@ class ReferencePlane:
             "write_seconds": np.array([n.held for n in self.nodes]),
             "counts": self.counts.copy(),
             "hops": self.hops.copy(),
+            "host_cores": self.m.host_cores.copy(),
         }
 
     def run_until(self, until: float) -> None:

@@ -151,6 +151,8 @@ class ReferenceFront:
     def _appended(self, partition: Partition, batch: Batch) -> None:
         partition.log.append(batch)
         partition.total.append((partition.total[-1] if partition.total else 0.0) + batch.records)
+        if self.plane.m.acks[partition.flow] != k.ACKS_ALL:
+            self._acknowledge(partition.flow, batch, self.env.now + float(self.plane.m.append_wait[partition.flow]))
         self._draw_creation_curve(partition, batch)
         if not partition.links:
             self._commit(partition, len(partition.log))
@@ -210,24 +212,29 @@ class ReferenceFront:
         return upto, size, batches, f
 
     def _commit(self, partition: Partition, upto: int) -> None:
-        """The high watermark passes batches: consumers may read them, producers' buffers are freed."""
+        """The high watermark passes batches: consumers may read them."""
         m, f = self.plane.m, partition.flow
         now = self.env.now + float(m.append_wait[f])
         for n in range(len(partition.commit_times), upto):
-            batch = partition.log[n]
             partition.commit_times.append(now)
-            self.flying[f] -= 1
-            self.unsent[f] -= batch.records * float(m.wire_bytes[f])
-            self.plane.counts[f, k.COMMITTED] += batch.records
-            if m.F[k.WINDOW_FROM] <= batch.close < m.F[k.WINDOW_UNTIL]:
-                end = now + float(m.front_trip[f])
-                tables = (m.I, m.F, k.PUBLISH_SLOPE, k.PUBLISH_STEP, f)
-                k.ramp(*tables, end - batch.close, end - batch.first, batch.records, 1e-4, 0.01)
+            self.plane.counts[f, k.COMMITTED] += partition.log[n].records
+            if m.acks[f] == k.ACKS_ALL:
+                self._acknowledge(f, partition.log[n], now)
+
+    def _acknowledge(self, f: int, batch: Batch, time: float) -> None:
+        """The producer hears of a batch: its buffer is freed, its publish latency known."""
+        m = self.plane.m
+        self.flying[f] -= 1
+        self.unsent[f] -= batch.records * float(m.wire_bytes[f])
+        if self.flying[f] == 0:
+            self.unsent[f] = 0.0
+        if m.F[k.WINDOW_FROM] <= batch.close < m.F[k.WINDOW_UNTIL]:
+            end = time + float(m.front_trip[f]) if m.acks[f] > 0 else batch.close
+            tables = (m.I, m.F, k.PUBLISH_SLOPE, k.PUBLISH_STEP, f)
+            k.ramp(*tables, end - batch.close, end - batch.first, batch.records, 1e-4, 0.01)
 
     def _unblock(self, f: int) -> None:
         """Room was made: producers that wait go on in their order, as many as fit."""
-        if self.flying[f] == 0:
-            self.unsent[f] = 0.0
         while self.blocked[f] and self._has_room(f, self.blocked[f][0][0]):
             batch, partition, handed_over = self.blocked[f].popleft()
             self._hand_over(batch, partition)

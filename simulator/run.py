@@ -325,41 +325,32 @@ def _accounts(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> dict[str
 
 
 def _loads(sim: Simulation) -> tuple[list[HostLoad], float, dict[str, np.ndarray]]:
+    """Each host's load over the window: its jobs', and what background took of its cores at each look."""
     times = np.array([t for t, _ in sim.looks])
-    busy = np.array([look["host_busy"] for _, look in sim.looks])
-    place, span = sim.built.placement, times[-1] - times[0]
-    steps = np.diff(busy, axis=0) / np.diff(times)[:, None]
-    spark = sim.scenario.spark
-    slot = np.array([look["slot_seconds"] for _, look in sim.looks])
-    write = np.array([look["write_seconds"] for _, look in sim.looks])
-    slots_held = (slot[-1] - slot[0]) / span / spark.cores
-    threads = sim.plane.m.node_threads
-    out = []
-    for h, site in enumerate(place.sites):
-        hidden = site.cores - sim.plane.m.host_cores[h]
-        use = (busy[-1, h] - busy[0, h]) / span
-        permits, held = 0.0, 0.0
-        if h in place.executors:
-            e = place.executors.index(h)
-            permits, held = float(spark.cores), float(slots_held[e])
-        elif h in place.nodes:
-            n = place.nodes.index(h)
-            permits, held = float(threads[n]), float((write[-1, n] - write[0, n]) / span / threads[n])
-        out.append(
-            HostLoad(
-                site.name,
-                tuple(dict.fromkeys(site.roles)),
-                site.zone,
-                site.cores,
-                float((use + hidden) / site.cores),
-                float((steps[:, h].max() + hidden) / site.cores),
-                permits,
-                held,
-            )  # fmt: skip
+    place, spark, threads = sim.built.placement, sim.scenario.spark, sim.plane.m.node_threads
+    cores = np.array([site.cores for site in place.sites])
+    left = np.array([look["host_cores"] for _, look in sim.looks[:-1]])
+    use = (_per_second(sim, "host_busy", times) + cores - left) / cores
+    slots = _per_second(sim, "slot_seconds", times).mean(axis=0) / spark.cores
+    writes = _per_second(sim, "write_seconds", times).mean(axis=0) / threads
+    permits = {h: (float(spark.cores), float(slots[e])) for e, h in enumerate(place.executors)}
+    permits |= {h: (float(threads[n]), float(writes[n])) for n, h in enumerate(place.nodes) if h not in permits}
+    loads = [
+        HostLoad(
+            site.name,
+            tuple(dict.fromkeys(site.roles)),
+            site.zone,
+            site.cores,
+            float(use[:, h].mean()),
+            float(use[:, h].max()),
+            *permits.get(h, (0.0, 0.0)),
         )
-    series = {
-        "time": times[1:],
-        "utilisation": (steps + [s.cores - c for s, c in zip(place.sites, sim.plane.m.host_cores, strict=True)])
-        / [s.cores for s in place.sites],
-    }
-    return out, float(slots_held.mean()), series
+        for h, site in enumerate(place.sites)
+    ]
+    return loads, float(slots.mean()), {"time": times[1:], "utilisation": use}
+
+
+def _per_second(sim: Simulation, account: str, times: np.ndarray) -> np.ndarray:
+    """Growth of an account between looks, a second."""
+    values = np.array([look[account] for _, look in sim.looks])
+    return np.diff(values, axis=0) / np.diff(times)[:, None]

@@ -191,7 +191,7 @@ class Query:
         factor = self.batch_factor(batch)
         yield env.timeout(self._commit_seconds(batch, 0))
         yield sim.plane.driver_work(self.number, self.costs.driver * factor)
-        table = self._read_stage(batch, tasks, factor, began)
+        table = self._read_stage(batch, tasks, factor, began, ready)
         ok = yield sim.plane.stage(self.number, batch, began, table, self.costs.launch)
         if ok and self.flow.query.state is not None:
             table = self._state_stage(batch, end, factor, began)
@@ -236,7 +236,9 @@ class Query:
         sigma = self.sim.coefficients["spark.task_sigma"]
         return k.task_noise(sigma, self.sim.seed, self.number, batch, stage, tasks)
 
-    def _read_stage(self, batch: int, tasks: list[tuple[int, float, float]], factor: float, cut: float) -> np.ndarray:
+    def _read_stage(
+        self, batch: int, tasks: list[tuple[int, float, float]], factor: float, cut: float, ready: np.ndarray
+    ) -> np.ndarray:
         """Rows of the read tasks. With a stateful operator they only read, parse and shuffle."""
         costs, sim = self.costs, self.sim
         parts, first, last = (np.array(column) for column in zip(*tasks, strict=True))
@@ -248,7 +250,8 @@ class Query:
         rows[:, 1], rows[:, 2], rows[:, 3] = first, last, documents
         rows[:, 4], rows[:, 5], rows[:, 6] = costs.setup * noise, costs.document * noise, costs.bulk * noise
         rows[:, 7] = costs.weight
-        rows[:, 8] = sim.cold_seconds(self.number, tasks, cut) + self.read_waits(rate)[parts]
+        to_the_end = last >= ready[parts] - 1e-6  # a capped task finds its records there and waits for none
+        rows[:, 8] = sim.cold_seconds(self.number, tasks, cut) + np.where(to_the_end, self.read_waits(rate)[parts], 0.0)
         if costs.has_bulks and self.flow.query.state is None:
             rows[:, 12] = np.ceil(documents / costs.bulk_documents - 1e-9)
         return rows
