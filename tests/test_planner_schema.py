@@ -50,4 +50,4 @@ def test_every_field_is_described_with_its_unit() -> None:
 
 
 def test_every_unit_of_a_quantity_has_a_pattern() -> None:
-    assert {leaf.unit for leaf in leaves(Scenario)} - {"", "s, 1/s", "cores"} <= set(PATTERNS)
+    assert {leaf.unit for leaf in leaves(Scenario)} - {"", "s, 1/s", "cores", "USD"} <= set(PATTERNS)
