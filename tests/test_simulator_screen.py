@@ -154,7 +154,7 @@ if __name__ == "__main__":
     scores = []
     for seed in seeds:
         try:
-            scores.append(score(seed))
+            scores.append(score(seed, slope_test=len(sys.argv) > 3))
         except ValueError as error:
             print(seed, "refused:", error)
             continue
