@@ -217,11 +217,26 @@ def billed(
     from planner.uncertainty import draws
 
     central = whole.coefficients_of(scenario)
+    count = whole.DRAWS if draws_of_coefficients is None else draws_of_coefficients
+    repeats, drawn = _runs(scenario, central, seed, count) if simulated else ([], [])
+    sets = draws(central, scenario, count, seed) if drawn else []
+    return monthly_bill(scenario, central, repeats, drawn, sets, seed)
+
+
+def paced(scenario: Scenario, seed: int, simulated: bool) -> dict[str, Pace]:
+    """The flows' paces, from the runs that a forecast makes."""
+    from planner import forecast as whole
+
     if not simulated:
-        return monthly_bill(scenario, central, seed=seed)
+        return _paced(scenario, ())
+    return _paced(scenario, _runs(scenario, whole.coefficients_of(scenario), seed, 0)[0])
+
+
+def _runs(
+    scenario: Scenario, central: CoefficientSet, seed: int, count: int
+) -> tuple[Sequence[Trace], Sequence[Trace]]:
+    from planner import forecast as whole
+
     if refused := whole.too_long(scenario):
         raise ScenarioError(refused)
-    count = whole.DRAWS if draws_of_coefficients is None else draws_of_coefficients
-    repeats, drawn = whole._runs(scenario, central, central, seed, "fluid", count, lambda *_: None)
-    sets = draws(central, scenario, count, seed) if count else []
-    return monthly_bill(scenario, central, repeats, drawn, sets, seed)
+    return whole._runs(scenario, central, central, seed, "fluid", count, lambda *_: None)

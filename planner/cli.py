@@ -226,6 +226,9 @@ def console() -> Console:
 
 def main() -> None:
     """Entry point of the command."""
+    from planner.cli_money import register
+
+    register(app)
     try:
         app()
     except KeyboardInterrupt:

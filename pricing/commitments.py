@@ -27,6 +27,7 @@ Covers = Literal["family", "type", "anything"]
 
 HOURS_A_YEAR, MONTHS_A_YEAR = 8760, 12
 MONTH_HOURS = Decimal(HOURS_A_YEAR) / MONTHS_A_YEAR
+PLANS = {"ec2-ri": "ri", "ec2-instance-sp": "sp", "compute-sp": "compute-sp"}
 HALF = Decimal("0.5")  # partial upfront: half of the term's price is paid at once (AWS RI payment options)
 
 
@@ -105,10 +106,12 @@ def _ec2_price(
         item = f"ec2/{kind}-{years}yr-{payment}-upfront/{box}"
         return replace(listed, item=item, usd=listed.usd * share, grade="given", source="share given by the user",
                        unit="effective hour", usage_type="", identity="unknown/unknown")  # fmt: skip
+    exact_item = f"ec2/{PLANS[kind]}-{years}yr-{payment}-upfront/{box}"
+    if book.has(exact_item, region):
+        return book.price(exact_item, region)
     if kind == "compute-sp" or (kind == "ec2-instance-sp" and years == 1):
         raise NotSold(f"{kind} {years} yr of {box}: AWS sells it, its rate is not in the book; give share_of_listed")
-    plan = "ri" if kind == "ec2-ri" else "sp"
-    whole = book.price(f"ec2/{plan}-{years}yr-all-upfront/{box}", region)
+    whole = book.price(f"ec2/{PLANS[kind]}-{years}yr-all-upfront/{box}", region)
     if payment == "all":
         return whole
     ratio = book.price(f"ec2/ri-payment-{years}yr-{payment}-upfront", region)

@@ -25,6 +25,7 @@ ANYWHERE = "any"
 # Which table holds an item: the longest prefix that fits.
 TABLES = {
     "ec2/on-demand/": "ec2", "ec2/spot": "ec2_spot", "ec2/ri-": "ec2_commitments", "ec2/sp-": "ec2_commitments",
+    "ec2/compute-sp-": "ec2_commitments",
     "emr/": "emr", "emr-": "emr", "eks/": "emr", "fargate-eks/": "emr", "glue/": "emr", "databricks/": "emr",
     "msk/": "msk", "opensearch/ri-": "opensearch_reserved", "opensearch/": "opensearch",
     "elastic-cloud/": "opensearch",
