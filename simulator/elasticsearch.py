@@ -29,7 +29,7 @@ class Shards:
 
 
 def shard_weights(flow: Flow) -> np.ndarray:
-    """Share of documents of each primary shard: the first takes `hottest_shard` times the mean, the rest share evenly."""
+    """Share of documents of each primary shard: the first takes `hottest_shard` times the mean, the rest are even."""
     n = flow.index.primaries
     weights = np.ones(n)
     if n > 1:

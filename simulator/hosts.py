@@ -91,9 +91,14 @@ def _of_machine(name: str, machine_name: str, zone: int, coefficients: Coefficie
             f"machine = '{machine_name}' has no measured CoreMark; choose one that has, or give hosts by hand"
         )
     return Site(
-        name, box.capacity_threads(smt), box.vcpu, speed / coefficients.per_core_speed, box.memory_bytes,
-        box.network_baseline_bytes_per_second, zone,
-    )  # fmt: skip
+        name,
+        box.capacity_threads(smt),
+        box.vcpu,
+        speed / coefficients.per_core_speed,
+        box.memory_bytes,
+        box.network_baseline_bytes_per_second,
+        zone,
+    )
 
 
 def _named(host: Host, coefficients: CoefficientSet) -> Site:

@@ -49,8 +49,8 @@ def front_of(flow: Flow, cluster: KafkaCluster, rate: float, placement: Placemen
     streams = producer.count * (1 if sticky else topic.partitions)
     if streams > MOST_STREAMS:
         raise ValueError(
-            f"flow '{flow.name}': {producer.count} keyed producers × {topic.partitions} partitions = {streams} streams of "
-            f"batches; expected {MOST_STREAMS} or fewer (group producers, or use the sticky partitioner)"
+            f"flow '{flow.name}': {producer.count} keyed producers × {topic.partitions} partitions = {streams} streams "
+            f"of batches; expected {MOST_STREAMS} or fewer (group producers, or use the sticky partitioner)"
         )
     records, wire, ratio, most = _batch(flow, rate / streams)
     tls = c["kafka.tls_byte_cpu_seconds"] if cluster.tls else 0.0

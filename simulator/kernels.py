@@ -879,7 +879,7 @@ def _ask_threads(I, F, node, bulk, role, wanted):
 
 @compiled
 def _cold(I, F, node, work):
-    """Work as a JVM does it that has not warmed up yet: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
+    """Work as a JVM does it that has not warmed up: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
     amplitude = F[row(I, WARM_AMPLITUDE, node)]
     if amplitude <= 0.0:
         return work
@@ -1650,7 +1650,6 @@ def _job_done(I, F, h):
     F[row(I, HOST_V, h)] = F[cell(I, JOB_V, h, 0)]
     kind, a, b, held = _take_job(I, F, h)
     _arm(I, F, h)
-    nodes = I[NODE_HOST + 3]
     if kind == PIECE:
         _piece_done(I, F, a)
     elif kind == COORDINATE:

@@ -83,7 +83,7 @@ class CompiledPlane:
                 return
 
     def _succeed(self) -> None:
-        """Wake what waits for the kernel, at the kernel's moment (an event triggered ahead, as SimPy's own Timeout is)."""
+        """Wake what waits for the kernel, at the kernel's moment (triggered ahead, as SimPy's own Timeout is)."""
         delay = max(0.0, float(self.m.F[k.NOW]) - self.env.now)
         for n in range(self.m.I[k.N_DONE]):
             event = self.waiting.pop(int(self.m.done_a[n]), None)

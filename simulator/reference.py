@@ -180,7 +180,7 @@ class Node:
         self.merging, self.debt, self.debt_bytes, self.flushed = False, 0.0, 0.0, 0.0
 
     def cold(self, cpu: float) -> float:
-        """CPU as a JVM spends it that has not warmed up: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
+        """CPU as a cold JVM spends it: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
         m, n = self.plane.m, self.number
         if m.warm_amplitude[n] <= 0:
             return cpu
@@ -381,7 +381,7 @@ class ReferencePlane:
     # ------------------------------------------------------------ tasks
 
     def _task(self, task: Task, launched: float) -> Process:
-        """Wait for a slot, read, then piece by piece: CPU, a bulk away, until all are answered. False: failed for good."""
+        """Wait for a slot, read, then piece by piece: CPU, a bulk away, until all are answered. False: failed."""
         yield self.env.timeout(launched)
         for _ in range(k.MOST_TASK_ATTEMPTS):
             executor = yield self.slots.take()

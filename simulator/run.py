@@ -51,9 +51,15 @@ class Simulation:
     """The control plane of one run."""
 
     def __init__(
-        self, scenario: Scenario, coefficients: CoefficientSet, seed: int, level: Level, rate_factor: float, outages: Outages,
+        self,
+        scenario: Scenario,
+        coefficients: CoefficientSet,
+        seed: int,
+        level: Level,
+        rate_factor: float,
+        outages: Outages,
         exact_front: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.scenario, self.coefficients, self.seed, self.level = scenario, coefficients, seed, level
         self.outages = sorted(outages)
         run = scenario.run
@@ -91,7 +97,7 @@ class Simulation:
         return max(30.0, 8 * slow, 4 * waits) + min(measure, 600.0) + 4 * outage
 
     def forget(self) -> None:
-        """Let go of the run's tables at once: SimPy's processes and this object hold each other, and would keep them."""
+        """Let go of the run's tables at once: SimPy's processes and this object hold each other and would keep them."""
         del self.plane, self.built, self.queries, self.env
 
     # ------------------------------------------------------------ the story
@@ -108,7 +114,7 @@ class Simulation:
     def _all_visible(self) -> bool:
         """Whether every record created in the window can be found (or its query has failed, or writes nothing)."""
         counts = self.plane.look()["counts"]
-        return all([self._settled(f, counts[f]) for f in range(len(self.queries))])
+        return sum(self._settled(f, counts[f]) for f in range(len(self.queries))) == len(self.queries)
 
     def _settled(self, f: int, counts: np.ndarray) -> bool:
         """The window's last record is behind the query's offsets, and all indexed until then has been refreshed."""
@@ -210,9 +216,17 @@ class Simulation:
         return cold * readers / self.scenario.kafka.volume.throughput
 
     def record_batch(
-        self, query: Query, number: int, due: float, began: float, start: np.ndarray, end: np.ndarray, lag: np.ndarray, tasks: int,
+        self,
+        query: Query,
+        number: int,
+        due: float,
+        began: float,
+        start: np.ndarray,
+        end: np.ndarray,
+        lag: np.ndarray,
+        tasks: int,
         sink_wait: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         f, now = query.number, self.env.now
         records = float((end - start).sum())
         behind = max(0.0, began - self.plane.created_span(f, start, end)[0])
@@ -252,9 +266,17 @@ def _trace(sim: Simulation) -> Trace:
     flows = {flow.name: _flow_trace(sim, f, final) for f, flow in enumerate(sim.scenario.flows)}
     hosts, slots, series = _loads(sim)
     return Trace(
-        sim.seed, sim.level, sim.measured_from, sim.measured_until, sim.env.now, flows, hosts, slots,
-        getattr(sim.plane, "events", 0), series,
-    )  # fmt: skip
+        sim.seed,
+        sim.level,
+        sim.measured_from,
+        sim.measured_until,
+        sim.env.now,
+        flows,
+        hosts,
+        slots,
+        getattr(sim.plane, "events", 0),
+        series,
+    )
 
 
 def _flow_trace(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> FlowTrace:
@@ -269,9 +291,16 @@ def _flow_trace(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> FlowTr
     lag = np.array(sim.lags[f]) if sim.lags[f] else np.zeros((0, query.flow.topic.partitions))
     outcome = "running" if query.failed is None else f"failed at {query.failed[0]:.1f} s: {query.failed[1]}"
     return FlowTrace(
-        query.flow.name, latency, publish, _hops(final["hops"][f], sim.built.fronts[f].delay), batches, lag, _tasks(m, f),
-        _accounts(sim, f, final), outcome,
-    )  # fmt: skip
+        query.flow.name,
+        latency,
+        publish,
+        _hops(final["hops"][f], sim.built.fronts[f].delay),
+        batches,
+        lag,
+        _tasks(m, f),
+        _accounts(sim, f, final),
+        outcome,
+    )
 
 
 def _hops(sums: np.ndarray, front: float) -> dict[str, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def split(start: np.ndarray, end: np.ndarray, least: int | None) -> list[tuple[i
     for p, a, b in ranges:
         parts = max(1, round((b - a) / total * least))
         cuts = [a + math.floor((b - a) * k / parts) for k in range(parts)] + [b]
-        out += [(p, low, high) for low, high in zip(cuts, cuts[1:], strict=False) if high > low]
+        out += [(p, low, high) for low, high in pairwise(cuts) if high > low]
     return out
 
 

@@ -12,9 +12,18 @@ from simulator.kernels import COARSE_BINS, FINE_BINS
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BATCH_FIELDS = [
-    ("number", "i8"), ("due", "f8"), ("started", "f8"), ("finished", "f8"), ("records", "f8"), ("documents", "f8"),
-    ("tasks", "i8"), ("waited_sink", "f8"), ("lag_records", "f8"), ("lag_after", "f8"), ("lag_seconds", "f8"),
-]  # fmt: skip
+    ("number", "i8"),
+    ("due", "f8"),
+    ("started", "f8"),
+    ("finished", "f8"),
+    ("records", "f8"),
+    ("documents", "f8"),
+    ("tasks", "i8"),
+    ("waited_sink", "f8"),
+    ("lag_records", "f8"),
+    ("lag_after", "f8"),
+    ("lag_seconds", "f8"),
+]
 TASK_FIELDS = [("batch", "i8"), ("partition", "i8"), ("executor", "i8"), ("started", "f8"), ("finished", "f8")]
 HOPS = ("before_cut", "process", "refresh")
 
