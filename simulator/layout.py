@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +15,7 @@ from simulator.hosts import Placement, mean_trip, place
 from simulator.kafka import Front
 from simulator.memory import Memory
 from simulator.spark import costs_of
-
-MOST_CELLS = 3_000_000  # of creation curves, all partitions together
-CELLS_A_TRIGGER = 20.0
-CELL_SECONDS = (0.05, 0.5)  # shortest and longest
-MOST_BATCHES = 40_000_000  # producer batches that the exact front will simulate
-KEPT_TASKS = 6000
-PENDING = 1024  # entries of a node between two refreshes; grows
+from simulator.state import curves, state_tables
 
 
 @dataclass
@@ -54,12 +47,12 @@ def build(
         front_room.front_of(flow, scenario.kafka, _typical(corner), placement, c)
         for flow, corner in zip(scenario.flows, corners, strict=True)
     ]
-    _spend_background(scenario, c, placement, fronts, corners, exact)
+    spend_background(scenario, c, placement, fronts, corners, exact)
     base = np.cumsum([0] + [flow.topic.partitions for flow in scenario.flows]).astype(np.int64)
-    tables = _layout(scenario, c, placement, fronts, corners, base, exact)
-    tables |= _state(scenario, c, tables, fronts, peaks, until, exact, seed)
+    tables = layout_tables(scenario, c, placement, fronts, corners, base, exact)
+    tables |= state_tables(scenario, c, tables, fronts, peaks, until, exact, seed)
     if not exact:
-        tables |= _curves(scenario, corners, base, until, seed)
+        tables |= curves(scenario, corners, base, until, seed)
     memory = Memory(tables)
     _set_scalars(memory, placement, seed, exact, window, until)
     if exact:
@@ -78,7 +71,7 @@ def _typical(corner: tuple[np.ndarray, np.ndarray]) -> float:
     return float(corner[1].max())
 
 
-def _spend_background(
+def spend_background(
     scenario: Scenario, c: CoefficientSet, placement: Placement, fronts: list[Front], corners: list, exact: bool
 ) -> None:
     """CPU that the model does not simulate event by event, taken from each site's cores: idle burn, searches, and
@@ -97,7 +90,7 @@ def _spend_background(
 def front_cores(
     scenario: Scenario, placement: Placement, fronts: list[Front], rates: list[float], exact: bool
 ) -> dict[int, float]:
-    """Cores that the front takes on each site at these rates [threads]: all of the brokers' work, or (exact) readers'."""
+    """Cores that the front takes on each site at these rates [threads]: the brokers' work, or (exact) only readers'."""
     law = front_room.consumer_cpu if exact else front_room.broker_cpu
     spent: dict[int, float] = {}
     for flow, front, rate in zip(scenario.flows, fronts, rates, strict=True):
@@ -106,7 +99,7 @@ def front_cores(
     return spent
 
 
-def _layout(
+def layout_tables(
     scenario: Scenario,
     c: CoefficientSet,
     placement: Placement,
@@ -129,7 +122,7 @@ def _layout(
     streams = _streams(scenario, fronts, base, exact)
     searching = set(placement.nodes)
     running = set(placement.executors)
-    return dict(  # noqa: C408  (a hundred names read better so)
+    return dict(
         host_cores=np.array([site.cores_left for site in sites]),
         host_speed=np.array([site.speed for site in sites]),
         pause_rate=np.array(
@@ -229,210 +222,6 @@ def _streams(scenario: Scenario, fronts: list[Front], base: np.ndarray, exact: b
     }
 
 
-def _state(
-    scenario: Scenario,
-    c: CoefficientSet,
-    lay: dict[str, np.ndarray],
-    fronts: list[Front],
-    peaks: list[float],
-    until: float,
-    exact: bool,
-    seed: int,
-) -> dict[str, np.ndarray]:
-    """Tables that change, before the first event; sizes are proven from slots, threads and links."""
-    flows, nodes, hosts = len(lay["document_cpu"]), len(lay["node_host"]), len(lay["host_cores"])
-    partitions, links, streams = len(lay["partition_flow"]), len(lay["link_from"]), len(lay["stream_flow"])
-    slots = scenario.spark.executors * scenario.spark.cores
-    tasks = sum(_most_tasks(flow) for flow in scenario.flows) + 8
-    bulks = slots * int(lay["writers"].max()) + 8
-    events = tasks + bulks + 2 * flows * nodes + hosts + 2 * streams + 2 * links + 64
-    jobs = (
-        slots
-        + 2 * bulks
-        + int(lay["node_threads"].sum())
-        + (flows + 1) * nodes
-        + int(lay["broker_threads"].sum())
-        + 2 * links
-        + 64
-    )
-    batches = _front_batches(fronts, peaks, until, partitions) if exact else 2
-    leaves = 1 << max(1, (hosts - 1).bit_length())
-    copies = max([1] + [flow.topic.copies - 1 for flow in scenario.flows])
-
-    def ints(*shape: int) -> np.ndarray:
-        return np.broadcast_to(np.int64(0), shape)
-
-    def zeros(shape: int | tuple[int, ...]) -> np.ndarray:
-        return np.broadcast_to(0.0, shape)
-
-    bins = (flows, k.FINE_BINS + k.COARSE_BINS + 2)
-    gaps = np.array(
-        [
-            math.inf if r <= 0 else k.exponential(seed, k.DICE_PAUSE_GAP, h, 0, 0) / r
-            for h, r in enumerate(lay["pause_rate"])
-        ]
-    )
-    tree = np.zeros(2 * leaves, dtype=np.int64)
-    tree[leaves:] = np.minimum(np.arange(leaves), hosts - 1)
-    for node in range(leaves - 1, 0, -1):
-        tree[node] = tree[2 * node]  # all idle: any child wins
-    return dict(  # noqa: C408  (a hundred names read better so)
-        link_work=zeros(links),
-        ev_time=zeros(events),
-        ev_key=ints(events),
-        ev_kind=ints(events),
-        ev_a=ints(events),
-        ev_b=ints(events),
-        host_time=zeros(hosts),
-        host_v=zeros(hosts),
-        host_work=zeros(hosts),
-        host_busy=zeros(hosts),
-        host_weight=zeros(hosts),
-        host_paused=ints(hosts),
-        host_pauses=ints(hosts),
-        pause_at=gaps,
-        host_next=np.full(hosts, math.inf),
-        host_next_key=ints(hosts),
-        host_next_kind=ints(hosts),
-        host_tree=tree,
-        host_jobs=ints(hosts),
-        job_v=zeros((hosts, jobs)),
-        job_key=ints(hosts, jobs),
-        job_weight=zeros((hosts, jobs)),
-        job_kind=ints(hosts, jobs),
-        job_a=ints(hosts, jobs),
-        job_b=ints(hosts, jobs),
-        exec_free=np.full(scenario.spark.executors, scenario.spark.cores, dtype=np.int64),
-        slot_seconds=zeros(scenario.spark.executors),
-        write_seconds=zeros(nodes),
-        write_seen=zeros(nodes),
-        ready=ints(tasks),
-        task_flow=ints(tasks),
-        task_batch=ints(tasks),
-        task_number=ints(tasks),
-        task_partition=ints(tasks),
-        task_from=zeros(tasks),
-        task_to=zeros(tasks),
-        task_documents=zeros(tasks),
-        task_bulks=ints(tasks),
-        task_next=ints(tasks),
-        task_flight=ints(tasks),
-        task_setup=zeros(tasks),
-        task_document_cpu=zeros(tasks),
-        task_bulk_cpu=zeros(tasks),
-        task_weight=zeros(tasks),
-        task_fetch=zeros(tasks),
-        task_tail=zeros(tasks),
-        task_c0=zeros(tasks),
-        task_c1=zeros(tasks),
-        task_exec=ints(tasks),
-        task_attempt=ints(tasks),
-        task_failed=ints(tasks),
-        task_piece=ints(tasks),
-        task_started=zeros(tasks),
-        task_sink_wait=zeros(tasks),
-        task_bits=ints(tasks, nodes, 1),
-        task_free=np.arange(tasks, dtype=np.int64)[::-1].copy(),
-        stage_left=ints(flows),
-        stage_cut=zeros(flows),
-        stage_sink_wait=zeros(flows),
-        bulk_task=ints(bulks),
-        bulk_index=ints(bulks),
-        bulk_documents=zeros(bulks),
-        bulk_c0=zeros(bulks),
-        bulk_c1=zeros(bulks),
-        task_point=ints(tasks),
-        bulk_node=ints(bulks),
-        bulk_left=ints(bulks),
-        bulk_attempt=ints(bulks),
-        bulk_sent=zeros(bulks),
-        bulk_todo=ints(bulks, nodes),
-        bulk_bytes=zeros(bulks),
-        bulk_free=np.arange(bulks, dtype=np.int64)[::-1].copy(),
-        node_work=zeros(nodes),
-        node_free=lay["node_threads"].copy(),
-        node_bytes=zeros(nodes),
-        node_queue=ints(nodes, bulks * (nodes + 1) + 8),
-        queue_head=ints(nodes),
-        queue_length=ints(nodes),
-        queue_ops=ints(nodes),
-        held=ints(hosts, jobs),
-        fresh=zeros((flows, nodes)),
-        refreshing=ints(flows, nodes),
-        refresh_mark=ints(flows, nodes),
-        refresh_documents=zeros((flows, nodes)),
-        merging=ints(nodes),
-        merge_debt=zeros(nodes),
-        merge_bytes=zeros(nodes),
-        merge_flush=zeros(nodes),
-        pend_head=ints(flows, nodes),
-        pend_length=ints(flows, nodes),
-        pend_c0=zeros((flows, nodes, PENDING)),
-        pend_c1=zeros((flows, nodes, PENDING)),
-        pend_mass=zeros((flows, nodes, PENDING)),
-        pend_time=zeros((flows, nodes, PENDING)),
-        pend_cut=zeros((flows, nodes, PENDING)),
-        curve_time=zeros((partitions, 2 * batches + 8)),
-        curve_count=zeros((partitions, 2 * batches + 8)),
-        curve_length=np.ones(partitions, dtype=np.int64),
-        slope=zeros(bins),
-        step=zeros(bins),
-        hops=zeros((flows, 4)),
-        counts=zeros((flows, 8)),
-        task_log=zeros((KEPT_TASKS, 6)),
-        done_kind=ints(64),
-        done_a=ints(64),
-        stream_clock=zeros(streams),
-        stream_k=ints(streams),
-        stream_n=zeros(streams),
-        stream_first=zeros(streams),
-        stream_part=ints(streams),
-        blocked=ints(flows, streams + 1),
-        blocked_n=ints(flows),
-        unsent=zeros(flows),
-        unsent_batches=ints(flows),
-        part_queue=zeros((partitions, 64)),
-        part_first=zeros((partitions, 64)),
-        part_close=zeros((partitions, 64)),
-        part_head=ints(partitions),
-        part_length=ints(partitions),
-        part_busy=ints(partitions),
-        broker_free=lay["broker_threads"].copy(),
-        broker_queue=ints(len(lay["broker_host"]), partitions + 1),
-        broker_head=ints(len(lay["broker_host"])),
-        broker_length=ints(len(lay["broker_host"])),
-        log_count=ints(partitions),
-        log_end=zeros(partitions),
-        log_records=zeros((partitions, batches + 4)),
-        log_first=zeros((partitions, batches + 4)),
-        log_close=zeros((partitions, batches + 4)),
-        fetched=ints(partitions, copies),
-        acked=ints(partitions, copies),
-        commit_count=ints(partitions),
-        commit_time=zeros((partitions, batches + 4)),
-        link_busy=ints(links),
-        link_upto=ints(len(lay["link_partition"])),
-        publish_slope=zeros(bins if exact else (flows, 1)),
-        publish_step=zeros(bins if exact else (flows, 1)),
-    )
-
-
-def _most_tasks(flow: Flow) -> int:
-    read = max(flow.topic.partitions, 2 * (flow.query.min_partitions or 0) + flow.topic.partitions)
-    return max(read, flow.query.state.shuffle_partitions if flow.query.state else 0)
-
-
-def _front_batches(fronts: list[Front], peaks: list[float], until: float, partitions: int) -> int:
-    """Producer batches of one partition to make room for at first [count]; refuses a run that is out of reach."""
-    total = sum(peak / front.batch_records for front, peak in zip(fronts, peaks, strict=True)) * until
-    if total > MOST_BATCHES:
-        raise ValueError(
-            f"the exact front would simulate {total:.3g} producer batches; expected {MOST_BATCHES:.0g} or fewer: "
-            "shorten run.measure, lengthen linger, or use level 'fluid'"
-        )
-    return int(total / partitions * 1.3) + 64
-
-
 def _set_scalars(
     m: Memory, placement: Placement, seed: int, exact: bool, window: tuple[float, float], until: float
 ) -> None:
@@ -447,30 +236,6 @@ def _open_streams(m: Memory) -> None:
     """Every stream of producer batches draws its first."""
     for stream in range(len(m.stream_flow)):
         k.open_batch(m.I, m.F, stream)
-
-
-def _curves(scenario: Scenario, corners: list, base: np.ndarray, until: float, seed: int) -> dict[str, np.ndarray]:
-    """Creation curves of a fluid front: cells fine enough for the arrivals, corners of the rate kept."""
-    trigger = min(flow.query.trigger for flow in scenario.flows)
-    cell = min(max(trigger / CELLS_A_TRIGGER, CELL_SECONDS[0]), CELL_SECONDS[1])
-    cells = int(min(until / cell, max(64.0, MOST_CELLS / base[-1]))) + 1
-    marks = [t for times, _ in corners for t in times if t < until]
-    times = np.unique(np.concatenate([np.linspace(0.0, until, cells), marks]))
-    curve_time = np.broadcast_to(times, (base[-1], len(times))).copy()
-    count = np.zeros((base[-1], len(times)))
-    for f, flow in enumerate(scenario.flows):
-        expected = cumulative(*corners[f], times)
-        for p, share in enumerate(flow.workload.partition_shares(flow.topic.partitions)):
-            k.draw_curve(seed, f, p, times, expected * share, flow.workload.arrivals, count[base[f] + p])
-    lengths = np.full(base[-1], len(times), dtype=np.int64)
-    return {"curve_time": curve_time, "curve_count": count, "curve_length": lengths}
-
-
-def cumulative(times: np.ndarray, rates: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Events expected by each time under stepwise rates [events]."""
-    total = np.concatenate([[0.0], np.cumsum(rates[:-1] * np.diff(times))])
-    where = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 1)
-    return total[where] + rates[where] * (at - times[where])
 
 
 def _first_refreshes(scenario: Scenario, m: Memory) -> None:

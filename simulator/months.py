@@ -28,7 +28,7 @@ from simulator import kernels as k
 from simulator import months_kernel as mk
 from simulator.hosts import place
 from simulator.kafka import front_of
-from simulator.layout import cumulative
+from simulator.state import cumulative
 from simulator.run import simulate
 from simulator.spark import costs_of
 from simulator.trace import FlowTrace, Histogram, from_ramps
@@ -36,7 +36,7 @@ from simulator.trace import FlowTrace, Histogram, from_ramps
 Array = np.ndarray[Any, np.dtype[Any]]
 LEVELS = 9
 SHARES = (0.02, 0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0)  # of the largest batch
-BATCHES = 40  # of one level's run that count
+BATCHES = 60  # of one level's run that count
 SETTLING = 6  # batches before
 MERGES_AFTER = 14  # refreshes until merges are steady
 LONGEST_WARM_UP = 600.0
@@ -184,12 +184,9 @@ def _row(f: int, flow: Flow, trace: FlowTrace, here: Scenario, c: CoefficientSet
             seed, f, int(counted["number"][-1]) + 1, c["spark.batch_autocorrelation"], c["spark.batch_sigma"]
         )[counted["number"]]
     )
-    slope = float(np.polyfit(factor, lasted, 1)[0]) if np.ptp(factor) > 1e-9 else 0.0
-    slope = min(max(slope, 0.0), float(lasted.mean() / factor.mean()))
-    rest = lasted - slope * factor
     records = float(sizes.mean())
     return {
-        "records": records, "base": float(rest.mean()), "per_factor": slope, "rest": float(rest.std()),
+        "records": records, "lasted": lasted, "factor": factor,
         "work": _executor_work(flow, here, c, records, float(counted["tasks"].mean())),
         "refresh": trace.hops.get("refresh", 0.0),
         **_profile(f, flow, trace, here, c, lasted.mean()),
@@ -246,10 +243,29 @@ def _table(flow: Flow, rows: list[dict[str, Any]], scenario: Scenario, c: Coeffi
     rows = [row for n, row in enumerate(rows) if n == 0 or row["records"] > 1.001 * rows[n - 1]["records"]]
     if len(rows) < 2:
         raise ValueError(f"flow '{flow.name}': all levels of load gave batches of one size; use level fluid")
+    _explain(rows)
     columns = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
     rate = flow.workload.events_per_second * factor
     delay = front_of(flow, scenario.kafka, rate, place(scenario, c), c).delay
     return Table(flow=flow.name, delay=delay, **columns)
+
+
+def _explain(rows: list[dict[str, Any]]) -> None:
+    """Split each level's durations into a base, a part that follows the CPU factor, and the rest.
+
+    One level's batches are too few to tell the factor's part; it is one straight line in the batch's size over all
+    levels (least squares, within levels), no lower than 0 and no higher than the whole duration.
+    """
+    sizes = np.array([row["records"] for row in rows])
+    within = [row["factor"] - row["factor"].mean() for row in rows]
+    x = np.concatenate([np.stack([w, w * n / sizes[-1]], axis=1) for w, n in zip(within, sizes, strict=True)])
+    y = np.concatenate([row["lasted"] - row["lasted"].mean() for row in rows])
+    (fixed, growing), *_ = np.linalg.lstsq(x, y, rcond=None)
+    for row, n in zip(rows, sizes, strict=True):
+        lasted, factor = row.pop("lasted"), row.pop("factor")
+        slope = float(np.clip(fixed + growing * n / sizes[-1], 0.0, lasted.mean() / factor.mean()))
+        rest = lasted - slope * factor
+        row |= {"base": float(rest.mean()), "per_factor": slope, "rest": float(rest.std())}
 
 
 # ---------------------------------------------------------------- the walk

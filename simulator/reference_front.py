@@ -98,7 +98,7 @@ class ReferenceFront:
             self.env.process(self._append_all(partition))
 
     def _draw(self, stream: int, f: int, number: int, clock: float) -> tuple[Batch, Partition] | None:
-        """The next batch after `clock`: first record an exponential gap away, then Poisson arrivals (kernels.open_batch)."""
+        """The next batch after `clock`: first record an exponential gap away, then Poisson arrivals (see kernels)."""
         m, seed, share = self.plane.m, self.plane.seed, float(self.plane.m.stream_share[stream])
         need = k.exponential(seed, k.DICE_GAP + 100 * f, stream, number, 0)
         rate, edge = self._rate(f, clock) * share, self._edge(f, clock)

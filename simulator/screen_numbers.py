@@ -28,7 +28,7 @@ from models.workload import Workload
 from simulator.elasticsearch import index_ratio, shards_of
 from simulator.hosts import Placement, place
 from simulator.kafka import Front, broker_cpu, front_of
-from simulator.layout import _layout, _spend_background
+from simulator.layout import layout_tables, spend_background
 from simulator.spark import costs_of, split
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -52,9 +52,9 @@ def numbers_of(scenario: Scenario, coefficients: CoefficientSet) -> Numbers:
         front_of(f, scenario.kafka, f.workload.events_per_second, placement, coefficients) for f in scenario.flows
     ]
     corners = [(np.zeros(1), np.array([f.workload.events_per_second])) for f in scenario.flows]
-    _spend_background(scenario, coefficients, placement, fronts, corners, False)
+    spend_background(scenario, coefficients, placement, fronts, corners, False)
     base = np.cumsum([0] + [flow.topic.partitions for flow in scenario.flows]).astype(np.int64)
-    tables = _layout(scenario, coefficients, placement, fronts, corners, base, False)
+    tables = layout_tables(scenario, coefficients, placement, fronts, corners, base, False)
     found = _front_numbers(scenario, coefficients, placement)
     found |= _spark_numbers(scenario, coefficients, placement, tables)
     found |= _search_numbers(scenario, coefficients, placement, tables)
