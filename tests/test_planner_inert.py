@@ -2,20 +2,26 @@
 
 The table is data: {path: rows}. A row perturbs the field of a base scenario and names the output that must
 move, with its sign (`+` up, `-` down, `!` either). A field that is not in the table fails; so does one
-that moves nothing. `PENDING` holds those that only a later part of the forecast reads.
+that moves nothing. `PENDING` holds those that only a later part of the forecast reads. Rows of the
+bill are priced without a run.
 """
 
 from __future__ import annotations
 
+import atexit
 import copy
 import math
+import shutil
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from models.stack import Scenario
 from planner import yaml_text
+from planner.bill import monthly_bill
 from planner.charts import budget
 from planner.checks import check
 from planner.engine import simulate
@@ -26,12 +32,10 @@ from planner.memory import memory
 from planner.scenario import example_text, load_scenario
 from planner.storage import index_storage, topic_storage
 from planner.traffic import cross_zone_bytes_per_second
+from pricing.price_book import DATA
+from pricing.rows import pack, unpack
 
-PENDING = {  # read by the bill, which joins the forecast with issue 5
-    "elasticsearch.manager_machine": "the bill prices managers by their machine",
-    "tags": "tags ride on every line of the bill",
-}
-PENDING |= {leaf.path: "the bill" for leaf in leaves(Scenario) if leaf.path.startswith(("money.", "targets.monthly"))}
+PENDING: dict[str, str] = {}
 
 
 class Row(NamedTuple):
@@ -48,8 +52,25 @@ def row(base: str, changes: dict[str, Any], output: str, sign: str, source: str)
     return Row(base, changes, output, sign, source)
 
 
+M, C, D, N, V = "money.", "money.commitments[0].", "money.discounts[0].", "money.network.", "money.monitoring."
+
 F, W, T, P, Q, S, X = ("flows[0].", "flows[0].workload.", "flows[0].topic.", "flows[0].topic.producer.",
                        "flows[0].query.", "flows[0].query.sink.", "flows[0].index.")  # fmt: skip
+
+
+def older_book() -> str:
+    """A price book of another day: brokers cost half."""
+    folder = Path(tempfile.mkdtemp(prefix="book-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for path in DATA.glob("*.csv.gz"):
+        shutil.copy(path, folder)
+    rows = unpack(folder / "msk.csv.gz")
+    cheaper = [r._replace(usd=str(float(r.usd) / 2)) if r.item.startswith("msk/broker/") else r for r in rows]
+    (folder / "msk.csv.gz").write_bytes(pack(cheaper))
+    return str(folder)
+
+
+OLDER_BOOK = older_book()
 
 TABLE: dict[str, list[Row]] = {
     "name": [row("small", {"name": "other"}, "report.title", "!", "the reader's")],
@@ -217,6 +238,7 @@ TABLE: dict[str, list[Row]] = {
     "targets.outage": [row("small", {"targets.outage": "2 h"}, "catch_up", "+", "spark.md A3: B / (mu - lambda)")],
     "targets.throughput_headroom": [row("small", {"targets.throughput_headroom": 100}, "verdict", "!", "a promise")],
     "targets.survive": [row("small", {"targets.survive": ["broker"]}, "verdict", "!", "a promise")],
+    "targets.monthly_budget_usd": [row("small", {"targets.monthly_budget_usd": 10}, "verdict", "!", "a promise")],
     "run.measure": [row("small", {"run.measure": 200}, "batch.count", "+", "")],
     "run.warm_up": [row("cold", {"run.warm_up": 300}, "batch.seconds", "-", "spark.md A8: the JVM warms")],
     "run.repeats": [row("small", {"run.repeats": 8}, "interval", "!", "Student's t")],
@@ -224,7 +246,83 @@ TABLE: dict[str, list[Row]] = {
     "run.phase": [row("small", {"run.phase": "aligned"}, "hop.refresh", "!", "engine.md C2: phases are locked")],
     "coefficients": [row("small", {"coefficients": "lab-2026-11-23"}, "batch.seconds", "!", "dated data")],
     "overrides": [row("small", {"overrides": {"spark.record_cpu_seconds": 1e-3}}, "batch.seconds", "+", "by hand")],
+    "tags": [row("small", {"tags": {"team": "search"}}, "bill.lines", "!", "finance joins on them")],
+    "elasticsearch.manager_machine": [
+        row("managed", {"elasticsearch.manager_machine": "m7g.2xlarge"}, "bill.compute", "+", "price list")
+    ],
+    "money.region": [row("small", {M + "region": "eu-west-1"}, "bill.total", "+", "price list")],
+    "money.month": [row("small", {M + "month": "2026-02"}, "bill.compute", "-", "672 hours, not 730")],
+    "money.currency": [row("euro", {M + "currency": "CHF"}, "bill.currency", "!", "given")],
+    "money.currency_per_usd": [row("euro", {M + "currency_per_usd": 2}, "bill.currency", "!", "given")],
+    "money.price_book": [row("small", {M + "price_book": OLDER_BOOK}, "bill.total", "-", "another dated book")],
+    "money.prices": [row("small", {M + "prices": {"msk/broker/kafka.m7g.large": 0.1}}, "bill.compute", "-", "given")],
+    "money.load_spread": [row("small", {M + "load_spread": 1}, "bill.p90", "+", "joint draws")],
+    "money.support_plan": [row("small", {M + "support_plan": "business"}, "bill.support", "+", "support plans")],
+    "money.engineer_hours": [row("people", {M + "engineer_hours": 80}, "bill.other", "+", "given")],
+    "money.engineer_usd_per_hour": [row("people", {M + "engineer_usd_per_hour": 90}, "bill.other", "+", "given")],
+    "money.third_parties": [row("small", {M + "third_parties": {"pager": 99}}, "bill.other", "+", "given")],
+    "money.spot_share": [row("small", {M + "spot_share": "50 %"}, "bill.compute", "-", "aws-prices.md B6")],
+    "money.spark_disk": [row("small", {M + "spark_disk": "1 TiB"}, "bill.storage", "+", "aws-prices.md A5")],
+    "money.spark_reads_near": [row("racks", {M + "spark_reads_near": True}, "bill.transfer", "-", "KIP-392")],
+    "money.kafka_controllers": [row("self", {M + "kafka_controllers": 5}, "bill.compute", "+", "KRaft quorum")],
+    "money.controller_machine": [row("self", {M + "controller_machine": "m7g.2xlarge"}, "bill.compute", "+", "")],
+    "money.dashboards_nodes": [row("self", {M + "dashboards_nodes": 2}, "bill.compute", "+", "")],
+    "money.dashboards_machine": [
+        row("boards", {M + "dashboards_machine": "m7g.2xlarge"}, "bill.compute", "+", "price list")
+    ],
+    "money.node_losses_per_year": [row("self", {M + "node_losses_per_year": 12}, "bill.transfer", "+", "refills")],
+    "money.snapshots.every": [row("self", {M + "snapshots.every": "1 h"}, "bill.storage", "+", "elasticsearch.md B6")],
+    "money.snapshots.kept": [row("snaps", {M + "snapshots.kept": "1 d"}, "bill.storage", "-", "elasticsearch.md B6")],
+    "money.account.aws_usd": [row("helped", {M + "account.aws_usd": 200_000}, "bill.support", "-", "cheaper tiers")],
+    "money.account.s3_standard": [row("snaps", {M + "account.s3_standard": "900 TB"}, "bill.storage", "-", "tiers")],
+    "money.account.internet_out": [
+        row("sending", {M + "account.internet_out": "1 TB"}, "bill.transfer", "+", "the account's 100 GB are used")
+    ],
+    "money.account.custom_metrics": [
+        row("watched", {M + "account.custom_metrics": 20_000}, "bill.monitoring", "-", "cheaper tiers")
+    ],
+    "money.account.prometheus_samples": [
+        row("watched", {M + "account.prometheus_samples": 80e6}, "bill.monitoring", "+", "the first 40M are used")
+    ],
+    "money.network.nat_gateways": [row("small", {N + "nat_gateways": 2}, "bill.transfer", "+", "aws-prices.md B5")],
+    "money.network.nat_data": [row("small", {N + "nat_data": "1 TB"}, "bill.transfer", "+", "aws-prices.md B5")],
+    "money.network.endpoint_zones": [row("small", {N + "endpoint_zones": 3}, "bill.transfer", "+", "B5")],
+    "money.network.endpoint_data": [row("small", {N + "endpoint_data": "1 TB"}, "bill.transfer", "+", "B5")],
+    "money.network.application_balancers": [row("small", {N + "application_balancers": 1}, "bill.transfer", "+", "B5")],
+    "money.network.application_lcus": [row("small", {N + "application_lcus": 3}, "bill.transfer", "+", "B5")],
+    "money.network.network_balancers": [row("small", {N + "network_balancers": 1}, "bill.transfer", "+", "B5")],
+    "money.network.network_lcus": [row("small", {N + "network_lcus": 3}, "bill.transfer", "+", "B5")],
+    "money.network.public_addresses": [row("small", {N + "public_addresses": 4}, "bill.transfer", "+", "B5")],
+    "money.network.internet_out": [row("small", {N + "internet_out": "1 TB"}, "bill.transfer", "+", "B5")],
+    "money.network.to_regions": [
+        row("small", {N + "to_regions": {"us-west-2": "1 TB"}}, "bill.transfer", "+", "aws-prices.md B5")
+    ],
+    "money.monitoring.custom_metrics": [row("small", {V + "custom_metrics": 100}, "bill.monitoring", "+", "B5")],
+    "money.monitoring.metrics_read": [row("small", {V + "metrics_read": 1e6}, "bill.monitoring", "+", "B5")],
+    "money.monitoring.alarms": [row("small", {V + "alarms": 10}, "bill.monitoring", "+", "B5")],
+    "money.monitoring.logs": [row("small", {V + "logs": "100 GB"}, "bill.monitoring", "+", "B5")],
+    "money.monitoring.logs_kept": [row("watched", {V + "logs_kept": "365 d"}, "bill.monitoring", "+", "B5")],
+    "money.monitoring.prometheus_samples": [row("small", {V + "prometheus_samples": 1e9}, "bill.monitoring", "+", "")],
+    "money.monitoring.prometheus_stored": [
+        row("small", {V + "prometheus_stored": "1 TB"}, "bill.monitoring", "+", "aws-prices.md B5")
+    ],
+    "money.monitoring.grafana_editors": [row("small", {V + "grafana_editors": 3}, "bill.monitoring", "+", "B5")],
+    "money.monitoring.grafana_viewers": [row("small", {V + "grafana_viewers": 3}, "bill.monitoring", "+", "B5")],
+    "money.commitments[].kind": [row("promised", {C + "kind": "compute-sp"}, "bill.compute", "-", "any family")],
+    "money.commitments[].machine": [row("promised", {C + "machine": "r7g.2xlarge"}, "bill.compute", "+", "unused")],
+    "money.commitments[].count": [row("promised", {C + "count": 1}, "bill.compute", "!", "hours bought")],
+    "money.commitments[].years": [row("listed", {C + "years": 3}, "bill.compute", "-", "aws-prices.md B6")],
+    "money.commitments[].payment": [row("listed", {C + "payment": "all"}, "bill.compute", "-", "A7")],
+    "money.commitments[].owned_months": [row("listed", {C + "owned_months": 12}, "bill.compute", "+", "run out")],
+    "money.commitments[].leaves_in_month": [row("listed", {C + "leaves_in_month": 6}, "bill.stranded", "+", "")],
+    "money.commitments[].share_of_listed": [row("promised", {C + "share_of_listed": 0.9}, "bill.compute", "+", "")],
+    "money.discounts[].service": [row("agreed", {D + "service": "AmazonMSK"}, "bill.total", "!", "given")],
+    "money.discounts[].usage_type": [
+        row("agreed", {D + "usage_type": "BoxUsage:m7g.2xlarge"}, "bill.total", "+", "one usage type of it")
+    ],
+    "money.discounts[].share": [row("agreed", {D + "share": "20 %"}, "bill.total", "-", "given")],
 }  # fmt: skip
+KINDS = ("compute", "storage", "transfer", "requests", "monitoring", "support")
 FULL = ("verdict", "catch_up", "interval", "report.title")  # outputs that need a whole forecast
 
 BASE = """
@@ -260,6 +358,20 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
     "own": {"elasticsearch.kind": "self-managed-opensearch", "elasticsearch.heap": "8 GiB"},
     "big": {"elasticsearch.kind": "self-managed-elasticsearch", "elasticsearch.version": "8.17",
             "elasticsearch.volume.size": "8 TiB", W + "rate": "8k/s", X + "retention": "365 d"},
+    "managed": {"elasticsearch.managers": 3},
+    "euro": {M + "currency": "EUR", M + "currency_per_usd": 0.9},
+    "people": {M + "engineer_hours": 40, M + "engineer_usd_per_hour": 80},
+    "racks": {"kafka.rack_aware_fetch": True},
+    "self": {"kafka.kind": "self-managed", "elasticsearch.kind": "self-managed-opensearch"},
+    "boards": {"elasticsearch.kind": "self-managed-opensearch", M + "dashboards_nodes": 1},
+    "snaps": {"elasticsearch.kind": "self-managed-opensearch", M + "snapshots.every": "1 h"},
+    "helped": {M + "support_plan": "business"},
+    "sending": {N + "internet_out": "200 GB"},
+    "watched": {V + "custom_metrics": 100, V + "prometheus_samples": 20e6, V + "logs": "1 TB"},
+    "listed": {M + "commitments": [{"kind": "ec2-ri", "machine": "m7g.2xlarge", "count": 2}]},
+    "promised": {"spark.driver_machine": "m7i.xlarge", M + "commitments": [
+        {"kind": "ec2-ri", "machine": "m7g.2xlarge", "count": 3, "share_of_listed": 0.6}]},
+    "agreed": {M + "discounts": [{"service": "AmazonEC2", "share": "10 %"}]},
     "cold": {"run.jvm": "cold", "run.warm_up": 0},
     "hosted": {"hosts": [{"name": n, "cores": 2, "memory": "16 GiB", "network": "1 GB/s"} for n in "ab"],
                "kafka.kind": "self-managed", "elasticsearch.kind": "self-managed-opensearch",
@@ -333,6 +445,24 @@ def of_base(base: str, level: str) -> dict[str, Any]:
     return outputs(scenario(base, {}), level)
 
 
+def billed(it: Scenario) -> dict[str, Any]:
+    """What the bill says, by name, at a batch a trigger."""
+    made = monthly_bill(it, coefficients_of(it))
+    told = made.as_dict()
+    out = {f"bill.{kind}": usd for kind, usd in dict.fromkeys(KINDS, 0.0).items()} | {
+        f"bill.{kind}": usd for kind, usd in told["by_kind"].items()
+    }
+    out |= {"bill.total": told["monthly_usd"], "bill.other": told["other_usd"], "bill.p90": told["p90"]}
+    out |= {"bill.currency": told["currency"], "bill.lines": told["lines"]}
+    out["bill.stranded"] = sum(held["stranded_usd"] for held in told["commitments"])
+    return out
+
+
+@cache
+def billed_of_base(base: str) -> dict[str, Any]:
+    return billed(scenario(base, {}))
+
+
 def whole(it: Scenario) -> dict[str, Any]:
     """What only a whole forecast answers."""
     out: Forecast = forecast(it, draws_of_coefficients=0)
@@ -387,6 +517,8 @@ ROWS = [case(path, one) for path, rows in TABLE.items() for one in rows]
 def test_a_field_moves_what_its_law_says(path: str, one: Row) -> None:
     if one.output in FULL:
         before, after = whole_of_base(one.base), whole(scenario(one.base, one.changes))
+    elif one.output.startswith("bill."):
+        before, after = billed_of_base(one.base), billed(scenario(one.base, one.changes))
     else:
         level = "exact" if one.output == "publish" else "fluid"
         before, after = of_base(one.base, level), outputs(scenario(one.base, one.changes), level)
