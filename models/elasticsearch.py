@@ -99,7 +99,7 @@ class Index(Noun):
     hottest_shard: Ratio = field(
         1.0, unit="1", meaning="documents of the busiest shard over the mean (custom routing)", ge=1, le=1024
     )
-    retention: Seconds = field(30 * DAY, unit="s", meaning="how long documents are kept", gt=0)
+    retention: Seconds = field(30 * DAY, unit="s", meaning="how long documents are kept", gt=0, le=20 * 365 * DAY)
     search: Search = field(Search(), unit="", meaning="the search load on it")
 
     @model_validator(mode="after")
@@ -222,18 +222,27 @@ def watermark_bytes(volume: float, kind: str, version: str) -> dict[str, float]:
 
 
 def place_shards(primaries: int, copies: int, nodes: int, first: int = 0) -> list[list[int]]:
-    """Nodes of each shard's copies, primary first: each shard one node on, copies on distinct nodes.
+    """Nodes of each shard's copies, primary first, as a balancing allocator leaves them.
 
-    A copy without a node of its own stays unassigned (shorter list), as the allocators leave it. Real
-    allocators balance by shard count; for one index on even nodes the result is this one.
+    Each primary goes to the node with fewest primaries, then fewest shards; each replica to the node with fewest
+    shards that has no copy of it yet; ties go round from node `first`. A copy without a node of its own stays
+    unassigned (shorter list). Source: both allocators balance by shard count (elasticsearch.md B5); they also weigh
+    disk and, in Elasticsearch, write load, which are even here.
 
-    >>> place_shards(3, 2, 3), place_shards(1, 2, 1)
-    ([[0, 1], [1, 2], [2, 0]], [[0]])
+    >>> place_shards(3, 2, 3), place_shards(1, 2, 1), place_shards(3, 2, 6)
+    ([[0, 1], [2, 0], [1, 2]], [[0]], [[0, 1], [2, 3], [4, 5]])
     """
+    turn = [(first + n) % nodes for n in range(nodes)]
+    total, led = [0] * nodes, [0] * nodes
     placed = []
-    for s in range(primaries):
-        turn = s // nodes
-        lead = (first + s) % nodes
-        others = [(lead + 1 + (turn + k) % max(1, nodes - 1)) % nodes for k in range(min(copies, nodes) - 1)]
-        placed.append([lead, *others])
+    for _ in range(primaries):
+        lead = min(turn, key=lambda n: (led[n], total[n]))
+        led[lead] += 1
+        total[lead] += 1
+        homes = [lead]
+        for _ in range(min(copies, nodes) - 1):
+            home = min((n for n in turn if n not in homes), key=lambda n: total[n])
+            total[home] += 1
+            homes.append(home)
+        placed.append(homes)
     return placed

@@ -115,7 +115,13 @@ class Topic(Noun):
         source="kafka.md B2",
     )
     retention: Seconds = field(
-        7 * DAY, unit="s", meaning="how long records are kept", foreign="retention.ms", gt=0, source="kafka.md B2"
+        7 * DAY,
+        unit="s",
+        meaning="how long records are kept",
+        foreign="retention.ms",
+        gt=0,
+        le=20 * 365 * DAY,
+        source="kafka.md B2",
     )
     consumer_groups: Whole = field(0, unit="count", meaning="consumer groups beside the query", ge=0, le=1000)
     producer: Producer = field(Producer(), unit="", meaning="the clients that write it")

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, model_validator
 
 from models.hosts import Drive
 from models.noun import Noun
-from models.units import GIB, MB, MIB, Bytes, Ratio, Seconds, Whole, field, parse_seconds
+from models.units import GIB, MB, MIB, Bytes, Count, Ratio, Seconds, Whole, field, parse_seconds
 
 AS_FAST_AS_POSSIBLE = 0.0
 AVAILABLE_NOW = -1.0
@@ -134,7 +134,7 @@ class State(Noun):
         by_version={"3.5": "hdfs-backed", "4.1": "hdfs-backed"},
         source="spark.md A4",
     )
-    keys: Ratio = field(100_000.0, unit="count", meaning="live keys", ge=0, le=1e12)
+    keys: Count = field(100_000.0, unit="count", meaning="live keys", ge=0, le=1e12)
     bytes_per_key: Bytes = field(
         213.0, unit="bytes", meaning="state of one key", gt=0, source="spark.md A4: (long, long), two versions"
     )
@@ -267,6 +267,25 @@ def read_wait_seconds(records_per_second: float) -> float:
     (0.01, 0.5)
     """
     return min(FETCH_MAX_WAIT_SECONDS, 0.5 / records_per_second) if records_per_second > 0 else FETCH_MAX_WAIT_SECONDS
+
+
+def warming_work(done: float, warm: float, amplitude: float, w0: float) -> float:
+    """CPU that a JVM spends on work which would take `warm` once warm, after it has spent `done` [s].
+
+    The warm-up law c(w) = c_inf (1 + A exp(-w/w0)) integrated over the work itself, so that one large batch after a
+    restart warms the JVM while it runs: w0 ln((exp(done/w0) + A) exp(warm/w0) - A) - done.
+    Source: the law is fitted in calibration (spark.warm_amplitude, spark.warm_work_seconds); the integral is algebra.
+
+    >>> round(warming_work(0.0, 0.001, 11.0, 6.0), 4), round(warming_work(1e3, 5.0, 11.0, 6.0), 4)
+    (0.012, 5.0)
+    >>> round(warming_work(0.0, 100.0, 11.0, 6.0) - 100.0, 1)
+    14.9
+    """
+    if done > 600 * w0:
+        return warm
+    if warm > 600 * w0:
+        return warm + w0 * math.log(math.exp(done / w0) + amplitude) - done
+    return w0 * (warm / w0 + math.log(math.exp(done / w0) + amplitude - amplitude * math.exp(-warm / w0))) - done
 
 
 def checkpoint_writes(file_manager: str, store: str) -> float:

@@ -141,6 +141,7 @@ PerSecond = Annotated[float, BeforeValidator(parse_per_second)]
 BytesPerSecond = Annotated[float, BeforeValidator(parse_bytes_per_second)]
 Fraction = Annotated[float, BeforeValidator(parse_fraction)]
 Ratio = Annotated[float, BeforeValidator(parse_fraction)]
+Count = Annotated[float, BeforeValidator(parse_count)]
 Whole = Annotated[int, BeforeValidator(_parse_whole)]
 
 
@@ -153,8 +154,8 @@ def show(value: float, unit: str) -> str:
     if unit in ("bytes", "bytes/s"):
         for scale, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
             if abs(value) >= scale:
-                return f"{value / scale:.3g} {name}{unit[5:]}"
-        return f"{value:.3g} B{unit[5:]}"
+                return f"{value / scale:.4g} {name}{unit[5:]}"
+        return f"{value:.4g} B{unit[5:]}"
     if unit == "s":
         for scale, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1.0, "s")):
             if abs(value) >= 2 * scale or (name == "s" and abs(value) >= scale):

@@ -41,7 +41,9 @@ class Workload(Noun):
     }
 
     rate: PerSecond | None = field(None, unit="1/s", meaning="mean events a second at the start", gt=0, le=1e9)
-    size: Bytes | None = field(None, unit="bytes", meaning="mean size of one event, measured as size_is says", gt=0)
+    size: Bytes | None = field(
+        None, unit="bytes", meaning="mean size of one event, measured as size_is says", gt=0, le=1024.0**3
+    )
     bytes_per_second: BytesPerSecond | None = field(
         None, unit="bytes/s", meaning="rate × size; give any two of the three", gt=0, le=1e13
     )

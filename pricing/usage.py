@@ -49,7 +49,8 @@ def _numbers(kind: type) -> tuple[tuple[str, ...], Callable[[Any], Any], tuple[s
     """The numeric fields of a usage, a fast reader of them, and its mappings of numbers."""
     names = tuple(n for n, text in kind.__annotations__.items() if text in ("int", "float", "float | None"))
     mappings = tuple(n for n, text in kind.__annotations__.items() if text == "Mapping[str, float]")
-    return names, operator.attrgetter(*names), mappings
+    read = operator.attrgetter(*names) if len(names) > 1 else lambda usage: tuple(getattr(usage, n) for n in names)
+    return names, read, mappings
 
 
 @dataclass(frozen=True, slots=True)

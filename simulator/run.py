@@ -59,9 +59,10 @@ class Simulation:
         rate_factor: float,
         outages: Outages,
         exact_front: bool,
+        settle: bool = True,
     ) -> None:
         self.scenario, self.coefficients, self.seed, self.level = scenario, coefficients, seed, level
-        self.outages = sorted(outages)
+        self.outages, self.settle = sorted(outages), settle
         run = scenario.run
         self.measured_from, self.measured_until = run.warm_up, run.warm_up + run.measure
         self.last = self.measured_until + self._patience()
@@ -108,7 +109,7 @@ class Simulation:
         self.env.process(self._follow_the_rate())
         self.env.process(self._look_now_and_then())
         self.plane.run_until(self.measured_until)
-        while self.env.now < self.last and not self._all_visible():
+        while self.settle and self.env.now < self.last and not self._all_visible():
             self.plane.run_until(min(self.last, self.env.now + 1.0))
 
     def _all_visible(self) -> bool:
@@ -246,15 +247,18 @@ def simulate(
     rate_factor: float = 1.0,
     outages: Outages = (),
     exact_front: bool | None = None,
+    settle: bool = True,
 ) -> Trace:
     """Run a scenario once.
 
     Levels: `fluid` (compiled; the producers' front is a delay), `exact` (compiled; every producer batch), `reference`
-    (plain SimPy, the oracle; its front is exact unless `exact_front=False`). `rate_factor` scales every flow's rate,
-    `outages` are stretches (start, length) [s] in which no query runs. Raises ValueError for what cannot be placed.
+    (plain SimPy, the oracle; its front is exact unless `exact_front=False`). `rate_factor` scales every flow's rate;
+    `outages` are stretches (start, length) [s] in which no query runs. `settle=False` ends with the window: what is
+    not visible by then stays censored, which is enough where only throughput or lag is asked for.
+    Raises ValueError for what cannot be placed or simulated.
     """
     exact = level != "fluid" if exact_front is None else exact_front
-    sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact)
+    sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact, settle)
     sim.run()
     trace = _trace(sim)
     sim.forget()

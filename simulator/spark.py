@@ -23,6 +23,7 @@ from models.spark import (
     next_start,
     next_trigger,
     read_wait_seconds,
+    warming_work,
 )
 from models.stack import Flow, Scenario
 from simulator import kernels as k
@@ -189,7 +190,7 @@ class Query:
         if not tasks:
             return False
         self.batch += 1
-        factor = self.batch_factor(batch)
+        factor = self.batch_factor(batch, self.warm_work(len(tasks), float((end - self.offsets).sum())))
         yield env.timeout(self._commit_seconds(batch, 0))
         yield sim.plane.driver_work(self.number, self.costs.driver * factor)
         table = self._read_stage(batch, tasks, factor, began, ready)
@@ -208,22 +209,33 @@ class Query:
 
     # ------------------------------------------------------------ costs of this batch
 
-    def batch_factor(self, batch: int) -> float:
-        """What this batch's CPU costs over the coefficient: warmth × run × autocorrelated batch noise."""
+    def batch_factor(self, batch: int, warm_work: float) -> float:
+        """What this batch's CPU costs over the coefficient: warmth × run × autocorrelated batch noise.
+
+        `warm_work` is the CPU of the whole batch in a warm JVM [reference s].
+        """
         c = self.sim.coefficients
         phi, sigma = c["spark.batch_autocorrelation"], c["spark.batch_sigma"]
         z = k.normal(self.sim.seed, k.DICE_BATCH, self.number, batch, 0)
         self.drift = z if batch == 0 else phi * self.drift + math.sqrt(1 - phi * phi) * z
         noise = math.exp(sigma * self.drift - 0.5 * sigma * sigma)
-        return noise * self.run_factor * self.warm_factor()
+        return noise * self.run_factor * self.warm_factor(warm_work)
 
-    def warm_factor(self) -> float:
-        """1 + A exp(-w/w0), w the CPU seconds that one executor's JVM has done since it started."""
+    def warm_factor(self, warm_work: float) -> float:
+        """CPU of a batch over that in a warm JVM: the warm-up law over the work of one executor."""
         if self.warm:
             return 1.0
-        c = self.sim.coefficients
-        done = (self.sim.spark_work() - self.work_at_start) / self.sim.scenario.spark.executors
-        return 1.0 + c["spark.warm_amplitude"] * math.exp(-done / c["spark.warm_work_seconds"])
+        c, executors = self.sim.coefficients, self.sim.scenario.spark.executors
+        done, own = (self.sim.spark_work() - self.work_at_start) / executors, warm_work / executors
+        return warming_work(done, own, c["spark.warm_amplitude"], c["spark.warm_work_seconds"]) / own
+
+    def warm_work(self, tasks: int, records: float) -> float:
+        """CPU of a batch in a warm JVM [reference s]."""
+        costs, state = self.costs, self.flow.query.state
+        documents = records * self.flow.workload.documents_per_event
+        bulks = documents / costs.bulk_documents + tasks / 2 if costs.has_bulks else 0.0
+        rest = state.shuffle_partitions * costs.state_setup + documents * costs.state_row if state else 0.0
+        return costs.driver + tasks * costs.setup + documents * costs.document + bulks * costs.bulk + rest
 
     def _commit_seconds(self, batch: int, which: int) -> float:
         return float(self._commits(batch, which, 1)[0])
