@@ -88,7 +88,7 @@ TABLES = (
     ("bulk_most", "f", 1),  # [F] documents of a full bulk
     ("bulk_documents", "f", 1),  # [bulk]
     ("document_bytes", "f", 1),  # [F]
-    ("documents_per_record", "f", 1),  # [F]
+    ("documents_per_record", "f", 1),  # [F] that the filter kept
     ("refresh_interval", "f", 1),  # [F]
     ("refresh_cpu", "f", 1),  # [F] of one shard
     ("refresh_document_cpu", "f", 1),  # [F]
@@ -1394,7 +1394,7 @@ def _appended(I, F, p):
     for j in range(I[row(I, LEADER_START, p)], I[row(I, LEADER_START, p + 1)]):
         if I[row(I, LINK_BUSY, I[row(I, LEADER_LINK, j)])] == 0:
             _fetch(I, F, I[row(I, LEADER_LINK, j)])
-    _unblock(I, F, f)
+    unblock(I, F, f)
 
 
 @compiled
@@ -1433,7 +1433,7 @@ def _link_acked(I, F, link):
                 least = min(least, I[cell(I, ACKED, p, q)])
             if least > I[row(I, COMMIT_COUNT, p)]:
                 _commit(I, F, p, least)
-                _unblock(I, F, I[row(I, PARTITION_FLOW, p)])
+                unblock(I, F, I[row(I, PARTITION_FLOW, p)])
     _fetch(I, F, link)
 
 
@@ -1469,7 +1469,7 @@ def _commit(I, F, p, upto):
 
 
 @compiled
-def _unblock(I, F, f):
+def unblock(I, F, f):
     """Room was made: producers that wait go on in their order, as many as fit."""
     while I[row(I, BLOCKED_N, f)] > 0 and I[GROW_WHAT] == 0:
         stream = I[cell(I, BLOCKED, f, 0)]

@@ -155,7 +155,7 @@ def layout_tables(
         share_sigma=per_flow(es.share_sigma(f, x.bulk_documents, c) for f, x in zip(flows, costs, strict=True)),
         bulk_most=per_flow(x.bulk_documents for x in costs),
         document_bytes=per_flow(flow.workload.json_bytes for flow in flows),
-        documents_per_record=per_flow(flow.workload.documents_per_event for flow in flows),
+        documents_per_record=per_flow(flow.workload.fan_out for flow in flows),
         refresh_interval=per_flow(flow.index.refresh_interval for flow in flows),
         refresh_cpu=np.full(len(flows), c["search.refresh_cpu_seconds"]),
         refresh_document_cpu=np.full(len(flows), c["search.refresh_document_cpu_seconds"]),

@@ -187,7 +187,7 @@ def _row(f: int, flow: Flow, trace: FlowTrace, here: Scenario, c: CoefficientSet
     records = float(sizes.mean())
     return {
         "records": records, "lasted": lasted, "factor": factor,
-        "work": _executor_work(flow, here, c, records, float(counted["tasks"].mean())),
+        **_cpu(flow, here, c, records, float(counted["tasks"].mean())),
         "refresh": trace.hops.get("refresh", 0.0),
         **_profile(f, flow, trace, here, c, lasted.mean()),
     }  # fmt: skip
@@ -199,12 +199,21 @@ def run_factor(c: CoefficientSet, seed: int, flow: int) -> float:
     return math.exp(sigma * k.normal(seed, k.DICE_RUN, flow, 0, 0) - 0.5 * sigma * sigma)
 
 
-def _executor_work(flow: Flow, scenario: Scenario, c: CoefficientSet, records: float, tasks: float) -> float:
-    """CPU that a batch takes of one executor [reference s]; it warms the JVM."""
-    costs = costs_of(flow, scenario, c)
+def _cpu(flow: Flow, scenario: Scenario, c: CoefficientSet, records: float, tasks: float) -> dict[str, float]:
+    """CPU of a batch at factor 1: of one executor, which warms its JVM, and of driver and one slot in a row [s]."""
+    costs, spark, placement = costs_of(flow, scenario, c), scenario.spark, place(scenario, c)
     documents = records * flow.workload.documents_per_event
     bulks = documents / costs.bulk_documents if costs.has_bulks else 0.0
-    return (tasks * costs.setup + documents * costs.document + bulks * costs.bulk) / scenario.spark.executors
+    work = tasks * costs.setup + documents * costs.document + bulks * costs.bulk
+    slots = spark.executors * spark.cores
+    in_a_row = work / tasks * math.ceil(tasks / slots) / placement.sites[placement.executors[0]].speed
+    state = 0.0
+    if flow.query.state:
+        stage = flow.query.state.shuffle_partitions
+        state = stage * costs.state_setup + documents * costs.state_row
+        in_a_row += state / min(stage, slots) / placement.sites[placement.executors[0]].speed
+    driver = costs.driver / placement.sites[placement.driver].speed
+    return {"work": (work + state) / spark.executors, "slot_seconds": in_a_row + driver}
 
 
 def _profile(f: int, flow: Flow, trace: FlowTrace, here: Scenario, c: CoefficientSet, lasted: float) -> dict[str, Any]:
@@ -254,7 +263,8 @@ def _explain(rows: list[dict[str, Any]]) -> None:
     """Split each level's durations into a base, a part that follows the CPU factor, and the rest.
 
     One level's batches are too few to tell the factor's part; it is one straight line in the batch's size over all
-    levels (least squares, within levels), no lower than 0 and no higher than the whole duration.
+    levels (least squares, within levels), no lower than 0 and no higher than the CPU of one slot. A factor far above 1
+    (a cold JVM on a backlog) extrapolates it: waits for the index that the CPU would then hide are counted twice.
     """
     sizes = np.array([row["records"] for row in rows])
     within = [row["factor"] - row["factor"].mean() for row in rows]
@@ -263,7 +273,8 @@ def _explain(rows: list[dict[str, Any]]) -> None:
     (fixed, growing), *_ = np.linalg.lstsq(x, y, rcond=None)
     for row, n in zip(rows, sizes, strict=True):
         lasted, factor = row.pop("lasted"), row.pop("factor")
-        slope = float(np.clip(fixed + growing * n / sizes[-1], 0.0, lasted.mean() / factor.mean()))
+        most = min(row.pop("slot_seconds"), float(lasted.mean() / factor.mean()))
+        slope = float(np.clip(fixed + growing * n / sizes[-1], 0.0, most))
         rest = lasted - slope * factor
         row |= {"base": float(rest.mean()), "per_factor": slope, "rest": float(rest.std())}
 

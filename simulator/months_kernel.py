@@ -152,7 +152,7 @@ def recurse(times, rates, totals, outages, trigger, most, delay, window, until, 
             factor *= 1.0 + warm_amplitude * math.exp(-done_work / warm_work)
         l = min(max(np.searchsorted(levels, n) - 1, 0), top - 1)
         x = (n - levels[l]) / (levels[l + 1] - levels[l])
-        if n > levels[top]:
+        if n > 1.02 * levels[top]:  # a cap's last few records are rounding
             beyond += n
         seconds = (
             base[l] + x * (base[l + 1] - base[l]) + factor * (per_factor[l] + x * (per_factor[l + 1] - per_factor[l]))

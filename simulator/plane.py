@@ -119,10 +119,17 @@ class CompiledPlane:
             self.m = m.resized({n: _unrolled(getattr(m, n), m) for n in PENDING})
             self.m.pend_head[:] = 0
         else:
-            logs = {n: _wider(getattr(m, n)) for n in LOGS}
-            self.m = m.resized(logs | {n: _unrolled_queue(getattr(m, n), m) for n in QUEUES})
-            self.m.part_head[:] = 0
+            wide = {}
+            if m.part_length.max() + 2 >= m.part_queue.shape[1]:
+                wide |= {n: _unrolled_queue(getattr(m, n), m) for n in QUEUES}
+            if m.curve_length.max() + 6 >= m.curve_time.shape[1] or m.log_count.max() + 4 >= m.log_records.shape[1]:
+                wide |= {n: _wider(getattr(m, n)) for n in LOGS}
+            self.m = m.resized(wide)
+            if "part_queue" in wide:
+                self.m.part_head[:] = 0
         self.m.I[k.GROW_WHAT] = 0
+        for f in range(len(self.m.unsent)):
+            k.unblock(self.m.I, self.m.F, f)  # producers that waited for room in the tables, not in their buffers
 
 
 PENDING = ("pend_c0", "pend_c1", "pend_mass", "pend_time", "pend_cut")

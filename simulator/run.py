@@ -125,7 +125,7 @@ class Simulation:
         if self._goal[f] is None and (query.offsets >= np.floor(self._created_by(f, self.measured_until)) - 1e-6).all():
             self._goal[f] = float(counts[k.INDEXED])
         goal = self._goal[f]
-        shown = float(counts[k.VISIBLE]) * query.flow.workload.documents_per_event
+        shown = float(counts[k.VISIBLE]) * query.flow.workload.fan_out
         return goal is not None and (not query.costs.has_bulks or shown >= goal * (1 - 1e-9) - 1e-6)
 
     def _created_by(self, f: int, time: float) -> np.ndarray:
@@ -135,7 +135,7 @@ class Simulation:
         return np.array([k.count_at(memory.I, memory.F, p, time) for p in parts])
 
     def censored(self, f: int, shown: float) -> float:
-        """Records of the window whose end the run did not see [records]."""
+        """Records kept of the window whose end the run did not see [records]."""
         query = self.queries[f]
         if not query.costs.has_bulks or (
             self._goal[f] is not None and self._settled(f, self.plane.look()["counts"][f])
