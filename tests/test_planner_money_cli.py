@@ -1,0 +1,149 @@
+"""The commands about money: exit codes, formats, and that a book shown, compared and verified is the book billed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from planner.cli_money import register
+from planner.money_alternatives import alternatives
+from planner.scenario import example
+from pricing.price_book import DATA, PriceBook
+from pricing.rows import pack, unpack
+
+ROOT = Path(__file__).parent.parent
+QUICK = """
+name: quick
+flows:
+- workload: {rate: 200/s, size: 500 B}
+  topic: {partitions: 2}
+  query: {trigger: 2 s, sink: {kind: jvm-connector, ids: explicit}}
+  index: {retention: 1 d}
+"""
+
+
+@pytest.fixture
+def run():
+    app = typer.Typer()
+    register(app)
+    return lambda *args, text="": CliRunner().invoke(app, [str(a) for a in args], input=text)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "quick.yaml"
+    path.write_text(QUICK)
+    return path
+
+
+def test_the_bill_is_written_in_the_format_of_each_suffix(run, file, tmp_path):
+    outputs = [tmp_path / f"bill{suffix}" for suffix in (".json", ".csv", ".xlsx", ".md", ".txt")]
+    done = run("bill", file, "--no-simulate", *(x for path in outputs for x in ("-o", path)))
+    assert done.exit_code == 0, done.output
+    assert all(path.stat().st_size > 200 for path in outputs)
+    assert json.loads(outputs[0].read_text())["bill"]["by_system"].keys() == {"kafka", "spark", "elasticsearch"}
+
+
+def test_a_suffix_without_a_format_writes_nothing(run, file, tmp_path):
+    done = run("bill", file, "--no-simulate", "-o", tmp_path / "a.csv", "-o", tmp_path / "b.pdf")
+    assert done.exit_code == 1 and not (tmp_path / "a.csv").exists()
+
+
+def test_a_budget_that_p90_breaks_is_exit_code_3(run, file):
+    file.write_text(QUICK + "targets: {monthly_budget_usd: 100}\n")
+    assert run("bill", file, "--no-simulate").exit_code == 3
+    file.write_text(QUICK + "targets: {monthly_budget_usd: 100_000}\n")
+    assert run("bill", file, "--no-simulate").exit_code == 0
+
+
+def test_plan_months_and_alternatives_come_as_one_json(run):
+    path = ROOT / "planner" / "data" / "examples" / "events.yaml"
+    done = run("bill", path, "--no-simulate", "--against", "plan", "--months", 3, "--alternatives", "--json")
+    told = json.loads(done.stdout)
+    assert told.keys() == {"schema_version", "bill", "bridge", "months", "alternatives"}
+    assert told["bridge"]["end_usd"] == pytest.approx(told["bridge"]["steps"][-1]["total_usd"])
+    assert len(told["months"]) == 3 and len(told["alternatives"]) == 6
+
+
+def test_each_way_out_says_where_it_stops_or_that_nobody_published_it():
+    found = {option.name: (option, stops) for option, stops in alternatives(example("events"))}
+    serverless, stops = found["MSK Serverless"]
+    assert serverless.fits and 10_000 < stops < 1_000_000
+    firehose, _ = found["Firehose"]
+    assert any("5" not in r and "6.0 times" in r for r in firehose.remarks)  # 850 B billed as 5 KB
+
+
+def test_prices_are_shown_with_unit_grade_and_source(run):
+    done = run("prices", "show", "msk/broker/kafka.m7g.large", "-r", "eu-west-1", "--json")
+    (row,) = json.loads(done.stdout)
+    assert row["usd"] == "0.2275" and row["unit"] == "broker-hour" and row["source"] and row["as_of"]
+    assert run("prices", "show", "no/such", "-r", "eu-west-1").exit_code == 1
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A book in which one price rose by a tenth and one is gone."""
+    folder = tmp_path / "book"
+    shutil.copytree(DATA, folder)
+    rows = [r for r in unpack(DATA / "msk.csv.gz") if (r.item, r.region) != ("msk/connect", "us-east-1")]
+    dearer = ("msk/standard-storage", "us-east-1")
+    rows = [r._replace(usd=str(float(r.usd) * 1.1)) if (r.item, r.region) == dearer else r for r in rows]
+    (folder / "msk.csv.gz").write_bytes(pack(rows))
+    return folder
+
+
+def test_two_books_differ_by_what_moved(run, other):
+    told = json.loads(run("prices", "diff", "packaged", other, "--json").stdout)
+    assert [(x["item"], round(x["change"], 6)) for x in told["changed"]] == [("msk/standard-storage", 0.1)]
+    assert told["gone"] == [["msk/connect", "us-east-1"]] and told["new"] == []
+    assert json.loads(run("prices", "diff", "packaged", other, "-r", "eu-west-1", "--json").stdout)["changed"] == []
+    assert "+10.0%" in run("prices", "diff", "packaged", other).stdout
+
+
+def test_the_packaged_book_holds_and_a_damaged_one_does_not(run, other):
+    assert run("prices", "verify").exit_code == 0
+    rows = [r._replace(usd="0.9") if (r.item, r.region) == ("ec2/on-demand/m7g.large", "us-east-1") else r
+            for r in unpack(other / "ec2.csv.gz")]  # fmt: skip
+    (other / "ec2.csv.gz").write_bytes(pack(rows))
+    done = run("prices", "verify", "--book", other)
+    assert done.exit_code == 3 and "m7g.large in us-east-1" in done.stdout
+
+
+def test_a_bill_from_another_book_names_it(run, file, other):
+    file.write_text(QUICK + f"money: {{price_book: {other}}}\n")
+    told = json.loads(run("bill", file, "--no-simulate", "--json").stdout)["bill"]
+    assert told["price_book"]["digest"] == PriceBook(other).digest != PriceBook().digest
+
+
+def test_the_policy_is_printed(run):
+    told = json.loads(run("iam-policy").stdout)
+    assert "pricing:GetProducts" in told["Statement"][0]["Action"] and told["Version"] == "2012-10-17"
+    assert run("iam-policy", "all").exit_code == 2
+
+
+def test_refreshing_without_credentials_is_one_message(run, tmp_path, monkeypatch):
+    pytest.importorskip("boto3")
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    done = run("prices", "refresh", "-r", "us-east-1", "--into", tmp_path / "books")
+    assert done.exit_code == 1 and "NoCredentialsError" in done.output
+
+
+def test_the_command_starts_without_what_only_a_bill_needs():
+    code = (
+        "import sys, planner.cli, planner.cli_money as m; m.register(planner.cli.app); print([x for x in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert not [name for name in ("numpy", "boto3", "openpyxl", "pricing.bill", "rich.table") if f"'{name}'" in loaded]
