@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.experiment import Experiment, parse
+from lab.processes import ProcessError
 from lab.record import Writer
 from lab.run import Run
 from lab.stack import Kit, Stack
@@ -44,5 +45,5 @@ def check(kit: Kit, product: str = "opensearch", brokers: int = 1) -> dict[str, 
         outcome = json.loads((kit.work / "recording" / "outcome.json").read_text())
         outcome |= {"start_s": stack.took}
     if outcome["visible"] != RECORDS:
-        raise RuntimeError(f"{outcome['visible']} of {RECORDS} records became visible")
+        raise ProcessError(f"{outcome['visible']} of {RECORDS} records became visible")
     return outcome | {"seconds": round(time.monotonic() - began, 1)}

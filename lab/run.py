@@ -34,7 +34,7 @@ class Run:
 
     def __init__(self, stack: Stack, writer: Writer, deadline: float) -> None:
         self.stack, self.e, self.writer, self.deadline = stack, stack.experiment, writer, deadline
-        self.sampler = Sampler(writer, stack.roots, range(os.cpu_count() or 1))
+        self.sampler = Sampler(writer, stack.roots, range(os.cpu_count() or 1), str(stack.kit.home))
         self.events: list[dict[str, Any]] = []
         self.disturber = Disturber(self.e.disturb, stack, self.note)
         self.sent = 0

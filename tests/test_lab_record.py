@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from lab import job, machine, processes
 from lab.brokers import JMX_RULES
 from lab.disturb import Disturber
 from lab.experiment import parse
-from lab.record import Every, Writer, cpu_stat, machine_sample, pressure, probe, probe_cores
+from lab.record import Every, Sampler, Writer, cpu_stat, machine_sample, pressure, probe, probe_cores
 from lab.run import committed
 from lab.search import SearchError
 from lab.spark import thin
@@ -130,13 +131,22 @@ def test_what_the_job_committed_is_its_last_end_offset() -> None:
     assert committed([line]) == 3
 
 
+def test_a_node_does_not_tell_the_machines_folders(tmp_path: Path) -> None:
+    sampler = Sampler(Writer(tmp_path), dict, [], hide="/home/someone/.cache/lab")
+    node = Node((200, {"fs": {"data": [{"path": "/home/someone/.cache/lab/work/node0"}]}}), (503, {}))
+    for _ in range(2):  # an answer, and a refusal, which leaves a gap and no line
+        sampler.get(node, "search.nodes_stats", "/_nodes/_local/stats")  # type: ignore[arg-type]
+    lines = list(json_lines(tmp_path / "search.nodes_stats.jsonl"))
+    assert [line["body"]["fs"]["data"][0]["path"] for line in lines] == ["lab/work/node0"]
+
+
 class Node:
     """A search node that gives prepared answers."""
 
     def __init__(self, *answers: tuple[int, Any] | Exception) -> None:
         self.answers, self.sent = list(answers), []
 
-    def ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         self.sent.append(body)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -238,6 +248,9 @@ def test_every_recording_of_the_laboratory_reads(folder: Path) -> None:
         outcome = json.loads((folder / "outcome.json").read_text())
         assert outcome["committed"] >= outcome["expected"] == run.sent()  # a retried produce may repeat a record
         assert outcome["visible"] is None or outcome["visible"] >= outcome["expected"]
+    for path in folder.glob("*.gz"):
+        text = gzip.decompress(path.read_bytes()).decode()
+        assert not re.search(r"/(root|home|var/cache|Users)/", text), f"{path.name} names a folder of the machine"
     with gzip.open(folder / "procs.jsonl.gz", "rt") as lines:
         for line in map(json.loads, lines):
             assert line["probe"] and line["cpu_stat"] and "pressure" in line
