@@ -12,6 +12,7 @@ SHELL := /bin/bash
 # Exit 3 means that a target is broken, which for the demo is the answer and no failure.
 demo: .venv/ready
 	@$(BIN)/python -m planner forecast planner/data/examples/events.yaml || [ $$? -eq 3 ]
+	@echo && $(BIN)/python -m planner bill planner/data/examples/events.yaml --against plan || [ $$? -eq 3 ]
 
 KERNEL_TESTS = $(wildcard tests/test_simulator_kernels*.py)
 

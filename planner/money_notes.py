@@ -17,7 +17,8 @@ NOTHING = Decimal(0)
 
 def notes_of(scenario: Scenario, made: Bill, book: PriceBook) -> tuple[str, ...]:
     """All of them, what is missing first."""
-    return (*_gaps(made), *_left_out(scenario), *_settings(scenario), *_spot(scenario, book), *_unsure(made))
+    parts = (_gaps(made), _left_out(scenario), _settings(scenario), _untouched(scenario, made), _spot(scenario, book))
+    return tuple(note for part in (*parts, _unsure(made)) for note in part)
 
 
 def _gaps(made: Bill) -> Iterator[str]:
@@ -56,6 +57,20 @@ def _settings(scenario: Scenario) -> Iterator[str]:
     managed = kafka.kind == "msk-standard" or scenario.elasticsearch.kind == "opensearch-service"
     if managed and money.node_losses_per_year:
         yield "a managed service refills its own lost nodes at no charge for traffic"
+
+
+def _untouched(scenario: Scenario, made: Bill) -> Iterator[str]:
+    """Discounts and prices of one's own that no line of the bill has: often a name that is not AWS's."""
+    money = scenario.money
+    names = {(x.price.service_code, x.price.usage_type) for x in made.lines}
+    for d in money.discounts:
+        if not any(d.service == service and d.usage_type in ("*", usage) for service, usage in names):
+            known = ", ".join(sorted({service for service, _ in names if service}))
+            yield f"the discount on {d.service} {d.usage_type} touches no line; services billed are {known}"
+    used = {x.price.item for x in made.lines}
+    for item in money.prices:
+        if item not in used:
+            yield f"the price of {item} (money.prices) is used by no line"
 
 
 def _spot(scenario: Scenario, book: PriceBook) -> Iterator[str]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.units import show
 from planner.charts import figures
+from planner.money_tell import dominating, headline
+from planner.money_tell import foot as bill_foot
 from planner.tell import answers, as_dict, shown, shown_interval
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def as_html(out: Forecast) -> str:
         _warnings(out),
         _storage(out),
         _memory(out),
+        _bill(out),
         _ledger(out),
         _foot(out),
     ]
@@ -148,6 +151,19 @@ def _coefficient(row: dict[str, Any]) -> list[str]:
 
 def _range(ends: Sequence[float]) -> str:
     return f"{ends[0]:.4g} to {ends[1]:.4g}" if ends[0] != ends[1] else f"{ends[0]:.4g}"
+
+
+def _bill(out: Forecast) -> str:
+    made = out.bill
+    rows = [
+        (escape(x.system), escape(x.name), f"{x.quantity:,.0f}", escape(x.price.unit), f"{x.price.usd:f}",
+         f"{x.monthly_usd:,.2f}", escape(x.driver), escape(f"{x.price.grade}, {x.price.as_of}"))
+        for x in made.bill.lines
+    ]  # fmt: skip
+    head = ("system", "line", "quantity", "unit", "USD a unit", "USD a month", "from", "price")
+    told = [f"<p><b>{escape(headline(made))}</b>. Most of it: {escape(dominating(made))}.</p>", _table(head, rows)]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in made.notes)
+    return "<h2>Bill</h2>" + "\n".join(told) + f"<ul>{notes}</ul><p class='quiet'>{escape(bill_foot(made))}</p>"
 
 
 def _foot(out: Forecast) -> str:

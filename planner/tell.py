@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.units import show
 from planner.answers import Answer, finite
+from planner.money_tell import as_markdown as bill_markdown
+from planner.money_tell import dominating, headline
 from planner.render import findings_markdown
 from planner.scenario import resolved
 from planner.storage import Fill
@@ -131,6 +133,7 @@ def as_markdown(out: Forecast) -> str:
         lines.append("| " + " | ".join((*cells, answer.domain)) + " |")
     bound = out.throughput.bottleneck
     lines += ["", f"Bottleneck at the sustainable rate: {bound.name}, {bound.evidence}.", ""]
+    lines += ["## Bill", "", f"{headline(out.bill)}. Most of it: {dominating(out.bill)}.", "", bill_markdown(out.bill)]
     lines += [findings_markdown(out.warnings), _foot(out)]
     return "\n".join(lines)
 

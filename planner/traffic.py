@@ -24,7 +24,10 @@ def cross_zone_bytes_per_second(scenario: Scenario) -> dict[str, float]:
         wire = load.events_per_second * stored_event_bytes(flow)
         total["producers"] += wire * away
         total["replication"] += wire * (topic.copies - 1) * (1.0 if kafka.zones > 1 else 0.0)
-        total["readers"] += 0.0 if kafka.rack_aware_fetch else wire * (1 + topic.consumer_groups) * away
+        far = (not (kafka.rack_aware_fetch and scenario.money.spark_reads_near)) + (
+            0 if kafka.rack_aware_fetch else topic.consumer_groups
+        )  # Spark has one client.rack for all executors: it reads near only where that is set
+        total["readers"] += wire * far * away
         if flow.query.sink.kind == "noop":
             continue
         documents = load.events_per_second * load.documents_per_event * load.json_bytes
