@@ -68,11 +68,18 @@ class Index(Noun):
     refresh_interval: Seconds = field(
         1.0,
         unit="s",
-        meaning="wait from the end of one refresh to the next",
+        meaning="wait from one refresh to the next",
         foreign="index.refresh_interval",
         ge=0.01,
         le=86400,
         source="elasticsearch.md B2",
+    )
+    refresh_schedule: Literal["fixed-delay", "fixed-rate"] = field(
+        "fixed-delay",
+        unit="",
+        meaning="whether the interval counts from the end of a refresh or from its start",
+        foreign="cluster.index.refresh.fixed_interval_scheduling.enabled",
+        source="fixed delay is both engines' rule; OpenSearch can schedule at a fixed interval (remembered)",
     )
     translog: Literal["request", "async"] = field(
         "request",

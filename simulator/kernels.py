@@ -89,6 +89,7 @@ TABLES = (
     ("bulk_documents", "f", 1),  # [bulk]
     ("document_bytes", "f", 1),  # [F]
     ("documents_per_record", "f", 1),  # [F] that the filter kept
+    ("refresh_fixed_rate", "i", 1),  # [F] 1: the interval counts from a refresh's start, 0: from its end
     ("refresh_interval", "f", 1),  # [F]
     ("refresh_cpu", "f", 1),  # [F] of one shard
     ("refresh_document_cpu", "f", 1),  # [F]
@@ -1685,6 +1686,9 @@ def _happens(I, F, kind, a, b):
         _bulk_arrives(I, F, a)
     elif kind == BULK_ANSWERED:
         _bulk_answered(I, F, a)
+    elif kind == REFRESH_DUE and I[row(I, REFRESH_FIXED_RATE, a)] == 1:
+        push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, a)], REFRESH_DUE, a, b)
+        _refresh_due(I, F, a, b, 0)
     elif kind == REFRESH_DUE:
         _refresh_due(I, F, a, b, 1)
     elif kind == BATCH_CLOSES:

@@ -156,6 +156,7 @@ def layout_tables(
         bulk_most=per_flow(x.bulk_documents for x in costs),
         document_bytes=per_flow(flow.workload.json_bytes for flow in flows),
         documents_per_record=per_flow(flow.workload.fan_out for flow in flows),
+        refresh_fixed_rate=np.array([int(f.index.refresh_schedule == "fixed-rate") for f in flows], dtype=np.int64),
         refresh_interval=per_flow(flow.index.refresh_interval for flow in flows),
         refresh_cpu=np.full(len(flows), c["search.refresh_cpu_seconds"]),
         refresh_document_cpu=np.full(len(flows), c["search.refresh_document_cpu_seconds"]),

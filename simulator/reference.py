@@ -256,10 +256,12 @@ class Node:
     # ------------------------------------------------------------ refresh and merge
 
     def refresh_ticks(self, f: int, phase: float) -> Process:
-        """Refresh, then wait the interval from its end."""
+        """Refresh, then wait the interval: from the refresh's end, or from its start where the rate is fixed."""
         yield self.plane.env.timeout(phase)
         while True:
-            if not self.refreshing[f] and self.fresh[f] > 0:
+            if self.plane.m.refresh_fixed_rate[f]:
+                self.plane.env.process(self.refresh(f))
+            elif not self.refreshing[f] and self.fresh[f] > 0:
                 yield from self.refresh(f)
             yield self.plane.env.timeout(float(self.plane.m.refresh_interval[f]))
 
