@@ -151,16 +151,17 @@ def priced(month: Used, book: PriceBook, terms: Terms) -> Bill:
 
 def monthly_bill(
     scenario: Scenario, coefficients: CoefficientSet, repeats: Sequence[Trace] = (), drawn: Sequence[Trace] = (),
-    drawn_sets: Sequence[CoefficientSet] = (), seed: int = 1,
+    drawn_sets: Sequence[CoefficientSet] = (), seed: int = 1, pace: Mapping[str, Pace] | None = None,
 ) -> MonthlyBill:  # fmt: skip
-    """The bill of the average month once retention is full, its usage paced by the runs given."""
+    """The bill of the average month once retention is full, its usage paced by the runs given, or by a pace known."""
     money = scenario.money
     book = book_of(money)
     terms, flows = terms_of(money, book), flowing(scenario)
-    pace = _paced(scenario, repeats)
+    pace = pace if pace is not None else _paced(scenario, repeats)
     month = used(scenario, coefficients, pace, flows=flows)
     made = priced(month, book, terms)
-    drawn_paces = [paces(scenario, [trace]) for trace in drawn] or [pace]
+    drawn_paces: list[Mapping[str, Pace]] = [paces(scenario, [trace]) for trace in drawn]
+    drawn_paces = drawn_paces or [pace]
     sets = list(drawn_sets) or [coefficients]
     others = []
     for k, load in enumerate(_loads(money.load_spread, seed)):

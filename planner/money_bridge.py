@@ -1,7 +1,7 @@
 """The bridge from a plan to a bill: what each cause added, in order.
 
 A *plan* is a file: what was assumed where it differs from the scenario, and causes that put it right or add to it.
-Each step is a whole scenario, simulated and billed as a forecast would; the causes' dollars and the plan's make the
+Each step is a whole scenario, simulated and billed; the causes' dollars and the plan's make the
 end exactly. What a cause is worth depends on those before it.
 """
 
@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from models.money import Money
 from models.noun import Noun
-from models.stack import Scenario
+from models.stack import Scenario, Targets
 from models.units import field
 from planner import yaml_text
-from planner.bill import MonthlyBill, billed
+from planner.bill import MonthlyBill, monthly_bill, paced
+from planner.forecast import coefficients_of
 from planner.refusal import ScenarioError, house_lines
 from planner.scenario import resolved, validated
+from planner.usage import Pace
 from pricing.bridge import Effect, Step, bridge, effects
 
 if TYPE_CHECKING:
@@ -98,9 +101,10 @@ def bridged(
     scenario: Scenario, plan: PlanFile, *, seed: int = 1, simulated: bool = True,
     said: Callable[[str, int, int], None] = lambda text, done, of: None,
 ) -> Bridge:  # fmt: skip
-    """The bridge of a plan; every step is simulated as a forecast is, without draws of coefficients."""
+    """The bridge of a plan."""
     own = resolved(scenario)
     at = assumed(own, plan)
+    billing = _Billing(scenario, seed, simulated)
     made: list[tuple[str, MonthlyBill]] = []
     left = dict.fromkeys(plan.plan)
     causes = list(plan.causes)
@@ -112,18 +116,42 @@ def bridged(
                 put(at, path, look(own, path))
             for path, value in cause.set.items():
                 put(at, path, value)
-        made.append((cause.cause if cause else "plan", _bill(at, seed, simulated)))
+        made.append((cause.cause if cause else "plan", billing.of(at)))
     if left and not any(cause.set for cause in causes):
         for path in left:
             put(at, path, look(own, path))
-        made.append(("all else: " + ", ".join(left), _bill(at, seed, simulated)))
+        made.append(("all else: " + ", ".join(left), billing.of(at)))
     steps = bridge(made[0][1].bill, [(name, bill.bill) for name, bill in made[1:]])
     why = [cause.why for cause in causes] + [""] * (len(steps) - len(causes))
     return Bridge(plan.says, made[0][1], made[-1][1], steps, tuple(why))
 
 
-def _bill(data: Mapping[str, Any], seed: int, simulated: bool) -> MonthlyBill:
-    return billed(validated(dict(data)), seed=seed, draws_of_coefficients=0, simulated=simulated)
+class _Billing:
+    """Bills of the steps. A step is simulated once, and not again for a cause that only money is in; the scenario
+    itself is simulated as often as its forecast is, so that its step is the forecast's bill to the cent."""
+
+    def __init__(self, own: Scenario, seed: int, simulated: bool) -> None:
+        self.own, self.seed, self.simulated = _without_money(own), seed, simulated
+        self.seen: list[tuple[Scenario, dict[str, Pace]]] = []
+
+    def of(self, data: Mapping[str, Any]) -> MonthlyBill:
+        scenario = validated(dict(data))
+        return monthly_bill(scenario, coefficients_of(scenario), seed=self.seed, pace=self._pace(scenario))
+
+    def _pace(self, scenario: Scenario) -> dict[str, Pace]:
+        bare = _without_money(scenario)
+        for other, pace in self.seen:
+            if other == bare:
+                return pace
+        once = bare.model_copy(update={"run": bare.run.model_copy(update={"repeats": 1})})
+        pace = paced(bare if bare == self.own else once, self.seed, self.simulated)
+        self.seen.append((bare, pace))
+        return pace
+
+
+def _without_money(scenario: Scenario) -> Scenario:
+    """What a run depends on."""
+    return scenario.model_copy(update={"money": Money(), "targets": Targets(), "tags": {}, "description": ""})
 
 
 def assumed(own: Mapping[str, Any], plan: PlanFile) -> dict[str, Any]:
