@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ from pricing.commitments import NotSold, Offer, Plan, covered_hours, hold, offer
 from pricing.price_book import DATA, MissingPrice, PriceBook
 from pricing.shared import Terms
 from pricing.spread import Z95, Range, joint_range
-from pricing.usage import BadUsage
+from pricing.usage import BadUsage, SharedUsage
 
 if TYPE_CHECKING:
     from simulator.trace import Trace
@@ -149,33 +149,93 @@ def priced(month: Used, book: PriceBook, terms: Terms) -> Bill:
         raise ScenarioError(f"money: {error}") from None
 
 
-def monthly_bill(
+@dataclass(frozen=True)
+class Stack:
+    """One scenario's month: at its own load, at the drawn ones, and a little above."""
+
+    scenario: Scenario
+    month: Used
+    drawn: tuple[Used, ...]
+    more: Used
+
+
+def stack_of(
     scenario: Scenario, coefficients: CoefficientSet, repeats: Sequence[Trace] = (), drawn: Sequence[Trace] = (),
     drawn_sets: Sequence[CoefficientSet] = (), seed: int = 1, pace: Mapping[str, Pace] | None = None,
-) -> MonthlyBill:  # fmt: skip
-    """The bill of the average month once retention is full, its usage paced by the runs given, or by a pace known."""
-    money = scenario.money
-    book = book_of(money)
-    terms, flows = terms_of(money, book), flowing(scenario)
+) -> Stack:  # fmt: skip
+    """The month of a scenario once retention is full, its usage paced by the runs given, or by a pace known."""
+    flows = flowing(scenario)
     pace = pace if pace is not None else _paced(scenario, repeats)
-    month = used(scenario, coefficients, pace, flows=flows)
-    made = priced(month, book, terms)
     drawn_paces: list[Mapping[str, Pace]] = [paces(scenario, [trace]) for trace in drawn]
     drawn_paces = drawn_paces or [pace]
     sets = list(drawn_sets) or [coefficients]
     others = []
-    for k, load in enumerate(_loads(money.load_spread, seed)):
+    for k, load in enumerate(_loads(scenario.money.load_spread, seed)):
         which, how = sets[k % len(sets)], drawn_paces[k % len(drawn_paces)]
-        others.append(priced(used(scenario, which, how, load=load, flows=flows), book, terms))
+        others.append(used(scenario, which, how, load=load, flows=flows))
+    month = used(scenario, coefficients, pace, flows=flows)
+    return Stack(scenario, month, tuple(others), used(scenario, coefficients, pace, load=1 + MARGIN, flows=flows))
+
+
+def monthly_bill(
+    scenario: Scenario, coefficients: CoefficientSet, repeats: Sequence[Trace] = (), drawn: Sequence[Trace] = (),
+    drawn_sets: Sequence[CoefficientSet] = (), seed: int = 1, pace: Mapping[str, Pace] | None = None,
+) -> MonthlyBill:  # fmt: skip
+    """The bill of one scenario's average month, as `stack_of` makes it."""
+    return bill_of([stack_of(scenario, coefficients, repeats, drawn, drawn_sets, seed, pace)], seed)
+
+
+def bill_of(stacks: Sequence[Stack], seed: int = 1) -> MonthlyBill:
+    """One bill of several stacks in one account: production, staging, another region for disaster recovery.
+
+    Account-wide tiers are filled in their order; book, month, account and currency are the first's, discounts and
+    commitments everyone's, support is paid once. Every line is tagged with its stack.
+    """
+    scenarios = [stack.scenario for stack in stacks]
+    money = scenarios[0].money
+    book = _book_of_all(scenarios)
+    bought = [pair for s in scenarios for pair in offers(s.money, book)]
+    terms = Terms(_shares(scenarios), tuple((o, said.count) for said, o in bought if runs(said, o, 1)))
+    month, more = together([s.month for s in stacks], scenarios), together([s.more for s in stacks], scenarios)
+    made = priced(month, book, terms)
+    others = [priced(together(drawn, scenarios), book, terms) for drawn in zip(*(s.drawn for s in stacks), strict=True)]
     unit = made.unit_costs(month.events, month.payload_bytes) if month.events and month.payload_bytes else None
-    more = used(scenario, coefficients, pace, load=1 + MARGIN, flows=flows)
     extra = (more.events - month.events, more.payload_bytes - month.payload_bytes)
     steeper = marginal(priced(more, book, terms), made, *extra) if unit else None
-    listed = priced(month, book, Terms(terms.discounts)) if money.commitments else made
+    listed = priced(month, book, Terms(terms.discounts)) if bought else made
     return MonthlyBill(
-        made, joint_range(others, book, seed, PRICE_DRAWS), unit, steeper, held(money, book, listed),
-        notes_of(scenario, made, book), money, dict(scenario.tags), month.events,
+        made, joint_range(others, book, seed, PRICE_DRAWS), unit, steeper, held(bought, listed),
+        tuple(dict.fromkeys(note for s in scenarios for note in notes_of(s, made, book))), money,
+        dict(scenarios[0].tags), month.events,
     )  # fmt: skip
+
+
+def _shares(scenarios: Sequence[Scenario]) -> dict[tuple[str, str], Decimal]:
+    return {(d.service, d.usage_type): Decimal(repr(d.share)) for s in scenarios for d in s.money.discounts}
+
+
+def _book_of_all(scenarios: Sequence[Scenario]) -> PriceBook:
+    """The first's book, with the own prices of all."""
+    books = [book_of(s.money) for s in scenarios]
+    given = {key: usd for book in books for key, usd in book.given.items()}
+    return books[0] if len(books) == 1 else books[0].with_prices(given)
+
+
+def together(months: Sequence[Used], scenarios: Sequence[Scenario]) -> Used:
+    """Several stacks' months as one account's, each line tagged with its stack, support on the first that has it."""
+    if len(months) == 1:
+        return months[0]
+    usages: list[shared.AnyUsage] = []
+    supported = False
+    for month, scenario in zip(months, scenarios, strict=True):
+        for usage in month.usages:
+            usage = replace(usage, tags=(*usage.tags, ("stack", scenario.name)))
+            if isinstance(usage, SharedUsage) and usage.support_plan:
+                usage = replace(usage, support_plan="" if supported else usage.support_plan)
+                supported = True
+            usages.append(usage)
+    events, payload = (sum(getattr(m, name) for m in months) for name in ("events", "payload_bytes"))
+    return Used(tuple(usages), months[0].month, months[0].rest, events, payload)
 
 
 def _paced(scenario: Scenario, traces: Sequence[Trace]) -> dict[str, Pace]:
@@ -192,11 +252,11 @@ def _loads(spread: float, seed: int) -> list[float]:
     return [math.exp(sigma * NormalDist().inv_cdf((k + 0.5) / USAGE_DRAWS)) for k in order]
 
 
-def held(money: Money, book: PriceBook, listed: Bill) -> tuple[Held, ...]:
+def held(bought: Sequence[tuple[Commitment, Offer]], listed: Bill) -> tuple[Held, ...]:
     """Each commitment against the hours the stack wants of what it covers, in the order stated."""
     found: list[Held] = []
     left: dict[str, float] = {}
-    for said, offered in offers(money, book):
+    for said, offered in bought:
         pool = f"{offered.kind}/{offered.machine}"
         wanted = left.get(pool, float(covered_hours(listed, offered)) / listed.month.hours)
         owned = said.owned_months or 0
@@ -208,20 +268,24 @@ def held(money: Money, book: PriceBook, listed: Bill) -> tuple[Held, ...]:
 
 
 def billed(
-    scenario: Scenario, *, seed: int = 1, draws_of_coefficients: int | None = None, simulated: bool = True
-) -> MonthlyBill:
-    """The bill that a forecast of the scenario carries, without the rest of the forecast.
+    scenario: Scenario, *others: Scenario, seed: int = 1, draws_of_coefficients: int | None = None,
+    simulated: bool = True,
+) -> MonthlyBill:  # fmt: skip
+    """The bill that a forecast of the scenario carries, without the rest of the forecast; several share an account.
 
     With `simulated` false no run is made: a batch a trigger, nothing sent again.
     """
     from planner import forecast as whole
     from planner.uncertainty import draws
 
-    central = whole.coefficients_of(scenario)
     count = whole.DRAWS if draws_of_coefficients is None else draws_of_coefficients
-    repeats, drawn = _runs(scenario, central, seed, count) if simulated else ([], [])
-    sets = draws(central, scenario, count, seed) if drawn else []
-    return monthly_bill(scenario, central, repeats, drawn, sets, seed)
+    stacks = []
+    for one in (scenario, *others):
+        central = whole.coefficients_of(one)
+        repeats, drawn = _runs(one, central, seed, count) if simulated else ([], [])
+        sets = draws(central, one, count, seed) if drawn else []
+        stacks.append(stack_of(one, central, repeats, drawn, sets, seed))
+    return bill_of(stacks, seed)
 
 
 def paced(scenario: Scenario, seed: int, simulated: bool) -> dict[str, Pace]:

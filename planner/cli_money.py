@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 
 def bill(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="YAML file; - reads standard input")],
+    scenario: Annotated[
+        list[str], typer.Argument(metavar="SCENARIO...", help="YAML file; several are stacks of one account")
+    ],
     as_json: AsJson = False,
     output: Annotated[
         list[Path] | None,
@@ -61,13 +63,15 @@ def bill(
 
     outputs = output or []
     refuse_suffixes(outputs, money_tell.FORMATS)
-    loaded = load_scenario(scenario)
-    made = billed(loaded, seed=seed, draws_of_coefficients=draws, simulated=simulate)
+    loaded, *others = [load_scenario(one) for one in scenario]
+    if others and (against or months or alternatives):
+        raise typer.BadParameter("--against, --months and --alternatives take one scenario")
+    made = billed(loaded, *others, seed=seed, draws_of_coefficients=draws, simulated=simulate)
     bridge = _against(loaded, against, seed, simulate) if against else None
     later = _months(loaded, months, seed, simulate) if months else []
-    others = _alternatives(loaded) if alternatives and as_json else {}
+    ways_out = _alternatives(loaded) if alternatives and as_json else {}
     if as_json:
-        print(json.dumps(_plain(made, bridge, later) | others, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(_plain(made, bridge, later) | ways_out, indent=2, ensure_ascii=False, allow_nan=False))
     for path in outputs:
         _write(made, bridge, later, path)
     if not as_json and not outputs:

@@ -95,7 +95,8 @@ def rows(out: MonthlyBill) -> Iterator[dict[str, str]]:
 
 
 def columns(out: MonthlyBill) -> list[str]:
-    return [*COLUMNS, *(f"tag:{key}" for key in out.tags)]
+    keys = dict.fromkeys(key for line in out.bill.lines for key, _ in line.tags) | dict.fromkeys(out.tags)
+    return [*COLUMNS, *(f"tag:{key}" for key in keys)]
 
 
 def as_csv(out: MonthlyBill) -> str:

@@ -181,6 +181,20 @@ def test_what_is_not_stated_is_said_to_be_left_out():
     assert not any("left" in n or "nothing is stated" in n for n in notes_of(it, monthly_bill(it, C).bill, PriceBook()))
 
 
+def test_stacks_of_one_account_share_its_tiers_and_pay_support_once():
+    """Production and staging: the second one's metrics start where the first one's ended, and support is one line."""
+    watched = {"monitoring": {"custom_metrics": 9000}, "support_plan": "business"}
+    one = quick(watched)
+    staging = quick(watched).model_copy(update={"name": "staging"})
+    alone, both = billed(one, simulated=False), billed(one, staging, simulated=False)
+    metrics = [(dict(x.tags)["stack"], x.quantity) for x in both.bill.lines if x.price.item == "cloudwatch/metric"]
+    assert metrics == [("quick", 9000), ("staging", 1000), ("staging", 8000)]
+    support = [x for x in both.bill.lines if x.kind == "support"]
+    assert sum(x.quantity for x in support) == both.bill.aws_usd - both.bill.by_kind["support"]
+    assert alone.monthly_usd < both.monthly_usd < 2 * alone.monthly_usd
+    assert both.range.p90_usd - both.range.p10_usd > alone.range.p90_usd - alone.range.p10_usd
+
+
 # --- exports ------------------------------------------------------------------------------------------------------
 
 TRAP = '=HYPERLINK("http://x","y")'
