@@ -245,6 +245,7 @@ TABLES = (
     ("unsent", "f", 1),  # [F] bytes
     ("part_queue", "f", 2),  # [P, Q] stream batches waiting: n
     ("part_first", "f", 2),
+    ("part_blocked", "f", 2),  # time that its producer was blocked before it
     ("part_close", "f", 2),
     ("part_head", "i", 1),  # [P]
     ("part_length", "i", 1),  # [P]
@@ -257,6 +258,7 @@ TABLES = (
     ("log_end", "f", 1),  # [P] records appended
     ("log_records", "f", 2),  # [P, G] cumulative records by batch
     ("log_first", "f", 2),  # [P, G]
+    ("log_blocked", "f", 2),
     ("log_close", "f", 2),  # [P, G]
     ("fetched", "i", 2),  # [P, R] batches fetched by a follower
     ("acked", "i", 2),  # [P, R]
@@ -1318,6 +1320,7 @@ def _hand_over(I, F, stream):
     F[cell(I, PART_QUEUE, p, at)] = F[row(I, STREAM_N, stream)]
     F[cell(I, PART_FIRST, p, at)] = F[row(I, STREAM_FIRST, stream)]
     F[cell(I, PART_CLOSE, p, at)] = F[row(I, STREAM_CLOCK, stream)]
+    F[cell(I, PART_BLOCKED, p, at)] = F[NOW] - F[row(I, STREAM_CLOCK, stream)]
     I[row(I, PART_LENGTH, p)] += 1
     if I[row(I, PART_LENGTH, p)] + 2 >= cap:
         I[GROW_WHAT] = GROW_CURVE
@@ -1366,6 +1369,7 @@ def _appended(I, F, p):
     F[cell(I, LOG_RECORDS, p, k)] = F[row(I, LOG_END, p)]
     F[cell(I, LOG_FIRST, p, k)] = F[cell(I, PART_FIRST, p, head)]
     F[cell(I, LOG_CLOSE, p, k)] = F[cell(I, PART_CLOSE, p, head)]
+    F[cell(I, LOG_BLOCKED, p, k)] = F[cell(I, PART_BLOCKED, p, head)]
     I[row(I, LOG_COUNT, p)] = k + 1
     if I[row(I, ACKS, f)] != ACKS_ALL:
         _acknowledge(I, F, p, k, F[NOW] + F[row(I, APPEND_WAIT, f)])
@@ -1440,7 +1444,10 @@ def _link_acked(I, F, link):
 
 @compiled
 def _acknowledge(I, F, p, k, time):
-    """The producer hears of batch k of a partition: its buffer is freed, its publish latency known."""
+    """The producer hears of batch k of a partition: its buffer is freed, its publish latency known.
+
+    Publish latency counts from send()'s return, as clients state it: time blocked on a full buffer is before it.
+    """
     f = I[row(I, PARTITION_FLOW, p)]
     n = F[cell(I, LOG_RECORDS, p, k)] - (F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0)
     I[row(I, UNSENT_BATCHES, f)] -= 1
@@ -1449,7 +1456,7 @@ def _acknowledge(I, F, p, k, time):
         F[row(I, UNSENT, f)] = 0.0  # no dust of floating point in an empty buffer
     close = F[cell(I, LOG_CLOSE, p, k)]
     if F[WINDOW_FROM] <= close < F[WINDOW_UNTIL]:
-        end = time + F[row(I, FRONT_TRIP, f)] if I[row(I, ACKS, f)] > 0 else close
+        end = time + F[row(I, FRONT_TRIP, f)] - F[cell(I, LOG_BLOCKED, p, k)] if I[row(I, ACKS, f)] > 0 else close
         low, high = end - close, end - F[cell(I, LOG_FIRST, p, k)]
         ramp(I, F, PUBLISH_SLOPE, PUBLISH_STEP, f, low, high, n, 1e-4, 0.01)
 

@@ -28,9 +28,9 @@ from simulator import kernels as k
 from simulator import months_kernel as mk
 from simulator.hosts import place
 from simulator.kafka import front_of
-from simulator.state import cumulative
 from simulator.run import simulate
 from simulator.spark import costs_of
+from simulator.state import cumulative
 from simulator.trace import FlowTrace, Histogram, from_ramps
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -135,8 +135,13 @@ def _least_seconds(flow: Flow, scenario: Scenario, c: CoefficientSet) -> float:
 
 
 def _largest_batch(
-    flow: Flow, scenario: Scenario, c: CoefficientSet, horizon: float, factor: float, outages: Sequence[tuple[float, float]]
-) -> float:  # fmt: skip
+    flow: Flow,
+    scenario: Scenario,
+    c: CoefficientSet,
+    horizon: float,
+    factor: float,
+    outages: Sequence[tuple[float, float]],
+) -> float:
     """Records of the largest batch that the tables should know: the cap, or what the peak or an outage leaves."""
     peak = max(flow.workload.corners(horizon)[1]) * factor
     cycle = max(flow.query.trigger, 3 * _least_seconds(flow, scenario, c))
@@ -300,13 +305,14 @@ def _walk(
     coarse = (horizon + patience) / (k.COARSE_BINS - 4)
     batches, read, beyond, ended, late, wanted = mk.recurse(
         times, rates, totals, np.array(sorted(outages), dtype=np.float64).reshape(-1, 2), float(flow.query.trigger),
-        float(flow.query.max_offsets_per_trigger or math.inf), table.delay, np.array([since, horizon]), horizon + patience,
-        seed, f, c["spark.batch_autocorrelation"], c["spark.batch_sigma"], run_factor(c, seed, f),
+        float(flow.query.max_offsets_per_trigger or math.inf), table.delay, np.array([since, horizon]),
+        horizon + patience, seed, f, c["spark.batch_autocorrelation"], c["spark.batch_sigma"], run_factor(c, seed, f),
         scenario.run.jvm == "cold", c["spark.warm_amplitude"], c["spark.warm_work_seconds"], table.records, table.base,
         table.per_factor, table.rest, table.work, table.starts, table.ends, table.shift, table.weights,
         table.bulks.astype(np.int64), slope, jumps, fine, coarse, k.FINE_BINS, k.COARSE_BINS, series, step,
     )  # fmt: skip
-    latency = _latency(flow, table, slope, jumps, fine, coarse, wanted)
+    kept = flow.workload.kept if costs_of(flow, scenario, c).has_bulks else 0.0  # what can be found at all
+    latency = _latency(flow, table, slope * kept, jumps * kept, fine, coarse, wanted * kept)
     return Months(
         flow.name, latency, _series(series, step), int(batches),
         float(series[:, mk.SECONDS].sum() / max(1.0, series[:, mk.BATCHES].sum())), late / max(1, batches),
@@ -341,7 +347,7 @@ def _latency(
     if not parts:
         return Histogram(np.zeros(1), np.zeros(1), wanted, float("nan"))
     pooled = Histogram.pooled(parts)
-    missing = wanted - float(pooled.mass[-1])
+    missing = wanted - float(pooled.mass[-1])  # created in the window, not yet read at the end
     return Histogram(pooled.edges, pooled.mass, missing if missing > 1e-6 * wanted else 0.0, pooled.mean)
 
 

@@ -150,19 +150,21 @@ def recurse(times, rates, totals, outages, trigger, most, delay, window, until, 
         factor = math.exp(sigma * drift - 0.5 * sigma * sigma) * run_factor
         if is_cold:
             factor *= 1.0 + warm_amplitude * math.exp(-done_work / warm_work)
-        l = min(max(np.searchsorted(levels, n) - 1, 0), top - 1)
-        x = (n - levels[l]) / (levels[l + 1] - levels[l])
+        at = min(max(np.searchsorted(levels, n) - 1, 0), top - 1)
+        x = (n - levels[at]) / (levels[at + 1] - levels[at])
         if n > 1.02 * levels[top]:  # a cap's last few records are rounding
             beyond += n
         seconds = (
-            base[l] + x * (base[l + 1] - base[l]) + factor * (per_factor[l] + x * (per_factor[l + 1] - per_factor[l]))
+            base[at]
+            + x * (base[at + 1] - base[at])
+            + factor * (per_factor[at] + x * (per_factor[at + 1] - per_factor[at]))
         )
-        scatter = rest[l] + min(max(x, 0.0), 1.0) * (rest[l + 1] - rest[l])
+        scatter = rest[at] + min(max(x, 0.0), 1.0) * (rest[at + 1] - rest[at])
         seconds = max(seconds + scatter * normal(seed, DICE_RESIDUAL, flow, number), 0.2 * seconds, 1e-3)
-        done_work += factor * (work[l] + x * (work[l + 1] - work[l]))
+        done_work += factor * (work[at] + x * (work[at + 1] - work[at]))
         c0 = created_at(times, rates, totals, offset)
         c1 = created_at(times, rates, totals, offset + n)
-        near = l if x < 0.5 else l + 1
+        near = at if x < 0.5 else at + 1
         if c1 > window[0] and c0 < window[1]:
             pieces = 1
             if np.searchsorted(times, c1) > np.searchsorted(times, c0, side="right"):

@@ -133,8 +133,8 @@ class CompiledPlane:
 
 
 PENDING = ("pend_c0", "pend_c1", "pend_mass", "pend_time", "pend_cut")
-LOGS = ("curve_time", "curve_count", "log_records", "log_first", "log_close", "commit_time")
-QUEUES = ("part_queue", "part_first", "part_close")
+LOGS = ("curve_time", "curve_count", "log_records", "log_first", "log_close", "log_blocked", "commit_time")
+QUEUES = ("part_queue", "part_first", "part_close", "part_blocked")
 
 
 def _wider(table: Array) -> Array:

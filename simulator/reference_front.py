@@ -23,6 +23,7 @@ class Batch:
     records: float
     first: float
     close: float
+    blocked: float = 0.0
 
 
 class Partition:
@@ -89,6 +90,7 @@ class ReferenceFront:
 
     def _hand_over(self, batch: Batch, partition: Partition) -> None:
         f = partition.flow
+        batch.blocked = self.env.now - batch.close
         self.unsent[f] += batch.records * float(self.plane.m.wire_bytes[f])
         self.flying[f] += 1
         self.plane.counts[f, k.PRODUCED] += batch.records
@@ -229,7 +231,7 @@ class ReferenceFront:
         if self.flying[f] == 0:
             self.unsent[f] = 0.0
         if m.F[k.WINDOW_FROM] <= batch.close < m.F[k.WINDOW_UNTIL]:
-            end = time + float(m.front_trip[f]) if m.acks[f] > 0 else batch.close
+            end = time + float(m.front_trip[f]) - batch.blocked if m.acks[f] > 0 else batch.close
             tables = (m.I, m.F, k.PUBLISH_SLOPE, k.PUBLISH_STEP, f)
             k.ramp(*tables, end - batch.close, end - batch.first, batch.records, 1e-4, 0.01)
 

@@ -19,16 +19,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
+from simulator.screen_batch import batch_of, first_guess, refresh_seconds
 from simulator.screen_numbers import numbers_of, read_tasks, shard_numbers, varied
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-CHUNK = 4096  # candidates at a time: their arrays stay in the processor's cache
-ROUNDS = 8  # of the fixed point, each time the batch's size is moved
+CHUNK = 8192  # candidates at a time: their arrays stay near the processor
 SIZES = 14  # moves of the batch's size
 GUARD = 0.7  # of capacity: above, simulate (engine.md D4)
 BUSY = 0.9  # a host above this is what its permits wait for
@@ -150,212 +149,16 @@ def _on_distinct(law: Any, *columns: Any) -> list[Array]:
     return list(values[where.ravel()].T)
 
 
-# ---------------------------------------------------------------- one batch
-
-
-def _stage(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, document: Array, writes: Array,
-           active: Array, rest: Any, guess: Any, tail: Any) -> SimpleNamespace:  # fmt: skip
-    """Time of one task when `active` run at once: customers of executors' cores, primary and replica nodes.
-
-    `guess` holds the slow-downs found before: of executors, of a primary's node, of a replica's node.
-    """
-    bulks = np.maximum(1.0, np.ceil(documents / v.spark_bulk_most - 1e-9))
-    size = documents / bulks
-    own = setup / bulks + size * document + v.spark_bulk * writes
-    thread = own / (v.spark_weight * v.spark_speed)
-    coordinate = v.search_bulk_cpu / v.search_nodes
-    primary = size * v.primary_share * v.search_document_cpu / v.search_speed
-    replica = size * v.replica_share * v.search_replica_cpu / v.search_speed
-    in_lead = (size * v.lead_cpu + coordinate) / v.search_speed * writes
-    in_follow = (size * v.follow_cpu + coordinate) / v.search_speed * writes
-    spread, flying = _spread(v), np.minimum(v.spark_writers, bulks)
-    cores = np.maximum(0.02, v.search_cores - rest.node)
-    waits = 2 * v.spark_half_trip + v.search_bulk_wait
-
-    def task_at(work: Array, lead: Array, follow: Array) -> tuple[Array, Array]:
-        elsewhere = 1 + (lead - 1) * v.primary_nodes / v.search_nodes
-        response = waits + v.search_bulk_cpu / v.search_speed * elsewhere + (primary * lead + replica * follow) * spread
-        response = writes * response
-        return np.maximum(bulks * work + response, bulks / flying * (work + response)) + tail, response
-
-    exec_, lead, follow = guess
-    for _ in range(ROUNDS):
-        task, response = task_at(thread * exec_, lead, follow)
-        through, alone = active * bulks / task, np.maximum(1.0, active * flying)
-        at_lead, shared = _slowed(v, through * in_lead, lead, v.primary_threads, alone, cores, rest)
-        at_follow, _ = _slowed(v, through * in_follow, follow, v.replica_threads, alone, cores, rest)
-        lead, follow = 0.5 * (lead + at_lead), 0.5 * (follow + at_follow)
-        others = np.maximum(0.0, active / v.spark_executors - 1.0) * v.spark_on_host
-        beside = through * in_lead * lead * v.spark_nodes_beside
-        weight = v.spark_weight * (1 + others * np.minimum(1.0, bulks * thread * exec_ / task)) + beside
-        pauses = 1 + v.spark_pauses * v.spark_speed * np.minimum(weight, v.spark_cores)
-        exec_ = _stretch(weight, 0.0, v.spark_weight, np.maximum(0.02, v.spark_cores - rest.exec)) * pauses
-    quiet, _ = _slowed(v, 0.0 * lead, lead, v.primary_threads, 1.0, cores, rest)
-    alone, unqueued = task_at(thread, quiet, quiet)
-    return SimpleNamespace(
-        task=task, alone=np.minimum(task, alone), guess=[exec_, lead, follow], slow=lead, shared=shared,
-        bulks=bulks, response=np.minimum(response, unqueued) * bulks / flying, cpu=bulks * thread * exec_, work=bulks * own,
-        node_work=bulks * np.maximum(in_lead, in_follow),
-        shown=0.5 * (task - tail) / bulks - tail - writes * (replica * follow * spread + v.search_bulk_wait + v.spark_half_trip),
-    )  # fmt: skip
-
-
-def _slowed(
-    v: SimpleNamespace, busy: Array, slow: Array, grain: Array, customers: Any, cores: Array, rest: Any
-) -> tuple[Array, Array]:
-    """Time of an operation on a data node over its time alone, when others keep `busy` threads' worth of work there.
-
-    Operations beyond the write threads queue; those that run share the cores with refreshes and merges.
-    """
-    wanted = grain + (1 - 1 / customers) * busy * slow
-    queue = np.maximum(1.0, wanted / v.search_threads)
-    shared = np.ones_like(slow)
-    for _ in range(2):
-        shared = np.maximum(1.0, (wanted / queue + _later_threads(v, rest, shared)) / cores)
-    later = _later_threads(v, rest, shared)
-    stretched = np.maximum(queue, _stretch(wanted, later * queue, grain, cores))
-    # a pause of any node holds up a bulk, unless it would have queued there anyway
-    pausing = v.search_pauses * (busy + later) * (1 + (v.primary_nodes - 1) / stretched)
-    return stretched * (1 + pausing), shared
-
-
-def _spread(v: SimpleNamespace) -> Array:
-    """Slowest of the nodes that a bulk is split over, over their mean: largest of n lognormal numbers."""
-    both = (v.search_document_cpu * v.primary_share) ** 2 + (v.search_replica_cpu * v.replica_share) ** 2
-    total = v.search_document_cpu * v.primary_share + v.search_replica_cpu * v.replica_share
-    return 1 + _largest(v.primary_nodes) * v.search_share_sigma * np.sqrt(both) / total
-
-
-def _largest(n: Array) -> Array:
-    """Expected largest of n standard normal numbers (Blom's approximation) [1]."""
-    return ndtri((n - 0.375) / (n + 0.25))
-
-
-def _stretch(wanted: Array, later: Any, grain: Array, cores: Array) -> Array:
-    """Mean of max(1, threads wanted / cores) when the number wanted scatters as jobs of `grain` threads do.
-
-    `later` are threads of refreshes and merges, there or not there together.
-    """
-    sigma = np.sqrt(np.maximum(1e-9, (wanted - grain) * grain + 0.5 * later))
-    a = (wanted + later - cores) / sigma
-    over = sigma * (np.exp(-0.5 * a * a) / np.sqrt(2 * np.pi) + a * ndtr(a))
-    return 1 + over / cores
-
-
-def _batch(v: SimpleNamespace, records: Array, cycle: Array, rest: Any, slow: list[Any]) -> SimpleNamespace:
-    """Duration of a batch of `records` that repeats every `cycle`."""
-    documents = records * v.spark_documents
-    rest = _with_later_work(v, documents, slow[6], cycle, rest)
-    stateful = v.spark_state_tasks > 0
-    first_writes = np.where(stateful, 0.0, v.spark_writes)
-    slots = v.spark_executors * v.spark_slots
-    first = slow[:3]
-    read = _waves(v, v.tasks, documents, v.spark_setup, v.spark_document, first_writes, slots, rest, first, 0.0)
-    slow[:3] = first
-    fixed = 2 * v.spark_commit + v.spark_driver / v.spark_driver_speed
-    second = None
-    if stateful.any():
-        n = np.maximum(1.0, v.spark_state_tasks)
-        later = slow[3:6]
-        second = _waves(
-            v, n, documents, v.spark_state_setup, v.spark_state_row, v.spark_writes, slots, rest, later, v.spark_commit
-        )
-        slow[3:6] = later
-        second.span = np.where(stateful, second.span, 0.0)
-    writing = np.where(stateful, second.span, read.span) if second else read.span
-    slow[6] = np.maximum(writing, 0.05)
-    duration = fixed + read.span + (second.span if second else 0.0)
-    return SimpleNamespace(
-        duration=duration, records=records, documents=documents, read=read, second=second, fixed=fixed, rest=rest,
-        before=v.spark_commit + v.spark_driver / v.spark_driver_speed, stateful=stateful, cycle=cycle,
-    )  # fmt: skip
-
-
-def _waves(v: SimpleNamespace, tasks: Array, documents: Array, setup: Array, document: Array, writes: Array,
-           slots: Array, rest: Any, slow: list[Any], tail: Any) -> SimpleNamespace:  # fmt: skip
-    """List scheduling of equal tasks on slots, the last wave with fewer of them; the largest task is a lower bound."""
-    each = documents / tasks
-    hot, typical = (v.hottest, v.typical) if tasks is v.tasks else (np.ones_like(tasks), np.ones_like(tasks))
-    full = np.minimum(tasks, slots)
-    whole = np.floor((tasks - 1) / slots)  # waves before the last
-    last = tasks - whole * slots
-    running = np.maximum(1.0, np.minimum(full, slow[2] / np.maximum(1e-9, v.spark_launch)))
-    a = _stage(v, tasks, each, setup, document, writes, running, rest, slow[0], tail)
-    b = _stage(v, tasks, each, setup, document, writes, np.minimum(last, running), rest, slow[1], tail)
-    slow[:] = a.guess, b.guess, a.task
-    # a queue that forms while tasks are still being launched is not waited for twice
-    launched = v.spark_launch * last + (whole + 1) * a.alone
-    even = np.maximum(np.maximum(launched, v.spark_launch * tasks + a.alone), v.spark_launch + whole * a.task + b.task)
-    # scatter of tasks: their own CPU factor, and their bulks' shares
-    sigma = np.sqrt(
-        (v.spark_task_sigma * b.cpu) ** 2
-        + (v.spark_commit_sigma * tail) ** 2
-        + (v.search_share_sigma * b.response) ** 2 / b.bulks
-    )
-    scatter = _largest(full) * np.minimum(sigma * np.sqrt(1 + whole), 0.5 * b.task)
-    largest = v.spark_launch + np.where(hot > 1.0001, hot * b.task, 0.0)
-    span = np.maximum(even + scatter, largest)
-    return SimpleNamespace(
-        span=span, task=b.task, typical=typical, start=np.maximum(0.0, even - b.task), work=tasks * b.work,
-        held=tasks * 0.5 * (a.task + b.task), node_work=tasks * b.node_work, slow=a.slow, shared=a.shared, shown=b.shown,
-        bulk_bytes=running * np.minimum(v.spark_writers, a.bulks) * each / a.bulks * v.search_document_bytes * writes,
-        cpu=b.cpu / b.task,
-    )  # fmt: skip
-
-
-def _with_later_work(v: SimpleNamespace, documents: Array, writing: Array, cycle: Array, rest: Any) -> SimpleNamespace:
-    """Adds what this flow leaves a node to refresh and merge: documents a second while it writes, and of a batch.
-
-    `lasting` is how long refreshes may grow from one to the next before writing pauses (without end where it never does).
-    """
-    mine = documents * v.fresh_load * v.spark_writes
-    spread = np.clip(np.minimum(cycle, v.interval), writing, np.maximum(cycle, writing))
-    duty = np.minimum(1.0, spread / cycle)
-    lasting = spread / np.maximum(1e-3, 1 - duty * duty)
-    return SimpleNamespace(node=rest.node, exec=rest.exec, fresh=mine / spread, batch=mine, lasting=lasting)
-
-
-def _later_threads(v: SimpleNamespace, rest: Any, slow: Array) -> Array:
-    """Threads that refreshes and merges of a node want while it is written to, slowed as they are themselves.
-
-    A refresh starts an interval after the last one ended, a node merges on one thread: both fall behind on a full
-    node rather than take it over.
-    """
-    merges = np.minimum(1.0, rest.fresh * v.search_merge_document_cpu / v.search_speed * slow)
-    lasts = _refresh_seconds(v, rest, slow)
-    refreshes = np.minimum(v.shards_on, v.search_refresh_threads) * lasts / (v.interval + lasts)
-    return merges + np.where(rest.fresh > 0, refreshes, 0.0)
-
-
-def _refresh_seconds(v: SimpleNamespace, rest: Any, slow: Array) -> Array:
-    """Time of one refresh of a node that is written to [s].
-
-    It shows what came in an interval and in the refresh before it, so it grows with itself while writing lasts (the
-    third of that is read off development runs).
-    """
-    threads = np.minimum(v.shards_on, v.search_refresh_threads) * v.search_speed / slow
-    share = v.search_refresh_document_cpu / threads
-    fixed = v.shards_on * v.search_refresh_cpu / threads
-    growing = (fixed + rest.fresh * v.interval * share) / (1 - np.minimum(0.9, rest.fresh * share))
-    return np.minimum(growing, fixed + rest.fresh * np.maximum(rest.lasting / 3, v.interval) * share)
-
-
 # ---------------------------------------------------------------- batches that feed back on themselves
-
-
-def _guess(v: SimpleNamespace) -> list[Any]:
-    """First guesses of the fixed points: nodes not slowed, tasks of a second."""
-    one = np.ones_like(v.rate)
-    return [[one, one, one], [one, one, one], one, [one, one, one], [one, one, one], one, one]
 
 
 def _steady(v: SimpleNamespace, rate: Array, rest: Any) -> SimpleNamespace:
     """The batch that repeats: as many records as arrive in max(trigger, its own duration), or the cap."""
-    slow, trigger = _guess(v), v.spark_trigger
+    slow, trigger = first_guess(v), v.spark_trigger
     cycle = np.maximum(trigger, 0.5)
     for _ in range(SIZES):
         records = np.maximum(1.0, np.minimum(rate * cycle, v.spark_most))
-        batch = _batch(v, records, np.maximum(cycle, records / rate), rest, slow)
+        batch = batch_of(v, records, np.maximum(cycle, records / rate), rest, slow)
         cycle = np.minimum(np.maximum(trigger, batch.duration), 10 * np.maximum(trigger, 2 * batch.fixed))
     batch.period = np.maximum(trigger, batch.duration)
     return batch
@@ -363,21 +166,27 @@ def _steady(v: SimpleNamespace, rate: Array, rest: Any) -> SimpleNamespace:
 
 def _together(each: list[SimpleNamespace], rates: list[Array]) -> list[SimpleNamespace]:
     """Every flow's steady batch; with several flows each leaves the others the cores it does not use."""
-    nothing = SimpleNamespace(node=0.0, exec=0.0)
-    found = [_steady(v, rate, nothing) for v, rate in zip(each, rates, strict=True)]
+    brokers = _brokers_beside(each, rates)
+    found = [_steady(v, rate, SimpleNamespace(node=brokers, exec=0.0)) for v, rate in zip(each, rates, strict=True)]
     if len(each) == 1:
         return found
     for _ in range(2):
         used = [_used(v, s) for v, s in zip(each, found, strict=True)]
         rests = [
             SimpleNamespace(
-                node=sum(u[1] for k, u in enumerate(used) if k != f),
+                node=brokers + sum(u[1] for k, u in enumerate(used) if k != f),
                 exec=sum(u[0] for k, u in enumerate(used) if k != f),
             )
             for f in range(len(each))
         ]
         found = [_steady(v, rate, rest) for v, rate, rest in zip(each, rates, rests, strict=True)]
     return found
+
+
+def _brokers_beside(each: list[SimpleNamespace], rates: list[Array]) -> Array:
+    """Cores that brokers take on a data node's host, where they share one."""
+    cores = sum(_broker_cpu(v, rate)[0] for v, rate in zip(each, rates, strict=True)) / each[0].front_speed
+    return cores * each[0].search_brokers_beside
 
 
 def _used(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
@@ -392,7 +201,7 @@ def _later_cores(v: SimpleNamespace, s: SimpleNamespace) -> Array:
     """Cores of a node that refreshes and merges take on average over time, were there room for all of them."""
     documents = s.rest.batch / s.period * (v.search_refresh_document_cpu + v.search_merge_document_cpu)
     busy = np.minimum(1.0, (s.rest.batch / np.maximum(s.rest.fresh, 1e-9) + v.interval) / s.period)
-    ticks = busy * v.shards_on * v.search_refresh_cpu / (v.interval + _refresh_seconds(v, s.rest, np.ones_like(busy)))
+    ticks = busy * v.shards_on * v.search_refresh_cpu / (v.interval + refresh_seconds(v, s.rest, np.ones_like(busy)))
     return (documents + np.where(s.rest.batch > 0, ticks, 0.0)) / v.search_speed
 
 
@@ -402,14 +211,13 @@ def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[
     Full load is a batch that fills its trigger, or (fixed costs shrink in longer ones) lasts `AMORTISED` times
     that; the better of the two, and never more records than the cap.
     """
-    nothing = SimpleNamespace(node=0.0, exec=0.0)
+    rest = SimpleNamespace(node=_brokers_beside(each, offered), exec=0.0)
     best, batches = np.full_like(offered[0], np.inf), []
-    for f, (v, rate) in enumerate(zip(each, offered, strict=True)):
-        rest = nothing
-        slow, wanted = _guess(v), _full_batch(v)
+    for v, rate in zip(each, offered, strict=True):
+        slow, wanted = first_guess(v), _full_batch(v)
         records = np.minimum(rate * wanted, v.spark_most)
         for _ in range(SIZES):
-            batch = _batch(v, records, np.maximum(wanted, 1e-3), rest, slow)
+            batch = batch_of(v, records, np.maximum(wanted, 1e-3), rest, slow)
             records = np.minimum(v.spark_most, records * np.clip(wanted / batch.duration, 0.05, 20.0))
         batch.period = np.maximum(v.spark_trigger, batch.duration)
         factor = batch.records / batch.period / rate
@@ -420,9 +228,9 @@ def _full_load(each: list[SimpleNamespace], offered: list[Array]) -> tuple[list[
 
 def _full_batch(v: SimpleNamespace) -> Array:
     """Length of the batch that full load is judged at [s]: so many triggers, or batches of next to nothing."""
-    nothing, slow = SimpleNamespace(node=0.0, exec=0.0), _guess(v)
+    nothing, slow = SimpleNamespace(node=0.0, exec=0.0), first_guess(v)
     for _ in range(2):
-        least = _batch(v, v.tasks, np.full_like(v.rate, 1e9), nothing, slow)
+        least = batch_of(v, v.tasks, np.full_like(v.rate, 1e9), nothing, slow)
     return AMORTISED * np.maximum(v.spark_trigger, least.duration)
 
 
@@ -438,12 +246,8 @@ def _linear_loads(each: list[SimpleNamespace], rates: list[Array]) -> dict[str, 
     """Loads that need no batch: brokers, cards, volumes, at these rates [1]."""
     cpu = into = out = volume = indexed = carried = sent = 0.0
     for v, rate in zip(each, rates, strict=True):
-        streams = v.front_producers * np.where(v.front_keyed > 0, v.spark_partitions, 1.0)
-        records, wire = (
-            _at_knots(v, rate / streams, v.front_batch_records),
-            _at_knots(v, rate / streams, v.front_wire_bytes),
-        )
-        cpu = cpu + rate / records * v.front_batch_cpu + rate * wire * v.front_byte_cpu
+        broker, wire = _broker_cpu(v, rate)
+        cpu = cpu + broker
         into, out = into + rate * wire * v.front_bytes_in, out + rate * wire * v.front_bytes_out
         volume = volume + rate * wire * v.front_bytes_in
         documents = rate * v.spark_documents * v.spark_writes
@@ -461,6 +265,14 @@ def _linear_loads(each: list[SimpleNamespace], rates: list[Array]) -> dict[str, 
         "data-node volume": indexed / v.search_volume,
         "executor network": sent / v.spark_network,
     }
+
+
+def _broker_cpu(v: SimpleNamespace, rate: Array) -> tuple[Array, Array]:
+    """CPU that a flow costs its busiest broker [reference cores], and wire bytes of a record."""
+    streams = v.front_producers * np.where(v.front_keyed > 0, v.spark_partitions, 1.0)
+    records = _at_knots(v, rate / streams, v.front_batch_records)
+    wire = _at_knots(v, rate / streams, v.front_wire_bytes)
+    return rate / records * v.front_batch_cpu + rate * wire * v.front_byte_cpu, wire
 
 
 def _at_knots(v: SimpleNamespace, stream_rate: Array, table: Array) -> Array:
@@ -483,12 +295,15 @@ def _loads(each: list[SimpleNamespace], batches: list[SimpleNamespace], linear: 
         second = np.where(s.stateful, s.second.held, 0.0) if s.second else 0.0
         held = held + (s.read.held + second) / s.period
         threads = threads + (node - _later_cores(w, s)) * s.read.slow
-        shown = s.rest.batch / s.period * w.search_refresh_document_cpu / w.search_speed
-        refreshing = np.maximum(refreshing, shown / np.minimum(w.shards_on, w.search_refresh_threads))
+        writing = (
+            s.rest.fresh * w.search_refresh_document_cpu / w.search_speed
+        )  # while the batch writes, not on average
+        refreshing = np.maximum(refreshing, writing / np.minimum(w.shards_on, w.search_refresh_threads))
         flying = flying + s.read.bulk_bytes / w.search_nodes
         over = np.maximum(over, np.where(w.spark_trigger > 0, s.duration / np.maximum(w.spark_trigger, 1e-9), 0.0))
     on_exec = sum(u[0] for u in used) + sum(u[1] for u in used) * v.spark_nodes_beside
     on_node = sum(u[1] for u in used) + sum(u[0] for u in used) * v.search_executors_beside
+    on_node = on_node + _brokers_beside(each, [w.rate for w in each])
     return linear | {
         "task slots": np.minimum(1.0, held / slots),
         "executor CPU": np.minimum(1.0, 1 - (v.spark_cores - on_exec) / v.spark_all_cores),
@@ -527,7 +342,7 @@ def _latency(v: SimpleNamespace, s: SimpleNamespace) -> tuple[Array, Array]:
         before = before + np.where(s.stateful, stage.span, 0.0)
         task = np.where(s.stateful, s.second.task, task)
         shown, start = np.where(s.stateful, s.second.shown, shown), np.where(s.stateful, s.second.start, start)
-    refresh = _refresh_seconds(v, s.rest, stage.shared)
+    refresh = refresh_seconds(v, s.rest, stage.shared)
     wait = np.where(
         v.search_refresh_per_write > 0, np.minimum(v.search_refresh_interval, task), v.search_refresh_interval
     )

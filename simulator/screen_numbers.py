@@ -23,6 +23,7 @@ from models.coefficients import CoefficientSet
 from models.elasticsearch import Index
 from models.kafka import broker_network, leaders_of
 from models.machines import machine
+from models.spark import AVAILABLE_NOW
 from models.stack import Flow, Scenario
 from models.workload import Workload
 from simulator.elasticsearch import index_ratio, shards_of
@@ -40,13 +41,15 @@ MANY = 1e9  # records that stand for "in proportion"
 # and `index` stand for those of every flow
 PARTS: dict[str, tuple[str, ...]] = {
     "front": ("kafka", "topic", "workload"),
-    "spark": ("spark", "query", "workload", "topic.partitions", "kafka.tls", "elasticsearch.zones"),
+    "spark": ("spark", "query", "workload", "topic.partitions", "kafka.tls"),
     "search": ("elasticsearch", "index", "workload", "query.sink"),
 }
 
 
 def numbers_of(scenario: Scenario, coefficients: CoefficientSet) -> Numbers:
     """All numbers of one scenario, one row each. Raises ValueError for what cannot be placed."""
+    if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
+        raise ValueError("query.trigger = 'available now' has no steady batches to screen; simulate it")
     placement = place(scenario, coefficients)
     fronts = [
         front_of(f, scenario.kafka, f.workload.events_per_second, placement, coefficients) for f in scenario.flows
@@ -177,7 +180,6 @@ def _spark_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement, 
         "spark.state_row": [x.state_row for x in costs],
         "spark.task_sigma": c["spark.task_sigma"],
         "spark.batch_sigma": math.hypot(c["spark.batch_sigma"], c["spark.run_sigma"]),
-        "spark.half_trip": tables["half_trip"],
     }
 
 
@@ -207,7 +209,8 @@ def _search_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement,
         volume = min(volume, machine(search.machine).ebs_baseline_bytes_per_second)
     per_flow = (
         "document_cpu", "replica_cpu", "replica_fresh", "bulk_cpu", "bulk_wait", "share_sigma", "document_bytes",
-        "refresh_interval", "refresh_cpu", "refresh_document_cpu", "merge_document_cpu", "refresh_per_write",
+        "half_trip", "refresh_interval", "refresh_cpu", "refresh_document_cpu", "merge_document_cpu",
+        "refresh_per_write",
     )  # fmt: skip
     stored = [index_ratio(flow, c) * flow.workload.json_bytes * (1 + c["search.merge_amplification"]) for flow in flows]
     return {f"search.{name}": tables[name] for name in per_flow} | {

@@ -167,6 +167,7 @@ TABLE: dict[str, list[Row]] = {
     ],
     "flows[].index.replication": [row("small", {X + "replication": "segment"}, "busy.elasticsearch", "-", "A4")],
     "flows[].index.refresh_interval": [row("small", {X + "refresh_interval": "20 s"}, "hop.refresh", "+", "B2")],
+    "flows[].index.refresh_schedule": [row("small", {X + "refresh_schedule": "fixed-rate"}, "hop.refresh", "!", "B2")],
     "flows[].index.translog": [row("small", {X + "translog": "async"}, "batch.seconds", "-", "es B2")],
     "flows[].index.codec": [row("small", {X + "codec": "best_compression"}, "index.bytes", "-", "es B6")],
     "flows[].index.mapping": [row("small", {X + "mapping": "dynamic"}, "index.bytes", "+", "es D3")],
@@ -499,16 +500,8 @@ def test_a_perturbation_names_its_field() -> None:
             assert keys & set(own), path
 
 
-INERT_YET = {  # what the engine still lets pass without effect; each turns red the day it is not so
-    ("flows[].topic.producer.acks", "publish"): "publish latency does not wait for the in-sync copies yet",
-    ("flows[].topic.producer.buffer_memory", "publish"): "a full buffer does not block its producer yet",
-}
-
-
 def case(path: str, one: Row) -> Any:
-    reason = INERT_YET.get((path, one.output))
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-    return pytest.param(path, one, id=f"{path}-{one.output}", marks=marks)
+    return pytest.param(path, one, id=f"{path}-{one.output}")
 
 
 ROWS = [case(path, one) for path, rows in TABLE.items() for one in rows]
