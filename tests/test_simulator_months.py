@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,10 +50,16 @@ CASES = {  # name: (scenario, horizon, outages); none of them was looked at whil
     "a burst under a cap": (
         stack({"steps": ((120.0, 10e3), (60.0, 60e3), (420.0, 10e3))}, {"max_offsets_per_trigger": 50_000}), 600.0, (),
     ),
-    "slow refresh": (stack({"rate": 12e3, "partition_skew": 0.4}, {"trigger": 10.0}, {"refresh_interval": 15.0}), 900.0, ()),
+    "slow refresh": (
+        stack({"rate": 12e3, "partition_skew": 0.4}, {"trigger": 10.0}, {"refresh_interval": 15.0}), 900.0, (),
+    ),
     "after an outage": (stack({"rate": 9e3}, {"max_offsets_per_trigger": 60_000}), 600.0, ((200.0, 60.0),)),
     "python, a state": (
-        stack({"rate": 3e3}, {"sink": {"kind": "python-foreach"}, "state": {"shuffle_partitions": 16}, "trigger": 5.0}), 600.0, (),
+        stack(
+            {"rate": 3e3}, {"sink": {"kind": "python-foreach"}, "state": {"shuffle_partitions": 16}, "trigger": 5.0}
+        ),
+        600.0,
+        (),
     ),
 }  # fmt: skip
 SINCE = 40.0
@@ -132,7 +139,7 @@ def test_same_seed_same_months_and_seeds_differ() -> None:
 def test_more_load_is_never_faster() -> None:
     scenario, tables = a_table()
     found = [months(scenario, GENERIC, DAY, rate_factor=x, tables=tables)["events"] for x in (0.5, 1.0, 1.5, 4.0)]
-    assert all(a.latency.mean < b.latency.mean for a, b in zip(found, found[1:], strict=False))
+    assert all(a.latency.mean < b.latency.mean for a, b in pairwise(found))
     assert np.nanmax(found[-1].series["lag_seconds"]) > 3600  # the cap holds: the evening still reads the noon
 
 
