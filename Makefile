@@ -7,7 +7,7 @@ BIN := .venv/bin
 EXTRAS ?= dev
 SHELL := /bin/bash
 
-.PHONY: demo test lint bench accuracy dashboard glossary clean
+.PHONY: demo test lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
 
 # Exit 3 means that a target is broken, which for the demo is the answer and no failure.
 demo: .venv/ready
@@ -28,7 +28,8 @@ lint: .venv/ready
 	$(BIN)/mypy --follow-imports=silent
 
 bench: .venv/ready
-	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.pricing_speed
 
 accuracy: .venv/ready
 	$(BIN)/python -m benchmarks.accuracy
@@ -36,6 +37,10 @@ accuracy: .venv/ready
 dashboard: .venv/ready
 	$(BIN)/python -m pip install --quiet -e '.[dashboard]'
 	$(BIN)/streamlit run app.py
+
+# A real small Kafka, Spark and OpenSearch on this machine; needs Java 21+ and Maven (lab/README.md).
+lab-up lab-run lab-down: .venv/ready
+	$(BIN)/python -m lab $(@:lab-%=%) $(ARGS)
 
 glossary: .venv/ready
 	$(BIN)/python -m planner glossary > docs/glossary.md
