@@ -261,8 +261,9 @@ def checkpoint_files(state: State | None) -> float:
     """
     if state is None:
         return 2.0
-    each = 2.0 if state.provider == "rocksdb" else 1 + 1 / VERSIONS_PER_SNAPSHOT
-    return 2 + state.shuffle_partitions * each
+    if state.provider == "rocksdb":
+        return 2.0 + 2 * state.shuffle_partitions
+    return 2 + state.shuffle_partitions * (VERSIONS_PER_SNAPSHOT + 1) / VERSIONS_PER_SNAPSHOT
 
 
 def batches(found: Flowing, pace: Pace, month: Month) -> float:

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import math
 from decimal import Decimal
 from functools import cache
 
@@ -106,6 +107,42 @@ def test_next_events_cost_less_than_the_average_one_on_boxes_that_stand_anyway()
     made = bill()
     assert 0 < made.marginal[0] < made.unit.usd_per_million_events
     assert made.marginal[0] == pytest.approx(made.unit.metered_usd_per_million_events, rel=1)
+
+
+# Events: 2,500/s x 730 h x 1.0246 (5 % growth within the month) = 6.73 G, 850 B of JSON each: 5,330 GB, two thirds of
+# it to another zone, billed on both sides. A batch every 10 s is 262,800; each writes 2 + 200 x 1.1 files by PUT and
+# COPY. EMR's disks: 16 GiB a vCPU of two 2xlarge and one xlarge.
+EVENTS = """\
+kafka|MSK broker kafka.m7g.large|2190|0.204|446.76
+kafka|MSK broker storage (provisioned GP2-priced)|4608|0.1|460.80
+kafka|Data transfer between zones: producers|5849|0.01|58.49
+kafka|Data transfer between zones: consumer group query|5849|0.01|58.49
+spark|EC2 m7g.2xlarge on demand (Spark executors)|1460|0.3264|476.54
+spark|EC2 m7g.xlarge on demand (Spark driver and masters)|730|0.1632|119.14
+spark|EMR on EC2 m7g.2xlarge (executors)|1460|0.0816|119.14
+spark|EMR on EC2 m7g.xlarge (driver and masters)|730|0.0408|29.78
+spark|EBS gp3 storage (Spark)|320|0.08|25.60
+spark|EBS gp3 storage (boot volumes)|60|0.08|4.80
+spark|S3 standard PUT, COPY, POST, LIST (checkpoints)|116683200|0.000005|583.42
+spark|S3 standard GET and others (checkpoints)|116683200|0.0000004|46.67
+spark|S3 standard storage (checkpoints) (0 to 51,200 GB-month)|3|0.023|0.07
+elasticsearch|OpenSearch r7g.large.search (data nodes)|2190|0.178|389.82
+elasticsearch|OpenSearch gp3 storage (data nodes)|3072|0.122|374.78
+elasticsearch|Data transfer between zones: bulk requests|7107|0.01|71.07
+elasticsearch|Data transfer between zones: search answers|555|0.01|5.55
+"""
+
+
+def test_bill_of_the_example_for_finance():
+    """At a batch a trigger, line by line; the overrun of the trigger that a run shows takes batches away."""
+    made = billed(example("events"), simulated=False).bill
+    rows = (f"{x.system}|{x.name}|{x.quantity:.0f}|{x.price.usd:f}|{x.monthly_usd}" for x in made.lines)
+    assert "\n".join(rows) + "\n" == EVENTS
+    flow = example("events").flows[0]
+    growth = (1.05 - 1) / math.log(1.05)  # mean of 1.05^t over a month
+    gb = 2500 * 730 * 3600 * growth * flow.workload.json_bytes / 2**30
+    bulks = next(x for x in made.lines if "bulk" in x.name)
+    assert float(bulks.quantity) == pytest.approx(gb * 2 / 3 * 2, rel=1e-9)
 
 
 # --- terms --------------------------------------------------------------------------------------------------------
