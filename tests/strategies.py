@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from models.coefficients import CoefficientSet, load_set
@@ -18,6 +19,13 @@ from simulator.trace import Trace
 GENERIC = load_set("generic-2026-11")
 SHORT = "FLOODMARK_SHORT" in os.environ  # without a compiler a run costs some hundred times more
 PATH_EXAMPLES = 1 if SHORT else int(os.environ.get("FLOODMARK_EXAMPLES", "40")) // 6  # of each regime and front
+drawn = settings(
+    max_examples=PATH_EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=list(Phase) if "FLOODMARK_SHRINK" in os.environ else [Phase.explicit, Phase.generate],  # a run is dear
+)
 PATIENCE = 3.0  # of a drawn run, after its window [s]: latecomers are censored, on both sides alike
 
 
@@ -32,14 +40,15 @@ class Case:
     outages: tuple[tuple[float, float], ...] = ()
 
     def simulation(self, level: Level, exact_front: bool) -> Simulation:
-        return Brief(
-            self.scenario, self.coefficients, self.seed, level, self.rate_factor, self.outages, exact_front
-        )
+        return Brief(self.scenario, self.coefficients, self.seed, level, self.rate_factor, self.outages, exact_front)
 
     def run(self, level: Level, exact_front: bool) -> tuple[Simulation, Trace]:
         sim = self.simulation(level, exact_front)
         sim.run()
         return sim, _trace(sim)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
 
     def __repr__(self) -> str:
         """What Hypothesis prints of a failing case: what differs from the defaults."""
@@ -57,7 +66,9 @@ class Brief(Simulation):
     def _make_plane(self, level: Level) -> Plane:
         if level == "reference" and self.exact_front:  # its creation curves do not grow by themselves
             memory = self.built.memory
-            room = {name: np.pad(getattr(memory, name), ((0, 0), (0, 40_000))) for name in ("curve_time", "curve_count")}
+            room = {
+                name: np.pad(getattr(memory, name), ((0, 0), (0, 40_000))) for name in ("curve_time", "curve_count")
+            }
             self.built.memory = memory.resized(room)
         return super()._make_plane(level)
 
@@ -204,7 +215,11 @@ def settings_of(draw: st.DrawFn) -> dict[str, Any]:
             "zones": draw(of(1, 2)),
             "io_threads": draw(of(1, 8)),
         },
-        "spark": {"executors": draw(st.integers(1, 3)), "cores": draw(st.integers(1, 3)), "background": draw(of(0, 0.5))},
+        "spark": {
+            "executors": draw(st.integers(1, 3)),
+            "cores": draw(st.integers(1, 3)),
+            "background": draw(of(0, 0.5)),
+        },
         "elasticsearch": {
             "kind": "self-managed-elasticsearch",
             "version": "8.15",
@@ -264,7 +279,10 @@ def _blocking(draw: st.DrawFn, it: dict[str, Any], changed: dict[str, float]) ->
 def _stateful(draw: st.DrawFn, it: dict[str, Any], changed: dict[str, float]) -> None:
     """A shuffle behind each read stage."""
     for flow in it["flows"]:
-        flow["query"]["state"] = {"shuffle_partitions": draw(of(1, 3, 7)), "provider": draw(of("hdfs-backed", "rocksdb"))}
+        flow["query"]["state"] = {
+            "shuffle_partitions": draw(of(1, 3, 7)),
+            "provider": draw(of("hdfs-backed", "rocksdb")),
+        }
 
 
 def _shared(draw: st.DrawFn, it: dict[str, Any], changed: dict[str, float]) -> None:

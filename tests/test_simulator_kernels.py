@@ -1,4 +1,4 @@
-"""The compiled primitives against closed forms: dice, event list, hosts, histogram, curves, producer batches, fetch loops.
+"""The compiled primitives against closed forms: dice, events, hosts, histogram, curves, producer batches, fetch loops.
 
 Formulas of waiting: M/G/1-PS and M/M/c as in any text on queues (Kleinrock); truncated batches and the long-poll
 loop as in docs/model.md. Tolerances: four standard errors, by batch means, and a few per cent beside.
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from models.coefficients import load_set
+from models.coefficients import LAWS, load_set
 from models.stack import Scenario
 from simulator import kernels as k
 from simulator.layout import Built, build
@@ -24,6 +24,8 @@ from simulator.trace import from_ramps
 GENERIC = load_set("generic-2026-11")
 SHORT = "FLOODMARK_SHORT" in os.environ  # without a compiler
 FEW = 20 if SHORT else 1  # divides sample sizes
+# numpy's own 64-bit integers warn where they wrap around; compiled ones do not
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
 
 
 def scenario(**changed: object) -> Scenario:
@@ -45,17 +47,13 @@ def scenario(**changed: object) -> Scenario:
     return Scenario.model_validate(told | changed)
 
 
-QUIET = {
-    name: 0.0
-    for name in (
-        "kafka.idle_cpu_cores", "spark.idle_cpu_cores", "search.idle_cpu_cores", "spark.pause_per_cpu_second",
-        "search.pause_per_cpu_second", "spark.task_sigma", "spark.batch_sigma", "spark.run_sigma", "spark.commit_sigma",
-        "search.task_sigma",
-    )
-}  # fmt: skip
+NOISE = ("task_sigma", "batch_sigma", "run_sigma", "commit_sigma", "pause_per_cpu_second", "idle_cpu_cores")
+QUIET = {name: 0.0 for name in LAWS if name.endswith(NOISE)}
 
 
-def bare(exact: bool = False, until: float = 10.0, costs: dict[str, float] | None = None, seed: int = 1, **changed) -> Built:
+def bare(
+    exact: bool = False, until: float = 10.0, costs: dict[str, float] | None = None, seed: int = 1, **changed
+) -> Built:
     return build(scenario(**changed), GENERIC.with_values(QUIET | (costs or {})), seed, exact, 1.0, (0.0, until), until)
 
 
@@ -82,7 +80,7 @@ def along(axis: int, n: int, draw: Callable[..., float] = k.uniform) -> np.ndarr
 def test_dice_are_uniform_along_every_place_of_their_address(axis: int) -> None:
     u = along(axis, 40_000 // FEW)
     assert stats.kstest(u, "uniform").pvalue > 1e-4
-    assert 0.0 < u.min() and u.max() < 1.0
+    assert u.min() > 0.0 and u.max() < 1.0
     for lag in (1, 2, 10):
         assert abs(np.corrcoef(u[:-lag], u[lag:])[0, 1]) < 4.5 / math.sqrt(len(u))
 
@@ -98,7 +96,9 @@ def test_dice_of_neighbouring_addresses_are_independent() -> None:
             u[n] = k.uniform(*address)
             address[axis] += 1
             v[n] = k.uniform(*address)
-        cells = np.histogram2d(u, v, bins=16, range=[[0, 1], [0, 1]])[0] if not SHORT else np.histogram2d(u, v, bins=4)[0]
+        cells = (
+            np.histogram2d(u, v, bins=16, range=[[0, 1], [0, 1]])[0] if not SHORT else np.histogram2d(u, v, bins=4)[0]
+        )
         assert stats.chisquare(cells.ravel()).pvalue > 1e-4, axis
 
 
@@ -191,30 +191,30 @@ SIZES = {
 @pytest.mark.parametrize("sizes", SIZES)
 def test_a_core_shared_by_all_answers_in_work_over_what_is_left(sizes: str) -> None:
     """M/G/1-PS: mean response S / (1 - rho), whatever the sizes; a job's own in proportion to its size."""
-    rho, n, rng = 0.7, 40_000 // FEW, np.random.default_rng(5)
+    rho, n, rng = 0.7, 200_000 // FEW, np.random.default_rng(5)
     work = SIZES[sizes](rng, n)
     m, host = one_host(1.0)
     # every job leaves before the table of jobs is full: its size is proven from slots, and 60 are never together here
     seen = respond(m, host, np.cumsum(rng.exponential(1 / rho, n)), work)
     assert abs(z_of(seen, 1 / (1 - rho))) <= 4
-    assert seen.mean() == pytest.approx(1 / (1 - rho), rel=0.08 * math.sqrt(FEW))
+    assert seen.mean() == pytest.approx(1 / (1 - rho), rel=0.03 * math.sqrt(FEW))
     if sizes == "two kinds":
         for size in (0.5, 5.5):
             own = seen[work == size]
-            assert own.mean() / size == pytest.approx(1 / (1 - rho), rel=0.1 * math.sqrt(FEW))
+            assert own.mean() / size == pytest.approx(1 / (1 - rho), rel=0.04 * math.sqrt(FEW))
     assert m.host_work[host] == pytest.approx(work.sum(), rel=1e-9)
 
 
 def test_a_host_of_several_cores_queues_like_as_many_servers() -> None:
-    """Jobs of one thread: the number on the host is that of M/M/c, so the mean response is 1 / mu + C / (c mu - lam)."""
-    c, lam, n, rng = 4, 3.2, 40_000 // FEW, np.random.default_rng(6)
+    """Jobs of one thread: as many on the host as in M/M/c, so the mean response is 1 / mu + C / (c mu - lam)."""
+    c, lam, n, rng = 4, 3.2, 200_000 // FEW, np.random.default_rng(6)
     m, host = one_host(float(c))
     seen = respond(m, host, np.cumsum(rng.exponential(1 / lam, n)), rng.exponential(1.0, n))
     a = lam
     last = a**c / math.factorial(c) / (1 - a / c)
     wait = last / (sum(a**j / math.factorial(j) for j in range(c)) + last) / (c - lam)
     assert abs(z_of(seen, 1 + wait)) <= 4
-    assert seen.mean() == pytest.approx(1 + wait, rel=0.05 * math.sqrt(FEW))
+    assert seen.mean() == pytest.approx(1 + wait, rel=0.03 * math.sqrt(FEW))
 
 
 def test_a_faster_core_does_the_same_in_less_time() -> None:
@@ -246,7 +246,7 @@ def test_an_alone_job_takes_its_work() -> None:
 
 
 def test_a_pause_stops_every_job_of_its_host() -> None:
-    """One job is late by the pauses; two jobs at once are late by the same ones: pauses come with work, not with jobs."""
+    """Two jobs at once are late by the same pauses, and by all of them."""
     costs = {"spark.pause_per_cpu_second": 2.0, "spark.pause_seconds": 0.05}
     built = bare(costs=costs)
     m, host = built.memory, built.placement.executors[0]
@@ -374,7 +374,9 @@ def batches_of(rate: float, linger: float, most: float, n: int) -> tuple[np.ndar
     return records, open_for, np.diff(close)
 
 
-@pytest.mark.parametrize(("rate", "linger", "most"), [(1000.0, 0.005, 9.0), (4000.0, 0.005, 16.0), (100.0, 0.02, 500.0)])
+@pytest.mark.parametrize(
+    ("rate", "linger", "most"), [(1000.0, 0.005, 9.0), (4000.0, 0.005, 16.0), (100.0, 0.02, 500.0)]
+)
 def test_producer_batches_are_truncated_poisson(rate: float, linger: float, most: float) -> None:
     """P(full) = P(Erlang(most - 1) < linger); E n = 1 + E min(Poisson, most - 1); E n / E cycle = rate."""
     n = 30_000 // FEW
@@ -424,7 +426,7 @@ def test_a_stream_stays_silent_while_its_rate_is_zero() -> None:
         if m.I[k.N_EVENTS] == 0:
             break
         first.append(m.stream_first[0])
-    assert 1.0 <= min(first) and max(first) <= 2.0
+    assert min(first) >= 1.0 and max(first) <= 2.0
     assert 60 < len(first) < 220
 
 
@@ -481,7 +483,12 @@ def test_a_broker_with_one_handler_appends_one_batch_at_a_time() -> None:
     """M/D/1 in front of the handler: Wq = rho / (2 mu (1 - rho))."""
     until = 100.0 / FEW
     flow = scenario().model_dump(exclude_defaults=True)["flows"][0]
-    flow["topic"] = {"partitions": 8, "copies": 1, "min_insync": 1, "producer": {"count": 1, "linger": 0, "batch_size": 200}}
+    flow["topic"] = {
+        "partitions": 8,
+        "copies": 1,
+        "min_insync": 1,
+        "producer": {"count": 1, "linger": 0, "batch_size": 200},
+    }
     flow["workload"] = {"rate": 350, "size": 100}
     kafka = {"kind": "self-managed", "brokers": 1, "zones": 1, "hosts": ["broker"], "io_threads": 1, "tls": False}
     costs = {"kafka.append_wait_seconds": 0.0, "kafka.byte_cpu_seconds": 0.0, "kafka.batch_cpu_seconds": 0.0}
@@ -498,9 +505,7 @@ def test_what_producers_sent_is_in_the_log_or_on_the_way() -> None:
     built = front(until=until)
     built.memory.serve_cpu[:] = 0.002
     m = run_front(built, until)
-    waiting = sum(
-        m.part_queue[0, (m.part_head[0] + j) % m.part_queue.shape[1]] for j in range(int(m.part_length[0]))
-    )
+    waiting = sum(m.part_queue[0, (m.part_head[0] + j) % m.part_queue.shape[1]] for j in range(int(m.part_length[0])))
     assert m.counts[0, k.PRODUCED] == pytest.approx(m.log_end[0] + waiting)
     assert m.counts[0, k.COMMITTED] == m.log_records[0, m.commit_count[0] - 1]
     assert 0 <= m.log_end[0] - m.counts[0, k.COMMITTED] < 50

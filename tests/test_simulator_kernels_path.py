@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from simulator.trace import Histogram, Trace
-from tests.strategies import PATH_EXAMPLES, REGIMES, Case, cases
+from tests.strategies import REGIMES, Case, cases, drawn
 
 TOLERANCE = 1e-9
-
-whole_path = settings(
-    max_examples=PATH_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:overflow encountered in scalar:RuntimeWarning"
+)  # see test_simulator_kernels
 
 
 def assert_same_histogram(one: Histogram | None, other: Histogram | None) -> None:
@@ -51,7 +50,7 @@ def assert_same_path(compiled: Trace, plain: Trace) -> None:
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_same_seed_same_path(regime: str) -> None:
-    @whole_path
+    @drawn
     @given(cases(regime))
     def equal(case: Case) -> None:
         assert_same_path(case.run("fluid", False)[1], case.run("reference", False)[1])
@@ -61,7 +60,7 @@ def test_same_seed_same_path(regime: str) -> None:
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_same_seed_same_path_with_every_producer_batch(regime: str) -> None:
-    @whole_path
+    @drawn
     @given(cases(regime))
     def equal(case: Case) -> None:
         assert_same_path(case.run("exact", True)[1], case.run("reference", True)[1])
@@ -69,7 +68,7 @@ def test_same_seed_same_path_with_every_producer_batch(regime: str) -> None:
     equal()
 
 
-@whole_path
+@drawn
 @given(cases())
 def test_a_run_repeats_itself(case: Case) -> None:
     """Every draw is addressed: nothing is left over from the run before."""
