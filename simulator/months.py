@@ -354,9 +354,12 @@ def _latency(
 def _refresh_wait(flow: Flow, mean: float) -> tuple[float, float]:
     """Shortest wait and spread of waits for a refresh whose mean is known [s].
 
-    A record waits for the next refresh to start (evenly, over the interval and the refresh itself) and to end.
+    A record waits for the next refresh to start (evenly, over the interval and, where that counts from a refresh's
+    end, the refresh itself) and to end.
     """
     interval = flow.index.refresh_interval
+    if flow.index.refresh_schedule == "fixed-rate" and mean > interval / 2:
+        return mean - interval / 2, interval
     lasts = (mean - interval / 2) / 1.5
     if lasts <= 0:
         return 0.0, 2 * mean

@@ -195,7 +195,7 @@ def later_threads(v: SimpleNamespace, rest: Any, slow: Any) -> Array:
     """
     merges = np.minimum(1.0, rest.fresh * v.search_merge_document_cpu / v.search_speed * slow)
     lasts = refresh_seconds(v, rest, slow)
-    refreshes = np.minimum(v.shards_on, v.search_refresh_threads) * lasts / (v.interval + lasts)
+    refreshes = np.minimum(v.shards_on, v.search_refresh_threads) * lasts / refresh_cycle(v, lasts)
     return merges + np.where(rest.fresh > 0, refreshes, 0.0)
 
 
@@ -208,8 +208,14 @@ def refresh_seconds(v: SimpleNamespace, rest: Any, slow: Any) -> Array:
     threads = np.minimum(v.shards_on, v.search_refresh_threads) * v.search_speed / slow
     share = v.search_refresh_document_cpu / threads
     fixed = v.shards_on * v.search_refresh_cpu / threads
-    growing = (fixed + rest.fresh * v.interval * share) / (1 - np.minimum(0.9, rest.fresh * share))
+    again = np.where(v.search_refresh_fixed_rate > 0, 0.0, np.minimum(0.9, rest.fresh * share))
+    growing = (fixed + rest.fresh * v.interval * share) / (1 - again)
     return np.minimum(growing, fixed + rest.fresh * np.maximum(rest.lasting / 3, v.interval) * share)
+
+
+def refresh_cycle(v: SimpleNamespace, lasts: Array) -> Array:
+    """From one refresh to the next [s]: the interval counts from its end, or (fixed rate) from its start."""
+    return np.where(v.search_refresh_fixed_rate > 0, np.maximum(v.interval, lasts), v.interval + lasts)
 
 
 def first_guess(v: SimpleNamespace) -> list[Any]:

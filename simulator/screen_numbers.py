@@ -210,7 +210,7 @@ def _search_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement,
     per_flow = (
         "document_cpu", "replica_cpu", "replica_fresh", "bulk_cpu", "bulk_wait", "share_sigma", "document_bytes",
         "half_trip", "refresh_interval", "refresh_cpu", "refresh_document_cpu", "merge_document_cpu",
-        "refresh_per_write",
+        "refresh_per_write", "refresh_fixed_rate",
     )  # fmt: skip
     stored = [index_ratio(flow, c) * flow.workload.json_bytes * (1 + c["search.merge_amplification"]) for flow in flows]
     return {f"search.{name}": tables[name] for name in per_flow} | {
