@@ -7,15 +7,17 @@ what nobody published (OCUs for a load, seconds of a Lambda batch) is not guesse
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from models.stack import Scenario
 from models.units import HOUR, show
-from planner.bill import book_of
+from planner.bill import book_of, monthly_bill
 from planner.forecast import coefficients_of
 from planner.lag import peak_rate
 from planner.usage import _primary_bytes, flowing, month_of
 from pricing.alternatives import Option, Workload, options
+from pricing.spread import Verdict, verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,23 +37,54 @@ def workload_of(scenario: Scenario) -> Workload:
     )  # fmt: skip
 
 
-def alternatives(scenario: Scenario) -> list[tuple[Option, float]]:
-    """Every option for the scenario's load, with the events a second at which it stops fitting."""
-    load = workload_of(scenario)
-    book, month = book_of(scenario.money), month_of(scenario.money)
-    return [(option, option.stops_at(load)) for option in options(load, book, month)]
+@dataclass(frozen=True)
+class WayOut:
+    """An option, the events a second at which it stops fitting, what of the stack it replaces, and which is cheaper."""
+
+    option: Option
+    stops_at: float
+    replaces: str
+    own_usd: float
+    verdict: Verdict | None
+
+    @property
+    def compared(self) -> str:
+        """Which is cheaper and how sure that is; a bill with something left out is not compared."""
+        if self.verdict is None:
+            return "not compared: something of it has no price"
+        apart, share = self.verdict.usd_apart, self.verdict.share_of_draws
+        told = f"{apart:,.0f} USD {'cheaper' if self.verdict.cheaper == 'b' else 'dearer'} than your {self.replaces}"
+        if not self.verdict.turned_by:
+            return told
+        return f"{told} in {share:.0%} of draws; the price of {', '.join(self.verdict.turned_by)} alone could turn it"
+
+
+def alternatives(scenario: Scenario) -> list[WayOut]:
+    """Every option for the scenario's load, beside the part of the stack that it would take the place of."""
+    load, money = workload_of(scenario), scenario.money
+    book, month = book_of(money), month_of(money)
+    own = monthly_bill(scenario, coefficients_of(scenario)).bill
+    found = []
+    for option in options(load, book, month):
+        system = "elasticsearch" if option.name.startswith("OpenSearch") else "kafka"
+        part = replace(own, lines=tuple(x for x in own.lines if x.system == system))
+        whole = option.bill.complete and not any("not priced" in r or "is priced" in r for r in option.remarks)
+        judged = verdict(part, option.bill, book) if whole and own.complete else None
+        found.append(WayOut(option, option.stops_at(load), system, float(part.monthly_usd), judged))
+    return found
 
 
 def as_dict(scenario: Scenario) -> list[dict[str, Any]]:
     """Plain data; a limit that is not known is null."""
     return [
-        {"name": o.name, "monthly_usd": float(o.bill.monthly_usd), "complete": o.bill.complete, "fits": o.fits,
-         "stops_at_events_per_second": stops if math.isfinite(stops) else None,
-         "by_grade": {k: float(v) for k, v in o.bill.by_grade.items()},
+        {"name": w.option.name, "monthly_usd": float(w.option.bill.monthly_usd), "complete": w.option.bill.complete,
+         "fits": w.option.fits, "stops_at_events_per_second": w.stops_at if math.isfinite(w.stops_at) else None,
+         "by_grade": {k: float(v) for k, v in w.option.bill.by_grade.items()},
          "limits": [{"name": x.name, "allowed": x.allowed, "asked": x.asked, "unit": x.unit, "grade": x.grade}
-                    for x in o.limits],
-         "remarks": list(o.remarks)}
-        for o, stops in alternatives(scenario)
+                    for x in w.option.limits],
+         "replaces": w.replaces, "own_usd": w.own_usd, "compared": w.compared,
+         "turned_by": list(w.verdict.turned_by) if w.verdict else [], "remarks": list(w.option.remarks)}
+        for w in alternatives(scenario)
     ]  # fmt: skip
 
 
@@ -62,12 +95,12 @@ def rendered(scenario: Scenario) -> RenderableType:
     out = Table("instead", "USD a month", "fits", "until", "what to know", box=None, pad_edge=False, show_edge=False,
                 header_style="dim")  # fmt: skip
     out.columns[1].justify = "right"
-    for option, stops in alternatives(scenario):
+    for way in alternatives(scenario):
+        option = way.option
         unsure = [g for g in option.bill.by_grade if g not in ("published", "given", "measured")]
-        remarks = [*option.remarks, *([f"prices {', '.join(unsure)}"] if unsure else [])]
+        remarks = [way.compared, *option.remarks, *([f"prices {', '.join(unsure)}"] if unsure else [])]
         remarks += [f"no price: {gap.name}" for gap in option.bill.gaps]
-        until = show(stops, "1/s") if math.isfinite(stops) else "not known"
-        out.add_row(
-            option.name, f"{option.bill.monthly_usd:,.0f}", "yes" if option.fits else "NO", until, "; ".join(remarks)
-        )
+        until = show(way.stops_at, "1/s") if math.isfinite(way.stops_at) else "not known"
+        fits = "yes" if option.fits else "NO"
+        out.add_row(option.name, f"{option.bill.monthly_usd:,.0f}", fits, until, "; ".join(remarks))
     return out

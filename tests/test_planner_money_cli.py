@@ -74,11 +74,29 @@ def test_plan_months_and_alternatives_come_as_one_json(run):
 
 
 def test_each_way_out_says_where_it_stops_or_that_nobody_published_it():
-    found = {option.name: (option, stops) for option, stops in alternatives(example("events"))}
-    serverless, stops = found["MSK Serverless"]
-    assert serverless.fits and 10_000 < stops < 1_000_000
-    firehose, _ = found["Firehose"]
-    assert any("5" not in r and "6.0 times" in r for r in firehose.remarks)  # 850 B billed as 5 KB
+    found = {way.option.name: way for way in alternatives(example("events"))}
+    serverless = found["MSK Serverless"]
+    assert serverless.option.fits and 10_000 < serverless.stops_at < 1_000_000
+    assert any("6.0 times" in r for r in found["Firehose"].option.remarks)  # 850 B billed as 5 KB
+
+
+def test_a_way_out_is_compared_only_where_all_of_it_has_a_price():
+    found = {way.option.name: way for way in alternatives(example("events"))}
+    assert found["MSK Serverless"].verdict is not None and "dearer than your kafka" in found["MSK Serverless"].compared
+    for name in ("Lambda + SQS", "OpenSearch Serverless", "Kinesis provisioned"):
+        assert found[name].verdict is None and "not compared" in found[name].compared
+
+
+def test_an_unsure_price_that_could_turn_the_answer_is_named():
+    """Firehose's price is remembered: 15 % either way passes what the brokers cost at some load."""
+    events = example("events")
+    turned = []
+    for factor in (0.8, 1.0, 1.2, 1.4):
+        load = events.flows[0].workload
+        flow = events.flows[0].model_copy(update={"workload": load.model_copy(update={"rate": load.rate * factor})})
+        way = next(w for w in alternatives(events.model_copy(update={"flows": (flow,)})) if w.option.name == "Firehose")
+        turned.append(way.verdict.turned_by)
+    assert ("firehose/ingest",) in turned and () in turned
 
 
 def test_prices_are_shown_with_unit_grade_and_source(run):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import csv
 import datetime
 import json
 import os
@@ -23,6 +24,7 @@ import pytest
 boto3 = pytest.importorskip("boto3")
 from botocore.stub import ANY, Stubber  # noqa: E402
 
+from models.machines import machine  # noqa: E402
 from pricing import refresh as module  # noqa: E402
 from pricing import refresh_rules as rules  # noqa: E402
 from pricing.commitments import offer  # noqa: E402
@@ -374,6 +376,23 @@ def test_pages_for_another_base_or_another_day_are_not_used(tmp_path):
     (work / "spot").mkdir()
     clients.today = lambda: NOW + datetime.timedelta(days=2)
     assert not (module._work_folder(tmp_path, REGION, clients, {"base": "b"}) / "spot").exists()
+
+
+def test_hardware_as_moto_has_it_agrees_with_the_table_of_machines(tmp_path, monkeypatch):
+    """DescribeInstanceTypes is one of the calls that moto answers with real data."""
+    moto = pytest.importorskip("moto")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with moto.mock_aws():
+        clients = module.live_clients("us-east-1")
+        clients.today = lambda: NOW
+        made = refresh("us-east-1", tmp_path, clients, BASE, only=("types",))
+    with (made.folder / "instance_types.csv").open() as file:
+        types = {row["instance_type"]: row for row in csv.DictReader(file)}
+    for name in ("m7g.large", "r7g.2xlarge", "i3en.xlarge"):
+        box = machine(name)
+        assert int(types[name]["vcpu"]) == box.vcpu and float(types[name]["memory_mib"]) * 2**20 == box.memory_bytes
+    assert len(types) > 400 and made.digest == BASE.digest  # no price was asked for
 
 
 BULK = """\
