@@ -220,7 +220,7 @@ def compact(out: MonthlyBill) -> RenderableType:
         mine = {k: sum(x.monthly_usd for x in out.bill.lines if x.system == system and x.kind == k) for k in kinds}
         table.add_row(system, *(f"{usd:,.0f}" if usd else "" for usd in mine.values()), f"{total:,.0f}")
     head = Text.assemble(("bill  ", "dim"), (headline(out), "bold"))
-    if out.unit is not None and out.marginal is not None:
+    if out.unit is not None and out.marginal is not None and out.bill.complete:
         head.append(f"; {out.unit.usd_per_million_events:.3f} USD a million events, the next {out.marginal[0]:.3f}")
     parts: list[RenderableType] = [head, table, Text(f"most of it: {dominating(out)}", style="dim")]
     return Group(*parts, *(Text(f"  {note}", style="dim") for note in out.notes), Text(foot(out), style="dim"))
