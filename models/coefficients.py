@@ -145,7 +145,7 @@ class CoefficientSet:
         values = dict(self.values)
         for name, value in changed.items():
             values[name] = replace(values[_known(name, "override")], value=value)
-        return replace(self, values=values)
+        return replace(self, values=values, digest=_digest(values))
 
     def by_grade(self) -> dict[Grade, list[Coefficient]]:
         return {grade: [c for c in self.values.values() if c.grade == grade] for grade in GRADES}
@@ -217,10 +217,21 @@ def load_set(name: str) -> CoefficientSet:
     if lacking:
         raise CoefficientError(f"{path.name}: lacks {', '.join(lacking)} and names no set to fill from")
     domain = {key: (float(low), float(high)) for key, (low, high) in raw.get("domain", {}).items()}
-    digest = hashlib.sha256(repr(sorted((n, c.value, c.low, c.high) for n, c in values.items())).encode()).hexdigest()
     return CoefficientSet(
-        head["name"], _day(head["as_of"]), head["machine"], float(head["per_core_speed"]), values, domain, digest[:16]
+        head["name"],
+        _day(head["as_of"]),
+        head["machine"],
+        float(head["per_core_speed"]),
+        values,
+        domain,
+        _digest(values),
     )
+
+
+def _digest(values: dict[str, Coefficient]) -> str:
+    """Sixteen hex digits that change when any value or interval does."""
+    told = repr(sorted((name, c.value, c.low, c.high) for name, c in values.items()))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def carried(source: CoefficientSet, per_core_speed: float) -> dict[str, Coefficient]:
