@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from models.coefficients import CoefficientSet
+from models.spark import AVAILABLE_NOW
 from models.stack import Scenario
 from planner.throughput import Simulate, steady
 from simulator.trace import FlowTrace, Trace
@@ -53,7 +54,10 @@ def catch_up_seconds(
             trace.flows[f.name], back, max(peak) * f.workload.events_per_second, max(period, usual_seconds[f.name])
         )
         for f in scenario.flows
+        if f.query.trigger != AVAILABLE_NOW
     ]
+    if not found:
+        return math.inf, "available-now queries do not follow their topic"
     return max(found, key=lambda pair: pair[0])
 
 
