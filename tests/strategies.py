@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from models.coefficients import CoefficientSet, load_set
+from models.coefficients import LAWS, CoefficientSet, load_set
 from models.stack import Scenario
 from models.units import KIB, MB, MIB
 from simulator.run import Level, Plane, Simulation, _trace
@@ -18,7 +18,7 @@ from simulator.trace import Trace
 
 GENERIC = load_set("generic-2026-11")
 SHORT = "FLOODMARK_SHORT" in os.environ  # without a compiler a run costs some hundred times more
-PATH_EXAMPLES = 1 if SHORT else int(os.environ.get("FLOODMARK_EXAMPLES", "40")) // 6  # of each regime and front
+PATH_EXAMPLES = 4 if SHORT else int(os.environ.get("FLOODMARK_EXAMPLES", "40")) // 6  # of each regime and front
 drawn = settings(
     max_examples=PATH_EXAMPLES,
     deadline=None,
@@ -27,6 +27,49 @@ drawn = settings(
     phases=list(Phase) if "FLOODMARK_SHRINK" in os.environ else [Phase.explicit, Phase.generate],  # a run is dear
 )
 PATIENCE = 3.0  # of a drawn run, after its window [s]: latecomers are censored, on both sides alike
+
+
+NOISE = ("task_sigma", "batch_sigma", "run_sigma", "commit_sigma", "pause_per_cpu_second", "idle_cpu_cores")
+QUIET = {name: 0.0 for name in LAWS if name.endswith(NOISE)}
+FREE = {
+    name: 0.0
+    for name, (unit, _) in LAWS.items()
+    if unit in ("s", "s/byte") and not name.endswith(("warm_work_seconds", "round_trip_seconds"))
+} | {"hosts.local_round_trip_seconds": 0.0, "hosts.zone_round_trip_seconds": 0.0}
+
+
+def bare(**changed: Any) -> Scenario:
+    """One partition, one broker, one executor with one slot, one data node; each on a host of 64 reference cores.
+
+    `flow__query__trigger=2.0` changes one value of the flow, `spark={...}` a whole part.
+    """
+    flow: dict[str, Any] = {
+        "workload": {"rate": 1000, "size": 100},
+        "topic": {"partitions": 1, "copies": 1, "min_insync": 1, "producer": {"linger": 0}},
+        "query": {"trigger": 1.0, "checkpoint": "local", "sink": {"kind": "jvm-foreach"}},
+        "index": {"copies": 1},
+    }
+    told: dict[str, Any] = {
+        "name": "bare",
+        "flows": [flow],
+        "kafka": {"kind": "self-managed", "brokers": 1, "zones": 1, "hosts": ["broker"], "tls": False},
+        "spark": {"executors": 1, "cores": 1, "hosts": ["executor"]},
+        "elasticsearch": {"data_nodes": 1, "hosts": ["node"]},
+        "hosts": [{"name": name, "cores": 64} for name in ("broker", "executor", "node")],
+        "run": {"measure": 20.0, "warm_up": 4.0},
+    }
+    for path, value in changed.items():
+        *parts, last = path.split("__")
+        if parts[:1] == ["flow"]:
+            at = flow
+            for part in parts[1:]:
+                at = at.setdefault(part, {})
+            at[last] = value
+        elif isinstance(value, dict) and isinstance(told.get(last), dict):
+            told[last] = told[last] | value
+        else:
+            told[last] = value
+    return Scenario.model_validate(told)
 
 
 @dataclass(frozen=True)
@@ -140,6 +183,7 @@ def topics(draw: st.DrawFn, brokers: int) -> dict[str, Any]:
         "batch_size": draw(of(2 * KIB, 16 * KIB)),
         "partitioner": draw(of("sticky", "keyed")),
         "compression": draw(of("none", "lz4")),
+        "acks": draw(of("all", "all", "1", "0")),
         "buffer_memory": draw(of(8 * KIB, 64 * KIB, 32 * MIB)),
     }
     partitions = draw(st.integers(1, 5))
@@ -182,6 +226,7 @@ def indices() -> st.SearchStrategy[dict[str, Any]]:
             "copies": of(1, 2, 3),
             "replication": of("document", "segment"),
             "refresh_interval": of(0.05, 0.4, 1.0),
+            "refresh_schedule": of("fixed-delay", "fixed-rate"),
             "translog": of("request", "async"),
             "hottest_shard": of(1, 1, 1.9),
         }

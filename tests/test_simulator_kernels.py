@@ -7,54 +7,28 @@ loop as in docs/model.md. Tolerances: four standard errors, by batch means, and 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from scipy import special, stats
 
-from models.coefficients import LAWS, load_set
-from models.stack import Scenario
+from models.coefficients import LAWS
 from simulator import kernels as k
 from simulator.layout import Built, build
 from simulator.memory import Memory
 from simulator.trace import from_ramps
+from tests.strategies import GENERIC, QUIET, SHORT, bare
 
-GENERIC = load_set("generic-2026-11")
-SHORT = "FLOODMARK_SHORT" in os.environ  # without a compiler
 FEW = 20 if SHORT else 1  # divides sample sizes
 # numpy's own 64-bit integers warn where they wrap around; compiled ones do not
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
 
 
-def scenario(**changed: object) -> Scenario:
-    """One partition, one broker, one executor with one slot, one data node; each on a host of 64 reference cores."""
-    flow = {
-        "workload": {"rate": 1000, "size": 100},
-        "topic": {"partitions": 1, "copies": 1, "min_insync": 1},
-        "query": {"trigger": 1.0, "sink": {"kind": "jvm-connector"}},
-        "index": {"copies": 1},
-    }
-    told = {
-        "name": "bare",
-        "flows": [flow],
-        "kafka": {"kind": "self-managed", "brokers": 1, "zones": 1, "hosts": ["broker"]},
-        "spark": {"executors": 1, "cores": 1, "hosts": ["executor"]},
-        "elasticsearch": {"data_nodes": 1, "hosts": ["node"]},
-        "hosts": [{"name": name, "cores": 64} for name in ("broker", "executor", "node")],
-    }
-    return Scenario.model_validate(told | changed)
-
-
-NOISE = ("task_sigma", "batch_sigma", "run_sigma", "commit_sigma", "pause_per_cpu_second", "idle_cpu_cores")
-QUIET = {name: 0.0 for name in LAWS if name.endswith(NOISE)}
-
-
-def bare(
+def tiny(
     exact: bool = False, until: float = 10.0, costs: dict[str, float] | None = None, seed: int = 1, **changed
 ) -> Built:
-    return build(scenario(**changed), GENERIC.with_values(QUIET | (costs or {})), seed, exact, 1.0, (0.0, until), until)
+    return build(bare(**changed), GENERIC.with_values(QUIET | (costs or {})), seed, exact, 1.0, (0.0, until), until)
 
 
 def z_of(values: np.ndarray, expected: float, batches: int = 40) -> float:
@@ -140,7 +114,7 @@ def test_poisson_dice_count_as_poisson_does(mean: float) -> None:
 
 
 def test_events_come_in_order_and_ties_in_the_order_they_were_pushed() -> None:
-    m = bare().memory
+    m = tiny().memory
     m.I[k.N_EVENTS] = 0
     rng = np.random.default_rng(1)
     room = len(m.ev_time) - 1
@@ -176,7 +150,7 @@ def respond(m: Memory, host: int, arrivals: np.ndarray, work: np.ndarray, weight
 
 
 def one_host(cores: float, speed: float = 1.0) -> tuple[Memory, int]:
-    m = bare().memory
+    m = tiny().memory
     m.host_cores[1], m.host_speed[1] = cores, speed
     return m, 1
 
@@ -248,7 +222,7 @@ def test_an_alone_job_takes_its_work() -> None:
 def test_a_pause_stops_every_job_of_its_host() -> None:
     """Two jobs at once are late by the same pauses, and by all of them."""
     costs = {"spark.pause_per_cpu_second": 2.0, "spark.pause_seconds": 0.05}
-    built = bare(costs=costs)
+    built = tiny(costs=costs)
     m, host = built.memory, built.placement.executors[0]
     m.host_cores[host] = 2.0
     seen = respond(m, host, np.zeros(2), np.array([10.0, 10.0]))
@@ -261,7 +235,7 @@ def test_pauses_come_with_the_cpu_spent() -> None:
     """As many a CPU second as the coefficient says, Poisson, however many jobs share the host."""
     counts = []
     for seed in range(40 // (4 if SHORT else 1)):
-        built = bare(costs={"spark.pause_per_cpu_second": 3.0, "spark.pause_seconds": 0.01}, seed=seed)
+        built = tiny(costs={"spark.pause_per_cpu_second": 3.0, "spark.pause_seconds": 0.01}, seed=seed)
         host = built.placement.executors[0]
         respond(built.memory, host, np.zeros(4), np.full(4, 5.0))
         counts.append(int(built.memory.host_pauses[host]))
@@ -274,7 +248,7 @@ def test_pauses_come_with_the_cpu_spent() -> None:
 
 def test_ramps_add_up_to_the_exact_distribution() -> None:
     """At every bin's edge the cumulative mass is that of evenly spread records, fine and coarse bins alike."""
-    m = bare().memory
+    m = tiny().memory
     fine, coarse = m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH]
     rng = np.random.default_rng(8)
     n = 400 // (4 if SHORT else 1)
@@ -299,7 +273,7 @@ def test_ramps_add_up_to_the_exact_distribution() -> None:
 
 
 def test_quantiles_of_ramps_are_those_of_their_records() -> None:
-    m = bare().memory
+    m = tiny().memory
     fine, coarse = m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH]
     rng = np.random.default_rng(9)
     records = []
@@ -314,21 +288,21 @@ def test_quantiles_of_ramps_are_those_of_their_records() -> None:
 
 
 def test_latencies_beyond_the_fine_bins_are_kept_in_coarse_ones() -> None:
-    m = bare(until=4000.0).memory
+    m = tiny(until=400.0).memory
     fine, coarse = m.F[k.FINE_WIDTH], m.F[k.COARSE_WIDTH]
-    k.ramp(m.I, m.F, k.SLOPE, k.STEP, 0, 1000.0, 3000.0, 10.0, fine, coarse)
+    k.ramp(m.I, m.F, k.SLOPE, k.STEP, 0, 100.0, 300.0, 10.0, fine, coarse)
     k.ramp(m.I, m.F, k.SLOPE, k.STEP, 0, 1.0, 2.0, 10.0, fine, coarse)
     seen = from_ramps(m.slope[0], m.step[0], fine, coarse, 0.0)
     assert seen.count == pytest.approx(20.0)
     assert seen.quantile(0.25) == pytest.approx(1.5, abs=fine)
-    assert seen.quantile(0.75) == pytest.approx(2000.0, abs=coarse)
+    assert seen.quantile(0.75) == pytest.approx(200.0, abs=coarse)
 
 
 # ---------------------------------------------------------------- curves
 
 
 def test_creation_times_and_counts_are_inverse() -> None:
-    m = bare().memory
+    m = tiny().memory
     for offset in np.linspace(1.0, 9_000.0, 57):
         time = k.created(m.I, m.F, 0, offset)
         assert k.count_at(m.I, m.F, 0, time) == pytest.approx(offset, rel=1e-9)
@@ -336,9 +310,7 @@ def test_creation_times_and_counts_are_inverse() -> None:
 
 def test_the_first_record_behind_a_silence_was_created_after_it() -> None:
     """The same offset ends one record before the silence and begins the next after it."""
-    silent = scenario().model_dump(exclude_defaults=True)["flows"][0]
-    silent["workload"] = {"size": 100, "arrivals": 0, "steps": [[2.0, 100], [3.0, 0], [2.0, 100]]}
-    m = bare(flows=[silent]).memory
+    m = tiny(flow__workload={"size": 100, "arrivals": 0, "steps": [[2.0, 100], [3.0, 0], [2.0, 100]]}).memory
     assert k.created(m.I, m.F, 0, 200.0) == pytest.approx(2.0, abs=0.06)
     assert k.created_from(m.I, m.F, 0, 200.0) == pytest.approx(5.0, abs=0.06)
 
@@ -359,7 +331,7 @@ def test_counts_scatter_by_the_index_of_dispersion(dispersion: float) -> None:
 
 def batches_of(rate: float, linger: float, most: float, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Records, time open and cycle of n producer batches of one stream."""
-    m = bare(exact=True).memory
+    m = tiny(exact=True).memory
     m.rate[:], m.linger[:], m.most_records[:] = rate, linger, most
     assert m.stream_share[0] == pytest.approx(1 / len(m.stream_share))
     m.stream_share[:] = 1.0
@@ -400,10 +372,12 @@ def test_no_linger_sends_every_record_alone() -> None:
 
 
 def test_sticky_batches_choose_partitions_by_their_shares() -> None:
-    flow = scenario().model_dump(exclude_defaults=True)["flows"][0]
-    flow["workload"] = {"rate": 1000, "size": 100, "partition_skew": 1.0}
-    flow["topic"] = {"partitions": 4, "copies": 1, "min_insync": 1, "producer": {"count": 1, "partitioner": "sticky"}}
-    m = bare(exact=True, flows=[flow]).memory
+    m = tiny(
+        exact=True,
+        flow__workload__partition_skew=1.0,
+        flow__topic__partitions=4,
+        flow__topic__producer={"count": 1, "partitioner": "sticky"},
+    ).memory
     chosen = np.empty(8000 // FEW, dtype=int)
     for j in range(len(chosen)):
         m.I[k.N_EVENTS] = 0
@@ -414,9 +388,7 @@ def test_sticky_batches_choose_partitions_by_their_shares() -> None:
 
 
 def test_a_stream_stays_silent_while_its_rate_is_zero() -> None:
-    flow = scenario().model_dump(exclude_defaults=True)["flows"][0]
-    flow["workload"] = {"size": 100, "steps": [[1.0, 0], [1.0, 200], [1.0, 0]]}
-    m = bare(exact=True, flows=[flow]).memory
+    m = tiny(exact=True, flow__workload={"size": 100, "steps": [[1.0, 0], [1.0, 200], [1.0, 0]]}).memory
     m.stream_share[:] = 1.0
     m.stream_clock[0], m.stream_k[0] = 0.0, 0
     first = []
@@ -433,22 +405,21 @@ def test_a_stream_stays_silent_while_its_rate_is_zero() -> None:
 # ---------------------------------------------------------------- brokers
 
 
+NO_BROKER_CPU = {name: 0.0 for name in LAWS if name.startswith("kafka.") and name.endswith("_seconds")}
+ALONE = {"count": 1, "linger": 0, "batch_size": 200}  # every record a batch of its own
+
+
 def front(**changed: object) -> Built:
-    """Two brokers, one partition of two copies, every record a batch of its own; only the fetch loop takes time."""
-    flow = scenario().model_dump(exclude_defaults=True)["flows"][0]
-    producer = {"count": 1, "linger": 0, "batch_size": 200}
-    flow["topic"] = {"partitions": 1, "copies": 2, "min_insync": 1, "producer": producer}
-    flow["workload"] = {"rate": 300, "size": 100}
-    hosts = [{"name": name, "cores": 64} for name in ("leader", "follower", "executor", "node")]
-    kafka = {"kind": "self-managed", "brokers": 2, "zones": 1, "hosts": ["leader", "follower"], "tls": False}
-    costs = {
-        "kafka.batch_cpu_seconds": 0.0,
-        "kafka.byte_cpu_seconds": 0.0,
-        "kafka.fetch_byte_cpu_seconds": 0.0,
-        "kafka.append_wait_seconds": 0.0,
-        "kafka.request_cpu_seconds": 0.0,
-    }
-    return bare(exact=True, flows=[flow], hosts=hosts, kafka=kafka, costs=costs, **changed)
+    """Two brokers, one partition of two copies; only the fetch loop takes time."""
+    return tiny(
+        exact=True,
+        costs=NO_BROKER_CPU,
+        flow__workload__rate=300,
+        flow__topic={"partitions": 1, "copies": 2, "min_insync": 1, "producer": ALONE},
+        hosts=[{"name": name, "cores": 64} for name in ("leader", "follower", "executor", "node")],
+        kafka={"brokers": 2, "hosts": ["leader", "follower"]},
+        **changed,
+    )
 
 
 def run_front(built: Built, until: float) -> Memory:
@@ -482,17 +453,14 @@ def test_a_follower_s_fetch_loop_waits_as_long_polls_do() -> None:
 def test_a_broker_with_one_handler_appends_one_batch_at_a_time() -> None:
     """M/D/1 in front of the handler: Wq = rho / (2 mu (1 - rho))."""
     until = 100.0 / FEW
-    flow = scenario().model_dump(exclude_defaults=True)["flows"][0]
-    flow["topic"] = {
-        "partitions": 8,
-        "copies": 1,
-        "min_insync": 1,
-        "producer": {"count": 1, "linger": 0, "batch_size": 200},
-    }
-    flow["workload"] = {"rate": 350, "size": 100}
-    kafka = {"kind": "self-managed", "brokers": 1, "zones": 1, "hosts": ["broker"], "io_threads": 1, "tls": False}
-    costs = {"kafka.append_wait_seconds": 0.0, "kafka.byte_cpu_seconds": 0.0, "kafka.batch_cpu_seconds": 0.0}
-    built = bare(exact=True, flows=[flow], kafka=kafka, costs=costs, until=until)
+    built = tiny(
+        exact=True,
+        until=until,
+        costs=NO_BROKER_CPU,
+        flow__workload__rate=350,
+        flow__topic={"partitions": 8, "copies": 1, "min_insync": 1, "producer": ALONE},
+        kafka={"io_threads": 1},
+    )
     built.memory.request_cpu[:] = 0.002
     seen = run_front(built, until)
     publish = from_ramps(seen.publish_slope[0], seen.publish_step[0], 1e-4, 0.01, 0.0)
@@ -516,10 +484,11 @@ def test_what_producers_sent_is_in_the_log_or_on_the_way() -> None:
 
 def write_pool(shards: int, bulks: int) -> Memory:
     """A data node with one write thread, asked at once by so many bulks of so many shard operations."""
-    flow = scenario().model_dump(exclude_defaults=True)["flows"][0]
-    flow["index"] = {"primaries": shards, "copies": 1}
-    flow["query"]["sink"]["writers_per_task"] = 16
-    m = bare(flows=[flow], elasticsearch={"data_nodes": 1, "hosts": ["node"], "write_threads": 1}).memory
+    m = tiny(
+        flow__index__primaries=shards,
+        flow__query__sink__writers_per_task=16,
+        elasticsearch={"write_threads": 1},
+    ).memory
     m.I[k.N_EVENTS] = 0
     for bulk in range(bulks):
         m.bulk_task[bulk] = 0
