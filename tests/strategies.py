@@ -18,7 +18,7 @@ from simulator.trace import Trace
 
 GENERIC = load_set("generic-2026-11")
 SHORT = "FLOODMARK_SHORT" in os.environ  # without a compiler a run costs some hundred times more
-PATH_EXAMPLES = 4 if SHORT else int(os.environ.get("FLOODMARK_EXAMPLES", "40")) // 6  # of each regime and front
+PATH_EXAMPLES = 3 if SHORT else int(os.environ.get("FLOODMARK_EXAMPLES", "40")) // 6  # of each regime and front
 drawn = settings(
     max_examples=PATH_EXAMPLES,
     deadline=None,
@@ -26,7 +26,7 @@ drawn = settings(
     suppress_health_check=list(HealthCheck),
     phases=list(Phase) if "FLOODMARK_SHRINK" in os.environ else [Phase.explicit, Phase.generate],  # a run is dear
 )
-PATIENCE = 3.0  # of a drawn run, after its window [s]: latecomers are censored, on both sides alike
+PATIENCE = 1.0 if SHORT else 3.0  # of a drawn run, after its window [s]: latecomers are censored, on both sides alike
 
 
 NOISE = ("task_sigma", "batch_sigma", "run_sigma", "commit_sigma", "pause_per_cpu_second", "idle_cpu_cores")
@@ -249,7 +249,7 @@ def flows(draw: st.DrawFn, name: str, until: float, brokers: int) -> dict[str, A
 @st.composite
 def settings_of(draw: st.DrawFn) -> dict[str, Any]:
     """A whole scenario as its file would say it."""
-    measure, warm_up = draw(of(1.5, 3.0)), draw(of(0.0, 0.5))
+    measure, warm_up = draw(of(1.5, 3.0)) / (3 if SHORT else 1), draw(of(0.0, 0.5))
     brokers = draw(st.integers(1, 3))
     out = {
         "name": "drawn",
