@@ -192,6 +192,8 @@ TABLES = (
     ("stage_sink_wait", "f", 1),  # [F]
     ("bulk_task", "i", 1),
     ("bulk_index", "i", 1),
+    ("bulk_share", "f", 1),  # [bulk] of its records, those created in the window
+    ("task_share", "f", 1),  # the same of a task that reads no partition
     ("bulk_c0", "f", 1),  # [bulk] when its first record was created
     ("bulk_c1", "f", 1),  # [bulk] its last
     ("task_point", "i", 1),  # where on its partition's creation curve the task's last bulk ended
@@ -221,6 +223,7 @@ TABLES = (
     ("pend_length", "i", 2),  # [F, N]
     ("pend_c0", "f", 3),  # [F, N, C]
     ("pend_c1", "f", 3),
+    ("pend_in_window", "f", 3),
     ("pend_mass", "f", 3),
     ("pend_time", "f", 3),
     ("pend_cut", "f", 3),
@@ -1087,7 +1090,10 @@ def created_from(I, F, p, offset):
 
 @compiled
 def _date(I, F, bulk):
-    """Note when a bulk's first and last record were created; the task remembers where on the curve it stands."""
+    """Note when a bulk's records were created, first to last, and what share of them belongs to the window.
+
+    The share is one of offsets; times are cut at the window's edges. The task remembers where on the curve it stands.
+    """
     task = I[row(I, BULK_TASK, bulk)]
     f, p = I[row(I, TASK_FLOW, task)], I[row(I, TASK_PARTITION, task)]
     total, before = F[row(I, TASK_DOCUMENTS, task)], I[row(I, BULK_INDEX, bulk)] * F[row(I, BULK_MOST, f)]
@@ -1096,14 +1102,22 @@ def _date(I, F, bulk):
         span = F[row(I, TASK_C1, task)] - F[row(I, TASK_C0, task)]
         F[row(I, BULK_C0, bulk)] = F[row(I, TASK_C0, task)] + k0 * span
         F[row(I, BULK_C1, bulk)] = F[row(I, TASK_C0, task)] + k1 * span
+        F[row(I, BULK_SHARE, bulk)] = F[row(I, TASK_SHARE, task)]
         return
     span = F[row(I, TASK_TO, task)] - F[row(I, TASK_FROM, task)]
     first, last = F[row(I, TASK_FROM, task)] + k0 * span, F[row(I, TASK_FROM, task)] + k1 * span
     start = _first(I, F, p, first, 1, I[row(I, TASK_POINT, task)] if I[row(I, BULK_INDEX, bulk)] > 0 else 0)
     end = _first(I, F, p, last, 0, max(0, start - 1))
     I[row(I, TASK_POINT, task)] = max(0, end - 1)
-    F[row(I, BULK_C0, bulk)] = _time_of(I, F, p, first, start)
-    F[row(I, BULK_C1, bulk)] = _time_of(I, F, p, last, end)
+    c0, c1 = _time_of(I, F, p, first, start), _time_of(I, F, p, last, end)
+    low, high = first, last
+    if c0 < F[WINDOW_FROM]:
+        low = min(last, max(first, count_at(I, F, p, F[WINDOW_FROM])))
+    if c1 > F[WINDOW_UNTIL]:
+        high = max(first, min(last, count_at(I, F, p, F[WINDOW_UNTIL])))
+    F[row(I, BULK_SHARE, bulk)] = max(0.0, high - low) / (last - first)
+    F[row(I, BULK_C0, bulk)] = max(c0, F[WINDOW_FROM])
+    F[row(I, BULK_C1, bulk)] = min(c1, F[WINDOW_UNTIL])
 
 
 @compiled
@@ -1114,6 +1128,7 @@ def _pend(I, F, f, node, bulk, records):
     F[cube(I, PEND_C0, f, node, at)] = F[row(I, BULK_C0, bulk)]
     F[cube(I, PEND_C1, f, node, at)] = F[row(I, BULK_C1, bulk)]
     F[cube(I, PEND_MASS, f, node, at)] = records
+    F[cube(I, PEND_IN_WINDOW, f, node, at)] = records * F[row(I, BULK_SHARE, bulk)]
     F[cube(I, PEND_TIME, f, node, at)] = F[NOW]
     F[cube(I, PEND_CUT, f, node, at)] = F[row(I, STAGE_CUT, f)]
     I[cell(I, PEND_LENGTH, f, node)] += 1
@@ -1184,17 +1199,11 @@ def _merge_if_due(I, F, node):
 @compiled
 def _show(I, F, f, node, at):
     """Pending records become visible now: their latencies join the histogram as a ramp."""
-    c0, c1, mass = (
-        F[cube(I, PEND_C0, f, node, at)],
-        F[cube(I, PEND_C1, f, node, at)],
-        F[cube(I, PEND_MASS, f, node, at)],
-    )
-    F[cell(I, COUNTS, f, VISIBLE)] += mass
-    start, end = max(c0, F[WINDOW_FROM]), min(c1, F[WINDOW_UNTIL])
-    if end < start or (c1 > c0 and end <= start):
+    F[cell(I, COUNTS, f, VISIBLE)] += F[cube(I, PEND_MASS, f, node, at)]
+    mass = F[cube(I, PEND_IN_WINDOW, f, node, at)]
+    if mass <= 0.0:
         return
-    if c1 > c0:
-        mass *= (end - start) / (c1 - c0)
+    start, end = F[cube(I, PEND_C0, f, node, at)], F[cube(I, PEND_C1, f, node, at)]
     now = F[NOW]
     ramp(I, F, SLOPE, STEP, f, now - end, now - start, mass, F[FINE_WIDTH], F[COARSE_WIDTH])
     F[cell(I, HOPS, f, 0)] += mass
@@ -1616,7 +1625,7 @@ def driver_job(I, F, f, work):
 @compiled
 def start_stage(I, F, f, batch, cut, table, launch):
     """Enter the tasks of a stage; row: partition, from, to, documents, setup, document CPU, bulk CPU, weight,
-    fetch, tail, c0, c1, bulks. The driver launches one every `launch` seconds.
+    fetch, tail, c0, c1, bulks, share. The driver launches one every `launch` seconds.
     """
     I[row(I, STAGE_LEFT, f)] = table.shape[0]
     F[row(I, STAGE_CUT, f)] = cut
@@ -1640,6 +1649,7 @@ def start_stage(I, F, f, batch, cut, table, launch):
         F[row(I, TASK_C0, task)] = table[k, 10]
         F[row(I, TASK_C1, task)] = table[k, 11]
         I[row(I, TASK_BULKS, task)] = int(table[k, 12])
+        F[row(I, TASK_SHARE, task)] = table[k, 13]
         I[row(I, TASK_NEXT, task)] = 0
         I[row(I, TASK_FLIGHT, task)] = 0
         I[row(I, TASK_ATTEMPT, task)] = 0

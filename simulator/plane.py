@@ -132,7 +132,7 @@ class CompiledPlane:
             k.unblock(self.m.I, self.m.F, f)  # producers that waited for room in the tables, not in their buffers
 
 
-PENDING = ("pend_c0", "pend_c1", "pend_mass", "pend_time", "pend_cut")
+PENDING = ("pend_c0", "pend_c1", "pend_mass", "pend_in_window", "pend_time", "pend_cut")
 LOGS = ("curve_time", "curve_count", "log_records", "log_first", "log_close", "log_blocked", "commit_time")
 QUEUES = ("part_queue", "part_first", "part_close", "part_blocked")
 

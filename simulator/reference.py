@@ -145,7 +145,7 @@ class Task:
         self.partition, self.first, self.last, self.documents = int(self.row[0]), *(float(x) for x in self.row[1:4])
         self.setup, self.document_cpu, self.bulk_cpu, self.threads = (float(x) for x in self.row[4:8])
         self.fetch, self.tail, self.c0, self.c1 = (float(x) for x in self.row[8:12])
-        self.bulks = int(self.row[12])
+        self.bulks, self.share = int(self.row[12]), float(self.row[13])
 
     @property
     def address(self) -> int:
@@ -176,7 +176,7 @@ class Node:
         self.bytes = self.held = self.seen = self.indexed_cpu = 0.0
         flows = len(m.document_cpu)
         self.fresh, self.refreshing = [0.0] * flows, [False] * flows
-        self.pending: list[list[tuple[float, float, float, float, float]]] = [[] for _ in range(flows)]
+        self.pending: list[list[tuple[float, float, float, float, float, float]]] = [[] for _ in range(flows)]
         self.merging, self.debt, self.debt_bytes, self.flushed = False, 0.0, 0.0, 0.0
 
     def cold(self, cpu: float) -> float:
@@ -485,38 +485,37 @@ class ReferencePlane:
 
     # ------------------------------------------------------------ visibility
 
-    def creation(self, bulk: Bulk, documents: float) -> tuple[float, float, float, float, float]:
-        """Creation times that a bulk's records span, their number on this node, when indexed, when cut."""
+    def creation(self, bulk: Bulk, documents: float) -> tuple[float, float, float, float, float, float]:
+        """When a bulk's records of the window were created, first to last; all its records on this node; the window's
+        share of them; when they were indexed, when cut.
+        """
         m, task = self.m, bulk.task
         most, total = float(m.bulk_most[task.flow]), task.documents
         x0, x1 = bulk.index * most / total, min(1.0, (bulk.index * most + bulk.documents) / total)
         records = documents / float(m.documents_per_record[task.flow])
-        if task.partition >= 0:
-            span = task.last - task.first
-            c0 = k.created_from(m.I, m.F, task.partition, task.first + x0 * span)
-            c1 = k.created(m.I, m.F, task.partition, task.first + x1 * span)
-        else:
+        if task.partition < 0:
             span = task.c1 - task.c0
-            c0, c1 = task.c0 + x0 * span, task.c0 + x1 * span
-        return c0, c1, records, self.env.now, task.cut
+            return task.c0 + x0 * span, task.c0 + x1 * span, records, task.share, self.env.now, task.cut
+        span, p = task.last - task.first, task.partition
+        first, last = task.first + x0 * span, task.first + x1 * span
+        since, until = float(m.F[k.WINDOW_FROM]), float(m.F[k.WINDOW_UNTIL])
+        c0, c1 = k.created_from(m.I, m.F, p, first), k.created(m.I, m.F, p, last)
+        low = min(last, max(first, k.count_at(m.I, m.F, p, since))) if c0 < since else first
+        high = max(first, min(last, k.count_at(m.I, m.F, p, until))) if c1 > until else last
+        share = max(0.0, high - low) / (last - first)
+        return max(c0, since), min(c1, until), records, share, self.env.now, task.cut
 
-    def show(self, f: int, c0: float, c1: float, records: float, indexed: float, cut: float) -> None:
+    def show(self, f: int, c0: float, c1: float, records: float, share: float, indexed: float, cut: float) -> None:
         """Records become visible now; those created in the window join the histogram, spread evenly."""
         m, now = self.m, self.env.now
         self.counts[f, k.VISIBLE] += records
-        start, end = max(c0, float(m.F[k.WINDOW_FROM])), min(c1, float(m.F[k.WINDOW_UNTIL]))
-        if end < start or (c1 > c0 and end <= start):
+        counted = records * share
+        if counted <= 0:
             return
-        if c1 > c0:
-            records *= (end - start) / (c1 - c0)
         fine, coarse = float(m.F[k.FINE_WIDTH]), float(m.F[k.COARSE_WIDTH])
-        k.ramp(m.I, m.F, k.SLOPE, k.STEP, f, now - end, now - start, records, fine, coarse)
-        self.hops[f] += [
-            records,
-            records * (cut - 0.5 * (start + end)),
-            records * (indexed - cut),
-            records * (now - indexed),
-        ]
+        k.ramp(m.I, m.F, k.SLOPE, k.STEP, f, now - c1, now - c0, counted, fine, coarse)
+        waited, worked, hidden = cut - 0.5 * (c0 + c1), indexed - cut, now - indexed
+        self.hops[f] += [counted, counted * waited, counted * worked, counted * hidden]
 
 
 def _queued(m: Memory) -> list[tuple[float, int, int, int]]:

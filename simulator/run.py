@@ -189,6 +189,16 @@ class Simulation:
         work = self.plane.look()["host_work"]
         return float(sum(work[h] for h in set(self.built.placement.executors)))
 
+    def in_window(self, f: int, start: np.ndarray, end: np.ndarray) -> tuple[float, float, float]:
+        """When a batch's records of the window were created, first to last [s], and their share of the batch [1]."""
+        low = np.clip(self._created_by(f, self.measured_from), start, end)
+        high = np.maximum(low, np.clip(self._created_by(f, self.measured_until), start, end))
+        share = float((high - low).sum() / (end - start).sum())
+        if share <= 0:
+            return *self.plane.created_span(f, start, end), 0.0
+        first, last = self.plane.created_span(f, low, high)
+        return max(first, self.measured_from), min(last, self.measured_until), share
+
     def _cache_of_brokers(self) -> float:
         """How far back in time the brokers' page cache reaches [s]."""
         total = sum(

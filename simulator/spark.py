@@ -31,7 +31,7 @@ from simulator import kernels as k
 if TYPE_CHECKING:
     from simulator.run import Simulation
 
-COLUMNS = 13  # of a task's row, see kernels.start_stage
+COLUMNS = 14  # of a task's row, see kernels.start_stage
 STATE_CPU = {"hdfs-backed": 1.0, "rocksdb": 3.0 / 0.82, "rocksdb-changelog": 1.8 / 0.82}  # spark.md A4: put, µs a row
 
 
@@ -281,14 +281,14 @@ class Query:
         assert state is not None
         n = state.shuffle_partitions
         documents = float((end - self.offsets).sum()) * self.flow.workload.documents_per_event / n
-        first, last = self.sim.plane.created_span(self.number, self.offsets, end)
+        first, last, share = self.sim.in_window(self.number, self.offsets, end)
         noise = factor * self._task_noise(batch, 1, n)
         rows = np.zeros((n, COLUMNS))
         rows[:, 0], rows[:, 3] = -1, documents
         rows[:, 4], rows[:, 5], rows[:, 6] = costs.state_setup * noise, costs.state_row * noise, costs.bulk * noise
         rows[:, 7] = 1.0
         rows[:, 9] = self._commits(batch, 2, n)
-        rows[:, 10], rows[:, 11] = first, last
+        rows[:, 10], rows[:, 11], rows[:, 13] = first, last, share
         if costs.has_bulks:
             rows[:, 12] = math.ceil(documents / costs.bulk_documents - 1e-9)
         return rows
