@@ -35,6 +35,7 @@ accuracy: .venv/ready
 	$(BIN)/python -m benchmarks.accuracy
 
 dashboard: .venv/ready
+	@[ -f app.py ] || { echo "the dashboard is not part of this version; floodmark forecast FILE -o report.html draws one" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet -e '.[dashboard]'
 	$(BIN)/streamlit run app.py
 
