@@ -49,7 +49,8 @@ class ReferenceFront:
         m = plane.m
         self.plane, self.env = plane, plane.env
         self.partitions = [Partition(self, p) for p in range(len(m.partition_flow))]
-        self.handlers = [simpy.Resource(self.env, int(n)) for n in m.broker_threads]
+        self.free = [int(n) for n in m.broker_threads]  # request handlers of each broker
+        self.lines: list[deque[Partition]] = [deque() for _ in self.free]  # partitions that wait for one
         self.unsent = [0.0] * len(m.document_cpu)
         self.flying = [0] * len(self.unsent)  # batches handed over and not yet committed
         self.blocked: list[deque[tuple[Batch, Partition, simpy.Event]]] = [deque() for _ in self.unsent]
@@ -97,7 +98,7 @@ class ReferenceFront:
         partition.waiting.append(batch)
         if not partition.busy:
             partition.busy = True
-            self.env.process(self._append_all(partition))
+            self._ask_handler(partition)
 
     def _draw(self, stream: int, f: int, number: int, clock: float) -> tuple[Batch, Partition] | None:
         """The next batch after `clock`: first record an exponential gap away, then Poisson arrivals (see kernels)."""
@@ -138,24 +139,34 @@ class ReferenceFront:
 
     # ------------------------------------------------------------ leaders
 
-    def _append_all(self, partition: Partition) -> Process:
-        """Append the partition's batches in order, each on a request handler of its leader."""
-        m, f = self.plane.m, partition.flow
-        host = self.plane.hosts[int(m.broker_host[partition.leader])]
-        while partition.waiting:
-            with self.handlers[partition.leader].request() as handler:
-                yield handler
-                size = partition.waiting[0].records * float(m.wire_bytes[f])
-                yield host.work(float(m.request_cpu[f]) + size * float(m.append_byte_cpu[f]))
-            self._appended(partition, partition.waiting.popleft())
-        partition.busy = False
+    def _ask_handler(self, partition: Partition) -> None:
+        """The partition's next batch asks its leader for a request handler, or waits in line for one."""
+        if self.free[partition.leader] > 0:
+            self.free[partition.leader] -= 1
+            self._append(partition)
+        else:
+            self.lines[partition.leader].append(partition)
 
-    def _appended(self, partition: Partition, batch: Batch) -> None:
+    def _append(self, partition: Partition) -> None:
+        m, f = self.plane.m, partition.flow
+        size = partition.waiting[0].records * float(m.wire_bytes[f])
+        host = self.plane.hosts[int(m.broker_host[partition.leader])]
+        done = host.work(float(m.request_cpu[f]) + size * float(m.append_byte_cpu[f]))
+        done.callbacks.append(lambda _: self._appended(partition))
+
+    def _appended(self, partition: Partition) -> None:
+        """A batch is in the leader's log: followers may have it, the partition's next batch may follow."""
+        batch = partition.waiting.popleft()
         partition.log.append(batch)
         partition.total.append((partition.total[-1] if partition.total else 0.0) + batch.records)
         if self.plane.m.acks[partition.flow] != k.ACKS_ALL:
             self._acknowledge(partition.flow, batch, self.env.now + float(self.plane.m.append_wait[partition.flow]))
         self._draw_creation_curve(partition, batch)
+        self._handler_is_free(partition.leader)
+        if partition.waiting:
+            self._ask_handler(partition)
+        else:
+            partition.busy = False
         if not partition.links:
             self._commit(partition, len(partition.log))
         for link in partition.links:
@@ -163,6 +174,12 @@ class ReferenceFront:
                 self.busy[link] = True
                 self.env.process(self._follow(link))
         self._unblock(partition.flow)
+
+    def _handler_is_free(self, broker: int) -> None:
+        self.free[broker] += 1
+        if self.lines[broker]:
+            self.free[broker] -= 1
+            self._append(self.lines[broker].popleft())
 
     def _draw_creation_curve(self, partition: Partition, batch: Batch) -> None:
         """Note in the run's memory when the records of this batch were created, for latencies to be read from."""
