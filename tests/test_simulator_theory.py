@@ -318,3 +318,41 @@ def test_a_burst_is_worked_off_at_the_rate_of_service() -> None:
     assert batch["finished"] - batch["started"] == pytest.approx(0.2 + 0.5 + 5000 * 1e-3, rel=1e-9)
     # the last record is created at 1 s, cut at 2 s and found with the last bulk
     assert seen.latency.quantile(1.0) == pytest.approx(2.0 + 0.7 + 5.0 - 1.0, abs=0.15)
+
+
+# ---------------------------------------------------------------- merges
+
+
+def merging(throughput: float = 1e9, **costs: float) -> tuple[float, float, Simulation]:
+    """A minute of indexing whose only cost is merging: CPU seconds of merges, documents refreshed, and the run."""
+    it = bare(
+        flow__workload={"rate": 2000, "size": 1000, "arrivals": 0},
+        flow__query__sink={"kind": "jvm-foreach", **ONE_BULK},
+        flow__index__refresh_interval=0.5,
+        elasticsearch={"volume": {"size": 1e12, "throughput": throughput}},
+        run={"measure": 60.0, "warm_up": 0.0},
+    )
+    c = costing(**costs)
+    sim = Simulation(it, c, 1, "fluid", 1.0, (), False)
+    sim.run()
+    node = sim.built.placement.nodes[0]
+    return float(sim.plane.look()["host_work"][node]), float(sim.plane.m.counts[0, k.INDEXED]), sim
+
+
+def test_merges_move_every_byte_as_often_as_their_amplification_says() -> None:
+    """CPU of merges = documents × index bytes × amplification × CPU a byte, less what waits for ten segments."""
+    byte_cpu = 2e-8
+    spent, documents, sim = merging(search__merge_byte_cpu_seconds=byte_cpu)
+    each = 1000 * GENERIC["index.bytes_per_json_byte"] * GENERIC["search.merge_amplification"] * byte_cpu
+    waiting = float(sim.plane.m.merge_debt[0])
+    assert spent + waiting == pytest.approx(documents * each, rel=1e-6)
+    assert 0 <= waiting <= 11 * 2000 * each  # a segment a trigger: at most ten wait, and the one just refreshed
+
+
+def test_a_slow_disk_makes_merges_long_and_thin() -> None:
+    """Merges on a disk that moves less than is written: their CPU is bounded by what the disk moves."""
+    byte_cpu, slow = 2e-8, 1e6
+    spent, documents, _ = merging(throughput=slow, search__merge_byte_cpu_seconds=byte_cpu)
+    assert documents * 1000 > 60 * slow  # more is written than the disk could merge
+    assert spent <= 62 * slow * byte_cpu * 1.01
+    assert spent > 0.7 * 50 * slow * byte_cpu
