@@ -17,7 +17,6 @@ from models.units import DAY, GIB, MIB, Bytes, Fraction, PerSecond, Ratio, Secon
 
 WRITE_QUEUE = 10_000  # write pool queue, ES 7.9+ and OpenSearch (elasticsearch.md B1)
 PRESSURE_SHARE = 0.10  # indexing pressure: share of heap that coordinating + primary + replica bytes may take
-REPLICA_PRESSURE = 1.5  # replicas are refused only above 1.5 × that limit (elasticsearch.md B1)
 MIN_HEAP = 256 * MIB
 
 
@@ -189,15 +188,6 @@ def pressure_limit_bytes(heap: float) -> float:
     1.6
     """
     return PRESSURE_SHARE * heap
-
-
-def merge_threads(processors: int) -> int:
-    """Concurrent merges of one shard [count]. Source: elasticsearch.md B2: max(1, min(4, p/2)).
-
-    >>> merge_threads(1), merge_threads(4), merge_threads(64)
-    (1, 2, 4)
-    """
-    return max(1, min(4, processors // 2))
 
 
 def search_threads(processors: int) -> int:

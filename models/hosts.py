@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from models.noun import Noun
-from models.units import Bytes, BytesPerSecond, Fraction, PerSecond, Ratio, Whole, field
+from models.units import Bytes, BytesPerSecond, Fraction, PerSecond, Ratio, field
 
 
 class Host(Noun):
@@ -71,17 +71,3 @@ def spread(count: int, over: tuple[str, ...]) -> list[str]:
     ['a', 'b', 'a']
     """
     return [over[k % len(over)] for k in range(count)]
-
-
-def capacity_threads(cores: int, threads_per_core: int, smt_yield: float) -> float:
-    """Threads' worth of throughput of a machine with all hardware threads busy [threads alone on a core].
-
-    Source: Intel vCPU is half a core, Graviton a whole one (aws-prices.md B1).
-
-    >>> capacity_threads(4, 2, 1.25), capacity_threads(4, 1, 1.25)
-    (5.0, 4.0)
-    """
-    return cores * smt_yield if threads_per_core > 1 else float(cores)
-
-
-__all__ = ["Drive", "Host", "Volume", "Whole", "capacity_threads", "spread"]

@@ -387,7 +387,7 @@ class ReferencePlane:
         yield self.env.timeout(launched)
         for _ in range(k.MOST_TASK_ATTEMPTS):
             executor = yield self.slots.take()
-            started, waited = self.env.now, 0.0
+            started = self.env.now
             if task.fetch > 0:
                 yield self.env.timeout(task.fetch)
             ok = yield from self._attempt(task, self.hosts[int(self.m.exec_host[executor])])
@@ -397,7 +397,6 @@ class ReferencePlane:
                 self.slots.give_back(executor, started)
                 self._maybe_refresh(task)
                 return True
-            del waited
             self.slots.give_back(executor, started)
         return False
 
