@@ -224,11 +224,21 @@ def console() -> Console:
     return Piped(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH, highlight=False)
 
 
+def register_all() -> None:
+    """Hang the commands of every planner.cli_* module onto the application."""
+    import importlib
+    import pkgutil
+
+    import planner
+
+    for found in pkgutil.iter_modules(planner.__path__):
+        if found.name.startswith("cli_"):
+            importlib.import_module(f"planner.{found.name}").register(app)
+
+
 def main() -> None:
     """Entry point of the command."""
-    from planner.cli_money import register
-
-    register(app)
+    register_all()
     try:
         app()
     except KeyboardInterrupt:
