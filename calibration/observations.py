@@ -30,7 +30,9 @@ class ObservationError(ValueError):
 class Batch:
     """One micro-batch: trigger time [epoch s], total and phase durations [s], offsets by partition.
 
-    `start_offsets` is None where the system did not state it (the first batch of a fresh query).
+    `start_offsets` is None where the system did not state it (the first batch of a fresh query). Partitions are
+    numbers, or `topic-number` where a query reads several topics. `run` is the id of the query's start that ran it;
+    `state_rows` and `state_bytes` are summed over its state operators, None where it has none or did not say.
     """
 
     number: int
@@ -38,14 +40,17 @@ class Batch:
     seconds: float
     phases: Mapping[str, float]
     records: int
-    start_offsets: Mapping[int, int] | None
-    end_offsets: Mapping[int, int]
+    start_offsets: Mapping[Any, int] | None
+    end_offsets: Mapping[Any, int]
+    run: str = ""
+    state_rows: float | None = None
+    state_bytes: float | None = None
 
     @property
     def end(self) -> float:
         return self.trigger + self.seconds
 
-    def records_by_partition(self) -> dict[int, int]:
+    def records_by_partition(self) -> dict[Any, int]:
         """Records read from each partition; refuses where the start was not stated."""
         if self.start_offsets is None:
             raise ObservationError(f"batch {self.number}: start offsets are not stated, nor are records by partition")
@@ -57,7 +62,8 @@ class Task:
     """One finished task: launch and finish [epoch s], its clocks [s], records read.
 
     `cpu_seconds` is the JVM thread's own; a Python worker's CPU is not in it. `index` is its place in
-    the stage, not the partition it read.
+    the stage, not the partition it read. `batch` and `query` are its micro-batch's number and its query's id where
+    the job stated them, and `executor` where it ran.
     """
 
     stage: int
@@ -70,6 +76,9 @@ class Task:
     deserialize_seconds: float
     gc_seconds: float
     records: int
+    batch: int | None = None
+    query: str = ""
+    executor: str = ""
 
     @property
     def seconds(self) -> float:
