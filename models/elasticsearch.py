@@ -34,7 +34,6 @@ class Index(Noun):
     """One index, or the write index of one data stream."""
 
     not_modelled: ClassVar[dict[str, str]] = {
-        "rollover": "one write index; older indices count as stored bytes only",
         "ingest_pipeline": "its CPU is not told apart; measure it into index.cpu_ratio",
     }
 
@@ -106,6 +105,16 @@ class Index(Noun):
         1.0, unit="1", meaning="documents of the busiest shard over the mean (custom routing)", ge=1, le=1024
     )
     retention: Seconds = field(30 * DAY, unit="s", meaning="how long documents are kept", gt=0, le=20 * 365 * DAY)
+    rollover: Seconds | None = field(
+        None,
+        unit="s",
+        meaning="age at which the write index is closed and a new one begun; retention counts from there on; "
+        "none: documents leave one by one when they are as old as retention says",
+        foreign="max_age",
+        gt=0,
+        le=366 * DAY,
+        source="elasticsearch.md B3; rollover also at a size is not modelled",
+    )
     search: Search = field(Search(), unit="", meaning="the search load on it")
 
     @model_validator(mode="after")
@@ -134,6 +143,13 @@ class SearchCluster(Drive):
     machine: str = field("r7g.large", unit="", meaning="instance type of a data node")
     zones: Whole = field(3, unit="count", meaning="availability zones they spread over", ge=1, le=6)
     volume: Volume = field(Volume(size=500 * GIB), unit="", meaning="data volume of each node")
+    free_space_rule: Literal["smaller", "larger"] = field(
+        "smaller",
+        unit="",
+        meaning="the AWS service blocks writes when a node has less free than the smaller (or the larger) of 20 % and "
+        "20 GiB: two texts of AWS disagree",
+        source="elasticsearch.md B4, F1",
+    )
     heap: Bytes | None = field(
         None,
         unit="bytes",
@@ -199,11 +215,12 @@ def search_threads(processors: int) -> int:
     return int(1.5 * processors) + 1
 
 
-def watermark_bytes(volume: float, kind: str, version: str) -> dict[str, float]:
+def watermark_bytes(volume: float, kind: str, version: str, rule: str = "smaller") -> dict[str, float]:
     """Used bytes at which the low, high and flood watermark, or the service's write block, act [bytes].
 
     Elasticsearch 8.5+ leaves at most 200, 150, 100 GB free; older ones and OpenSearch use 85, 90, 95 %. The AWS
-    service blocks writes when less than min(20 %, 20 GiB) is free. Source: elasticsearch.md B4.
+    service blocks writes when less than min(20 %, 20 GiB) is free (`rule` larger: the max, as AWS's newer text says).
+    Source: elasticsearch.md B4.
 
     >>> {k: round(v / GIB) for k, v in watermark_bytes(100 * GIB, "opensearch-service", "2.19").items()}
     {'low': 85, 'high': 90, 'flood': 95, 'write_block': 80}
@@ -214,7 +231,8 @@ def watermark_bytes(volume: float, kind: str, version: str) -> dict[str, float]:
     marks = {
         n: volume - (min(share * volume, gb * GIB) if headroom else share * volume) for n, (share, gb) in free.items()
     }
-    block = volume - min(0.2 * volume, 20 * GIB) if kind == "opensearch-service" else marks["flood"]
+    pick = min if rule == "smaller" else max
+    block = max(0.0, volume - pick(0.2 * volume, 20 * GIB)) if kind == "opensearch-service" else marks["flood"]
     return marks | {"write_block": block}
 
 

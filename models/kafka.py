@@ -84,6 +84,14 @@ class Producer(Noun):
         le=64 * GIB,
         source="kafka.md B1",
     )
+    client: str | None = field(
+        None,
+        unit="",
+        meaning="version of the oldest Java client that writes it, such as '3.4'; none: not checked",
+        foreign="kafka-clients",
+        pattern=r"^\d+\.\d+$",
+        source="kafka.md B5 (KIP-896)",
+    )
 
 
 class Topic(Noun):
@@ -150,6 +158,9 @@ class KafkaCluster(Drive):
     machine: str = field("m7g.large", unit="", meaning="instance type of a broker")
     zones: Whole = field(3, unit="count", meaning="availability zones they spread over", ge=1, le=6)
     volume: Volume = field(Volume(size=500 * GIB), unit="", meaning="data volume of each broker")
+    java: Literal["8", "11", "17", "21", "25"] | None = field(
+        None, unit="", meaning="Java that the brokers run on; none: not checked", source="kafka.md B5"
+    )
     io_threads: Whole = field(
         8, unit="count", meaning="request handler threads", foreign="num.io.threads", ge=1, le=512, source="kafka.md B2"
     )

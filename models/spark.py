@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, model_validator
 
 from models.hosts import Drive
 from models.noun import Noun
-from models.units import GIB, MB, MIB, Bytes, Count, Ratio, Seconds, Whole, field, parse_seconds
+from models.units import GIB, MB, MIB, Bytes, Count, Fraction, Ratio, Seconds, Whole, field, parse_seconds
 
 AS_FAST_AS_POSSIBLE = 0.0
 AVAILABLE_NOW = -1.0
@@ -36,6 +36,21 @@ def _trigger(value: Any) -> float:
 
 
 Trigger = Annotated[float, BeforeValidator(_trigger)]
+NEVER = -1.0  # a watermark that never lets a key go
+
+
+def _watermark(value: Any) -> float:
+    if isinstance(value, str) and value.strip().lower() == "never":
+        return NEVER
+    if isinstance(value, int | float) and value == NEVER:
+        return NEVER
+    seconds = parse_seconds(value)
+    if not 0 < seconds <= 366 * 86400:
+        raise ValueError("expected more than 0 to 366 days, or 'never'")
+    return seconds
+
+
+Watermark = Annotated[float, BeforeValidator(_watermark)]
 
 
 class Retry(Noun):
@@ -107,14 +122,18 @@ class Sink(Noun):
         foreign="es.mapping.id",
     )
     cpu_ratio: Ratio = field(1.0, unit="1", meaning="this sink's CPU over the coefficient set's", gt=0, le=1000)
+    connector: str | None = field(
+        None,
+        unit="",
+        meaning="the connector and its version, such as 'elasticsearch-hadoop 8.17' or 'opensearch-hadoop 2.0'; "
+        "none: not checked",
+        pattern=r"^(elasticsearch|opensearch)-hadoop \d+\.\d+$",
+        source="spark.md B6",
+    )
 
 
 class State(Noun):
     """A stateful operator: a windowed aggregate, a deduplication."""
-
-    not_modelled: ClassVar[dict[str, str]] = {
-        "watermark_delay": "state size is stated by keys; its growth is not derived yet"
-    }
 
     shuffle_partitions: Whole = field(
         200,
@@ -134,7 +153,24 @@ class State(Noun):
         by_version={"3.5": "hdfs-backed", "4.1": "hdfs-backed"},
         source="spark.md A4",
     )
-    keys: Count = field(100_000.0, unit="count", meaning="live keys", ge=0, le=1e12)
+    keys: Count = field(
+        100_000.0,
+        unit="count",
+        meaning="live keys at the start; with a watermark_delay they follow from it",
+        ge=0,
+        le=1e12,
+    )
+    watermark_delay: Watermark | None = field(
+        None,
+        unit="s",
+        meaning="how long a key is kept after its event: keys then follow the rate; 'never' keeps every key; "
+        "none: keys stay as stated",
+        foreign="withWatermark",
+        source="spark.md A4: state rows = active keys × (window + delay)",
+    )
+    new_keys: Fraction = field(
+        1.0, unit="1", meaning="share of the events that open a key of their own, with a watermark_delay", gt=0, le=1
+    )
     bytes_per_key: Bytes = field(
         213.0, unit="bytes", meaning="state of one key", gt=0, source="spark.md A4: (long, long), two versions"
     )
@@ -211,8 +247,58 @@ class SparkCluster(Drive):
         gt=0,
         source="spark.md C1",
     )
+    resource_manager: Literal["yarn", "kubernetes", "standalone"] | None = field(
+        None,
+        unit="",
+        meaning="who reserves the executors' memory and kills what exceeds it; none: yarn on EMR, else standalone, "
+        "which has no limit but the host",
+        foreign="spark.master",
+        source="spark.md C2, C4",
+    )
+    python_memory: Bytes | None = field(
+        None,
+        unit="bytes",
+        meaning="container memory for Python workers beside the overhead; none: they live inside it",
+        foreign="spark.executor.pyspark.memory",
+        gt=0,
+        le=512 * GIB,
+        source="spark.md C1",
+    )
+    off_heap: Bytes = field(
+        0.0,
+        unit="bytes",
+        meaning="execution and storage memory outside the heap; 0: not enabled",
+        foreign="spark.memory.offHeap.size",
+        ge=0,
+        le=512 * GIB,
+        source="spark.md C1",
+    )
+    driver_heap: Bytes = field(
+        2 * GIB,
+        unit="bytes",
+        meaning="driver heap",
+        foreign="spark.driver.memory",
+        gt=0,
+        le=512 * GIB,
+        by_version={"3.5": "1 GiB", "4.1": "1 GiB"},
+        source="spark.md C3: 2-4 GB suffice to ten thousand tasks a minute (remembered)",
+    )
+    java: Literal["8", "11", "17", "21", "25"] | None = field(
+        None, unit="", meaning="Java that Spark runs on; none: not checked", source="spark.md B6"
+    )
+    scala: Literal["2.12", "2.13"] | None = field(
+        None,
+        unit="",
+        meaning="Scala that Spark and its connectors are built for; none: not checked",
+        source="spark.md B6",
+    )
     machine: str = field("m7g.2xlarge", unit="", meaning="instance type of an executor's host")
     driver_machine: str = field("m7g.xlarge", unit="", meaning="instance type of the driver's host")
+
+    @property
+    def manager(self) -> str:
+        """The resource manager in force: yarn, kubernetes or standalone."""
+        return self.resource_manager or ("yarn" if self.kind == "emr-ec2" else "standalone")
 
     @model_validator(mode="after")
     def _heap_suffices(self) -> SparkCluster:
@@ -222,6 +308,25 @@ class SparkCluster(Drive):
                 f"(Spark refuses less than 1.5 × its reserved {RESERVED_MIB} MiB)"
             )
         return self
+
+
+def live_keys(state: State, events_per_second: float, seconds: float = math.inf) -> float:
+    """Keys that a stateful operator holds, `seconds` after it started empty, at a steady rate of its input [count].
+
+    With a watermark a key lives for the delay after its event; without one (`never`) it is kept for good; where the
+    scenario states no delay the number is what it says. Source: spark.md A4.
+
+    >>> live_keys(State(watermark_delay="10 min", new_keys=0.5), 1000.0)
+    300000.0
+    >>> live_keys(State(watermark_delay="never"), 10.0, 3600.0), live_keys(State(keys=5), 10.0)
+    (136000.0, 5.0)
+    """
+    if state.watermark_delay is None:
+        return state.keys
+    opened = events_per_second * state.new_keys
+    if state.watermark_delay == NEVER:
+        return state.keys + (opened * seconds if math.isfinite(seconds) else 0.0)
+    return opened * min(seconds, state.watermark_delay)
 
 
 def next_trigger(ended: float, interval: float) -> float:

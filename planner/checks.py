@@ -13,8 +13,12 @@ from models.coefficients import CoefficientSet, load_set
 from models.stack import Flow, Scenario
 from models.units import DAY, show
 from planner import checks_kafka as kafka
+from planner import checks_memory as held
 from planner import checks_search as search
+from planner import checks_shards as shards
 from planner import checks_spark as spark
+from planner import checks_versions as versions
+from planner import checks_zones as zones
 from planner.findings import Finding, sorted_findings
 from planner.storage import Fill, index_storage, topic_storage
 
@@ -80,9 +84,13 @@ def not_survived(scenario: Scenario, flow: Flow, loss: str) -> str:
 
 RULES: tuple[Rule, ...] = (
     losses_survived, disks,
-    kafka.copies_of_topics, search.index_copies, spark.executor_fits, search.bulk_too_large, spark.state_on_heap,
+    kafka.copies_of_topics, search.index_copies, held.executor_fits, search.bulk_too_large, spark.state_on_heap,
     spark.shuffle_partitions, spark.refresh_per_write, spark.checkpoint_on_s3, spark.uncapped_backlog,
     spark.partitions_and_slots, kafka.compression_of_lone_records, search.heap_of_data_nodes, search.hot_set,
     kafka.broker_page_cache, kafka.replicas_per_broker, spark.emr_releases, spark.duplicates_on_retry,
     search.managers, kafka.unclean_election, kafka.client_versions,
+    shards.shard_sizes, shards.shard_counts, shards.watermarks, shards.quorum, shards.recovery,
+    held.risks, held.shared_hosts, held.executor_heap_pointers, held.memory_maps, held.endless_state,
+    zones.copies_over_zones, zones.uneven_zones, zones.spark_in_one_zone,
+    versions.brokers_and_clients, versions.java, versions.scala, versions.connectors,
 )  # fmt: skip

@@ -91,7 +91,7 @@ def heap_of_data_nodes(scenario: Scenario, _: CoefficientSet) -> Iterator[Findin
 
 def managers(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
     count = scenario.elasticsearch.managers
-    if count and count % 2 == 0:
+    if count > 2 and count % 2 == 0:
         yield Finding(
             "managers-even", "warning", "elasticsearch.managers",
             "an even number survives no more losses than one less",

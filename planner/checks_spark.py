@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.coefficients import CoefficientSet
-from models.machines import machine
 from models.spark import checkpoint_writes
 from models.stack import Flow, Scenario
-from models.units import GIB, show
+from models.units import show
 from planner.findings import Finding
-from planner.memory import memory, state_bytes, yarn_bytes
+from planner.memory import state_bytes
 from planner.places import slots
 
 STATE_TASK_SECONDS = 0.033  # slot time of one state task with a free commit, spark.md A4
@@ -96,11 +95,13 @@ def duplicates_on_retry(scenario: Scenario, _: CoefficientSet) -> Iterator[Findi
 def partitions_and_slots(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
     for k, flow in enumerate(scenario.flows):
         tasks, have = max(flow.topic.partitions, flow.query.min_partitions or 0), slots(scenario)
-        if len(scenario.flows) == 1 and tasks < have:
+        together = sum(max(f.topic.partitions, f.query.min_partitions or 0) for f in scenario.flows)
+        if together < have:
             yield Finding(
                 "idle-slots", "warning", f"flows[{k}].topic.partitions",
-                f"{have - tasks} of {have} task slots never read",
-                f"a batch has one read task a partition: {tasks}", f"min_partitions: {have}, or fewer executors",
+                f"{have - together} of {have} task slots never read: fewer partitions than cores",
+                f"a batch has one read task a partition: {tasks}{'' if together == tasks else f', {together} in all'}",
+                f"min_partitions: {have}, or fewer executors",
                 "spark.md L7",
             )  # fmt: skip
         elif tasks % have and tasks < 4 * have and tasks > have:
@@ -111,32 +112,6 @@ def partitions_and_slots(scenario: Scenario, _: CoefficientSet) -> Iterator[Find
                 f"partitions or slots so that one divides the other, for example {waves * have} partitions",
                 "spark.md L7",
             )  # fmt: skip
-
-
-def executor_fits(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:
-    spark = scenario.spark
-    ledger = next(entry for entry in memory(scenario, _) if entry.process == "executor")
-    if spark.hosts:
-        return
-    box = machine(spark.machine)
-    room = yarn_bytes(spark.machine) if spark.kind == "emr-ec2" else box.memory_bytes - GIB
-    if ledger.reserved_bytes > room:
-        yield Finding(
-            "executor-too-large", "critical", "spark.heap", "no executor can start",
-            f"a heap of {show(spark.heap, 'bytes')} reserves {show(ledger.reserved_bytes, 'bytes')}; {box.name} has "
-            f"{show(room, 'bytes')} to give", "a smaller heap or a larger machine", "spark.md C1, C6",
-        )  # fmt: skip
-    elif spark.cores > box.vcpu:
-        yield Finding(
-            "executor-cores", "warning", "spark.cores", "more task slots than the machine has processors",
-            f"{spark.cores} slots on {box.vcpu} vCPU of {box.name}", f"cores: {box.vcpu}", "spark.md C6",
-        )  # fmt: skip
-    elif ledger.reserved_bytes < 0.5 * room and spark.cores <= box.vcpu / 2:
-        yield Finding(
-            "executor-fits-twice", "info", "spark.machine", "half of each machine is paid for and not used",
-            f"one executor of {spark.cores} slots and {show(ledger.reserved_bytes, 'bytes')} on {box.vcpu} vCPU and "
-            f"{show(room, 'bytes')}", "a smaller machine, or an executor that fills it", "spark.md C6",
-        )  # fmt: skip
 
 
 def state_on_heap(scenario: Scenario, _: CoefficientSet) -> Iterator[Finding]:

@@ -1,30 +1,62 @@
 """Memory: what each process takes of its host, beside the setting that its owner wrote.
 
 A heap setting is not what a process takes: a container reserves more, resident memory climbs past the
-heap, and what is left over is page cache that Kafka's tail reads and the index's searches live on.
+heap, and what is left over is page cache that Kafka's tail reads and the index's searches live on. A *ledger*
+lists the parts of one process of each kind, each with its formula and source; a *risk* says how likely what
+the parts add up to passes the limit that the process is killed at, at this load and at multiples of it.
+The parts themselves are in `memory_parts.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.coefficients import CoefficientSet
 from models.elasticsearch import heap_bytes, pressure_limit_bytes
+from models.hosts import spread
 from models.kafka import page_cache_seconds
 from models.machines import machine
-from models.spark import container_bytes, resident_bytes
+from models.memory import exceeds, sizes
 from models.stack import Scenario
-from models.units import GIB
-from planner.places import place
+from models.units import GIB, show
+from planner.memory_parts import (
+    Entry,
+    Parts,
+    broker_parts,
+    driver_parts,
+    executor_parts,
+    node_parts,
+    state_bytes,
+)
+from planner.places import Part, nodes, place
 from planner.storage import document_bytes, index_shares, stored_event_bytes, topic_shares
 
-SYSTEM_BYTES = 1 * GIB  # kernel and agents; the same headroom as models.kafka.page_cache_seconds
+LOADS = (1.0, 1.5, 2.0, 3.0, 5.0)
+LIKELY = 0.05  # a risk from which a ledger warns
+MOST_LOAD = 100.0
+
+
+@dataclass(frozen=True)
+class Risk:
+    """One process at a multiple of the load: what it may take, its limit, and how likely it passes it [1]."""
+
+    load: float
+    demand_bytes: float
+    limit_bytes: float
+    probability: float
+    live_heap_bytes: float
+    heap_probability: float
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Memory of one process of each kind [bytes]. None: the scenario does not say what its host has."""
+    """Memory of one process of each kind [bytes]. None: the scenario does not say what its host has.
+
+    `resident_least_bytes` is after minutes of light work, `resident_bytes` what it climbs to under load. `limit` says
+    who ends a process past `limit_bytes`; `holds_until` is the multiple of the load at which that gets likely (5 %).
+    """
 
     process: str
     count: int
@@ -38,63 +70,167 @@ class Ledger:
     in_flight_limit_bytes: float | None = None
     state_bytes: float | None = None
     hot_bytes: float | None = None
+    setting: str = ""
+    resident_least_bytes: float | None = None
+    live_heap_bytes: float | None = None
+    limit: str = ""
+    limit_bytes: float | None = None
+    holds_until: float | None = None
+    entries: tuple[Entry, ...] = ()
+    risks: tuple[Risk, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class HostLedger:
+    """One host: the resident memory of all that lives on it [bytes]."""
+
+    host: str
+    count: int
+    processes: tuple[str, ...]
+    resident_bytes: float
+    host_bytes: float | None
+
+    @property
+    def left_bytes(self) -> float | None:
+        """What is left to the page cache; below 0 the host swaps or the kernel kills [bytes]."""
+        return None if self.host_bytes is None else self.host_bytes - self.resident_bytes - sizes()["system"].value
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"left_bytes": self.left_bytes}
+
+
 def memory(scenario: Scenario, coefficients: CoefficientSet) -> list[Ledger]:
-    """Ledgers of a broker, an executor and a data node."""
-    return [_broker(scenario), _executor(scenario), _data_node(scenario, coefficients)]
+    """Ledgers of a broker, an executor, a data node and the driver."""
+    return [_broker(scenario), _executor(scenario), _data_node(scenario, coefficients), _driver(scenario)]
+
+
+def hosts(scenario: Scenario, ledgers: Sequence[Ledger]) -> list[HostLedger]:
+    """Every kind of host with what lives on it; processes with hosts of their own make one row a kind."""
+    by_process = {entry.process: entry for entry in ledgers}
+    kinds: tuple[tuple[Part, str], ...] = (
+        ("kafka", "broker"), ("spark", "executor"), ("elasticsearch", "data node"),
+    )  # fmt: skip
+    found: list[HostLedger] = []
+    on: dict[str, list[str]] = {host.name: [] for host in scenario.hosts}
+    for part, process in kinds:
+        named = getattr(scenario, part).hosts
+        if named:
+            for name in spread(nodes(scenario, part), named):
+                on[name].append(process)
+            continue
+        mine = by_process[process]
+        found.append(_host(place(scenario, part).host, mine.count, [mine], mine.host_bytes))
+    driver = by_process["driver"]
+    if scenario.spark.hosts:
+        on[scenario.spark.hosts[0]].append("driver")
+    else:
+        found.append(_host(scenario.spark.driver_machine, 1, [driver], driver.host_bytes))
+    for host in scenario.hosts:
+        if on[host.name]:
+            memory_of = machine(host.machine).memory_bytes if host.machine else host.memory
+            found.append(_host(host.name, 1, [by_process[p] for p in on[host.name]], memory_of))
+    return found
+
+
+def _host(name: str, count: int, on: Sequence[Ledger], has: float | None) -> HostLedger:
+    return HostLedger(name, count, tuple(e.process for e in on), sum(e.resident_bytes or 0.0 for e in on), has)
+
+
+def _risks(of: Any, heap: float, limit: float) -> tuple[tuple[Risk, ...], float | None]:
+    """Risks at the multiples of the load, and the multiple up to which none is likely (None: beyond a hundred)."""
+
+    def at(load: float) -> Risk:
+        parts: Parts = of(load)
+        demand = parts.certain + sum(p.value for p in parts.native)
+        return Risk(
+            load, demand, limit, exceeds(limit, parts.certain, parts.native), parts.live_bytes,
+            exceeds(heap, parts.live_certain, parts.live),
+        )  # fmt: skip
+
+    def likely(load: float) -> bool:
+        risk = at(load)
+        return max(risk.probability, risk.heap_probability) >= LIKELY
+
+    return tuple(at(load) for load in LOADS), _last(likely)
+
+
+def _last(likely: Any) -> float | None:
+    """The multiple of the load from which something is likely, within 1 %; 0 if it is at the smallest."""
+    low, high = 0.01, MOST_LOAD
+    if not likely(high):
+        return None
+    if likely(low):
+        return 0.0
+    while high / low > 1.01:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if likely(middle) else (middle, high)
+    return low
 
 
 def _broker(scenario: Scenario) -> Ledger:
-    host = place(scenario, "kafka").memory_bytes
-    heap = scenario.kafka.heap
+    kafka, host = scenario.kafka, place(scenario, "kafka").memory_bytes
     per_broker = [
         sum(topic_shares(scenario, f)[b] * f.workload.events_per_second * stored_event_bytes(f) for f in scenario.flows)
-        for b in range(scenario.kafka.brokers)
+        for b in range(kafka.brokers)
     ]
-    seconds = None if host is None else page_cache_seconds(host, heap, max(per_broker))
-    cache = None if host is None else max(0.0, host - heap - SYSTEM_BYTES)
+    parts = broker_parts(scenario, 1.0)
+    seconds = None if host is None else page_cache_seconds(host, kafka.heap, max(per_broker))
+    cache = None if host is None else max(0.0, host - kafka.heap - sizes()["system"].value)
+    limit = host - sizes()["system"].value if host is not None else None
+    risks, until = _risks(lambda f: broker_parts(scenario, f), kafka.heap, limit) if limit else ((), None)
     return Ledger(
-        "broker",
-        scenario.kafka.brokers,
-        heap,
-        heap,
-        "kafka.md A7: the newest writes",
-        host_bytes=host,
-        page_cache_bytes=cache,
-        page_cache_seconds=seconds,
-    )
+        "broker", kafka.brokers, kafka.heap, kafka.heap, "kafka.md A7: the newest writes",
+        resident_bytes=parts.climbs_to(), host_bytes=host, page_cache_bytes=cache, page_cache_seconds=seconds,
+        setting=f"-Xmx{show(kafka.heap, 'bytes')}", resident_least_bytes=parts.least_bytes,
+        live_heap_bytes=parts.live_bytes, limit="the kernel: the host's memory is full", limit_bytes=limit,
+        holds_until=until, entries=parts.entries + _cache_entry(cache, seconds), risks=risks,
+    )  # fmt: skip
+
+
+def _cache_entry(cache: float | None, seconds: float | None) -> tuple[Entry, ...]:
+    if cache is None or seconds is None:
+        return ()
+    told = f"host - heap - system; holds the last {show(seconds, 's')} of writes on the busiest broker"
+    return (Entry("page cache", "page cache", cache, told, "kafka.md A7"),)
 
 
 def _executor(scenario: Scenario) -> Ledger:
-    spark = scenario.spark
-    python = any(flow.query.sink.kind == "python-foreach" for flow in scenario.flows)
-    manager = "yarn" if spark.kind == "emr-ec2" else "standalone"
-    reserved = container_bytes(spark.heap, spark.memory_overhead, python, manager)
-    resident = resident_bytes(spark.heap, spark.cores if python else 0)
-    host = place(scenario, "spark").memory_bytes
+    spark, host = scenario.spark, place(scenario, "spark").memory_bytes
+    parts = executor_parts(scenario, 1.0)
+    limited = spark.manager != "standalone"
+    limit = parts.container_bytes if limited else None if host is None else host - sizes()["system"].value
+    risks, until = _risks(lambda f: executor_parts(scenario, f), spark.heap, limit) if limit else ((), None)
+    who = {
+        "yarn": "YARN: 'Container killed by YARN for exceeding memory limits' (143)",
+        "kubernetes": "Kubernetes: OOMKilled (137)",
+        "standalone": "the kernel: the host's memory is full",
+    }
     return Ledger(
-        "executor",
-        spark.executors,
-        spark.heap,
-        reserved,
-        "spark.md C1, C5: measured; state A4",
-        resident_bytes=resident,
-        host_bytes=host,
-        state_bytes=state_bytes(scenario),
-    )
+        "executor", spark.executors, spark.heap, parts.container_bytes, "spark.md C1, C5: measured; state A4",
+        resident_bytes=parts.climbs_to(), host_bytes=host, state_bytes=state_bytes(scenario),
+        setting=f"spark.executor.memory={show(spark.heap, 'bytes')}", resident_least_bytes=parts.least_bytes,
+        live_heap_bytes=parts.live_bytes, limit=who[spark.manager], limit_bytes=limit, holds_until=until,
+        entries=parts.entries, risks=risks,
+    )  # fmt: skip
 
 
-def state_bytes(scenario: Scenario) -> float:
-    """State that one executor holds [bytes]: on its heap under the HDFS-backed store, beside it under RocksDB.
-
-    Source: spark.md A4; the bytes of a key are those of two versions.
-    """
-    states = [flow.query.state for flow in scenario.flows if flow.query.state is not None]
-    return sum(state.keys * state.bytes_per_key for state in states) / scenario.spark.executors
+def _driver(scenario: Scenario) -> Ledger:
+    spark = scenario.spark
+    parts = driver_parts(scenario, 1.0)
+    host = place(scenario, "spark").memory_bytes if spark.hosts else machine(spark.driver_machine).memory_bytes
+    limited = spark.manager != "standalone"
+    limit = parts.container_bytes if limited else None if host is None else host - sizes()["system"].value
+    risks, until = _risks(lambda f: driver_parts(scenario, f), spark.driver_heap, limit) if limit else ((), None)
+    return Ledger(
+        "driver", 1, spark.driver_heap, parts.container_bytes, "spark.md C3, C5",
+        resident_bytes=parts.climbs_to(), host_bytes=host,
+        setting=f"spark.driver.memory={show(spark.driver_heap, 'bytes')}", resident_least_bytes=parts.least_bytes,
+        live_heap_bytes=parts.live_bytes, limit="as for executors", limit_bytes=limit, holds_until=until,
+        entries=parts.entries, risks=risks,
+    )  # fmt: skip
 
 
 def data_node_heap(scenario: Scenario) -> float | None:
@@ -106,22 +242,27 @@ def data_node_heap(scenario: Scenario) -> float | None:
 
 
 def _data_node(scenario: Scenario, coefficients: CoefficientSet) -> Ledger:
-    host, heap = place(scenario, "elasticsearch").memory_bytes, data_node_heap(scenario)
-    known = heap or 0.0
-    cache = None if host is None else max(0.0, host - known - SYSTEM_BYTES)
-    limit = pressure_limit_bytes(known) if heap is not None else None
-    hot = hot_bytes(scenario, coefficients)
+    cluster, host = scenario.elasticsearch, place(scenario, "elasticsearch").memory_bytes
+    heap = data_node_heap(scenario)
+    hot, known = hot_bytes(scenario, coefficients), heap or 0.0
+    cache = None if host is None else max(0.0, host - known - sizes()["system"].value)
+    if heap is None:
+        return Ledger("data node", cluster.data_nodes, 0.0, 0.0, "elasticsearch.md B1, B3", hot_bytes=hot)
+    parts = node_parts(scenario, coefficients, heap, 1.0)
+    breaker = 0.95 * heap
+    risks, until = _risks(lambda f: node_parts(scenario, coefficients, heap, f).as_heap(), breaker, breaker)
+    entries = parts.entries
+    if cache is not None:
+        told = f"host - heap - system; searches want {show(hot, 'bytes')} of the fullest node in it"
+        entries += (Entry("page cache", "page cache", cache, told, "elasticsearch.md B3: at least half of RAM"),)
     return Ledger(
-        "data node",
-        scenario.elasticsearch.data_nodes,
-        known,
-        known,
-        "elasticsearch.md B1, B3",
-        host_bytes=host,
-        page_cache_bytes=cache,
-        in_flight_limit_bytes=limit,
-        hot_bytes=hot,
-    )
+        "data node", cluster.data_nodes, heap, heap, "elasticsearch.md B1, B3", host_bytes=host,
+        resident_bytes=parts.climbs_to(), page_cache_bytes=cache, in_flight_limit_bytes=pressure_limit_bytes(heap),
+        hot_bytes=hot, setting=f"-Xms{show(heap, 'bytes')} -Xmx{show(heap, 'bytes')}",
+        resident_least_bytes=parts.least_bytes, live_heap_bytes=parts.live_bytes,
+        limit="the parent breaker, 95 % of the heap: 429 circuit_breaking_exception", limit_bytes=breaker,
+        holds_until=until, entries=entries, risks=risks,
+    )  # fmt: skip
 
 
 def hot_bytes(scenario: Scenario, coefficients: CoefficientSet) -> float:
@@ -152,3 +293,6 @@ def yarn_bytes(machine_type: str) -> float:
     if ram <= 32 * GIB:
         return 0.715 * ram
     return ram - next((gib for limit, gib in less if ram <= limit * GIB), 32) * GIB
+
+
+__all__ = ["Entry", "HostLedger", "Ledger", "Risk", "data_node_heap", "hosts", "hot_bytes", "memory", "state_bytes"]

@@ -142,6 +142,12 @@ TABLE: dict[str, list[Row]] = {
     ],
     "flows[].query.state.provider": [row("rows", {Q + "state.provider": "rocksdb"}, "batch.seconds", "+", "A4")],
     "flows[].query.state.keys": [row("state", {Q + "state.keys": 10_000_000}, "memory.state", "+", "A4")],
+    "flows[].query.state.watermark_delay": [
+        row("state", {Q + "state.watermark_delay": "10 min"}, "memory.state", "+", "A4: rate × delay")
+    ],
+    "flows[].query.state.new_keys": [
+        row("watermark", {Q + "state.new_keys": "10 %"}, "memory.state", "-", "A4: keys opened")
+    ],
     "flows[].query.state.bytes_per_key": [row("state", {Q + "state.bytes_per_key": 900}, "memory.state", "+", "A4")],
     "flows[].query.checkpoint": [row("small", {Q + "checkpoint": "local"}, "batch.seconds", "-", "A5")],
     "flows[].query.file_manager": [row("small", {Q + "file_manager": "abortable"}, "batch.seconds", "-", "A5")],
@@ -158,6 +164,15 @@ TABLE: dict[str, list[Row]] = {
         row("small", {S + "refresh_per_write": True}, "hop.refresh", "-", "spark.md A6: shown at once, paid in CPU"),
         row("small", {S + "refresh_per_write": True}, "findings", "!", "spark.md A6"),
     ],
+    "flows[].query.sink.connector": [
+        row("spark4", {S + "connector": "elasticsearch-hadoop 8.17"}, "findings", "!", "spark.md B6")
+    ],
+    "flows[].topic.producer.client": [
+        row("kafka4", {P + "client": "2.0"}, "findings", "!", "kafka.md B5 (KIP-896)"),
+    ],
+    "kafka.java": [row("kafka4", {"kafka.java": "11"}, "findings", "!", "kafka.md B5")],
+    "spark.java": [row("spark4", {"spark.java": "11"}, "findings", "!", "spark.md B6")],
+    "spark.scala": [row("spark4", {"spark.scala": "2.12"}, "findings", "!", "spark.md B6")],
     "flows[].query.sink.ids": [row("small", {S + "ids": "explicit"}, "findings", "!", "spark.md A6")],
     "flows[].query.sink.cpu_ratio": [row("small", {S + "cpu_ratio": 50}, "batch.seconds", "+", "CPU of the sink")],
     "flows[].index.primaries": [row("small", {X + "primaries": 1}, "index.fullest", "+", "placement of shards")],
@@ -181,6 +196,10 @@ TABLE: dict[str, list[Row]] = {
     "kafka.hosts": [row("hosted", {"kafka.hosts": ["a"]}, "busy.a", "!", "who shares cores")],
     "kafka.background": [row("small", {"kafka.background": 0.5}, "busy.kafka", "+", "measured by the user")],
     "kafka.kind": [row("small", {"kafka.kind": "self-managed"}, "findings", "!", "kafka.md B2")],
+    "flows[].index.rollover": [
+        row("small", {X + "rollover": "7 d"}, "index.bytes", "+", "the oldest index outlives retention"),
+        row("small", {X + "rollover": "7 d"}, "findings", "!", "elasticsearch.md B3: size of a shard"),
+    ],
     "kafka.version": [row("small", {"kafka.version": "4.1"}, "findings", "!", "kafka.md B5")],
     "kafka.brokers": [row("small", {"kafka.brokers": 6}, "log.fullest", "-", "kafka.md A5")],
     "kafka.machine": [row("small", {"kafka.machine": "m7g.2xlarge"}, "busy.kafka", "-", "cores and speed")],
@@ -203,6 +222,12 @@ TABLE: dict[str, list[Row]] = {
     "spark.executors": [row("busy", {"spark.executors": 1}, "batch.seconds", "+", "spark.md L7")],
     "spark.cores": [row("busy", {"spark.cores": 1}, "batch.seconds", "+", "spark.md L7")],
     "spark.heap": [row("small", {"spark.heap": "16 GiB"}, "memory.container", "+", "spark.md C1")],
+    "spark.resource_manager": [
+        row("python", {"spark.resource_manager": "kubernetes"}, "memory.container", "+", "spark.md C1: 0.40 beside 0.10")
+    ],
+    "spark.python_memory": [row("python", {"spark.python_memory": "2 GiB"}, "memory.container", "+", "spark.md C1")],
+    "spark.off_heap": [row("small", {"spark.off_heap": "2 GiB"}, "memory.container", "+", "spark.md C1")],
+    "spark.driver_heap": [row("small", {"spark.driver_heap": "8 GiB"}, "memory.driver", "+", "spark.md C3")],
     "spark.memory_overhead": [row("small", {"spark.memory_overhead": "4 GiB"}, "memory.container", "+", "spark.md C1")],
     "spark.machine": [row("busy", {"spark.machine": "m7g.large"}, "batch.seconds", "+", "cores and speed")],
     "spark.driver_machine": [row("small", {"spark.driver_machine": "m7i.4xlarge"}, "batch.seconds", "!", "speed")],
@@ -216,6 +241,9 @@ TABLE: dict[str, list[Row]] = {
     "elasticsearch.machine": [row("small", {"elasticsearch.machine": "r7g.2xlarge"}, "busy.elasticsearch", "-", "")],
     "elasticsearch.zones": [row("small", {"elasticsearch.zones": 1}, "traffic", "-", "zones")],
     "elasticsearch.volume.size": [row("small", {"elasticsearch.volume": {"size": "200 GiB"}}, "index.day", "-", "B4")],
+    "elasticsearch.free_space_rule": [
+        row("small", {"elasticsearch.free_space_rule": "larger"}, "index.block", "-", "elasticsearch.md B4, F1")
+    ],
     "elasticsearch.volume.throughput": [
         row("small", {"elasticsearch.volume": {"size": "1 TiB", "throughput": "20 MiB/s"}},
             "load.elasticsearch volume", "+", "es A6")
@@ -355,6 +383,8 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
     "refused": {W + "rate": "20k/s", S + "bulk_bytes": "50 MB", S + "bulk_entries": 50_000,
                 "elasticsearch.kind": "self-managed-opensearch", "elasticsearch.heap": "256 MiB"},
     "spark4": {"spark.version": "4.1"},
+    "kafka4": {"kafka.version": "4.1"},
+    "watermark": {Q + "state": {"shuffle_partitions": 8, "watermark_delay": "10 min"}, Q + "checkpoint": "local"},
     "six": {X + "primaries": 6},
     "searched": {X + "search.rate": "20/s"},
     "own": {"elasticsearch.kind": "self-managed-opensearch", "elasticsearch.heap": "8 GiB"},
@@ -435,9 +465,10 @@ def outputs(it: Scenario, level: str) -> dict[str, Any]:
     out |= {"index.bytes": index.bytes, "index.fullest": index.fullest_node_bytes}
     out["index.day"] = min((d for d in index.days_to.values() if d is not None), default=math.inf)
     out["index.block"] = index.days_to["write_block"]
-    broker, executor, node = memory(it, c)
+    broker, executor, node, driver = memory(it, c)
     out |= {"memory.cache": broker.page_cache_bytes, "memory.container": executor.reserved_bytes}
     out |= {"memory.state": executor.state_bytes, "memory.hot": node.hot_bytes}
+    out["memory.driver"] = driver.reserved_bytes
     out |= {"memory.in_flight": node.in_flight_limit_bytes, "traffic": sum(cross_zone_bytes_per_second(it).values())}
     out["findings"] = sorted(f.code for f in check(it))
     return out
