@@ -142,13 +142,26 @@ def forecast(
 
 @app.command()
 @guarded
-def check(scenario: ScenarioFile, as_json: AsJson = False, output: Output = None) -> None:
+def check(
+    scenario: ScenarioFile,
+    as_json: AsJson = False,
+    output: Output = None,
+    claims: Annotated[
+        bool, typer.Option("--claims", help="a much-read article's claims instead, each judged for this scenario")
+    ] = False,
+) -> None:
     """Validate a scenario and hold it against what the field knows. Exit 3 if a finding is critical."""
     from planner.checks import check as held
     from planner.render import write_findings
     from planner.scenario import load_scenario
 
     loaded = load_scenario(scenario)
+    if claims:
+        from planner.claims import claims as judged
+        from planner.claims_tell import write_claims
+
+        write_claims(loaded, judged(loaded), console(), as_json, output or [])
+        return
     findings = held(loaded)
     write_findings(loaded, findings, console(), as_json, output or [])
     if any(finding.severity == "critical" for finding in findings):

@@ -188,7 +188,7 @@ def test_every_rule_has_its_pair() -> None:
     """Every code that the rules' own text holds is in the table: a finding without its pair fails here."""
     assert len(RULES) == len(set(RULES))
     written: set[str] = set()
-    for module in {rule.__module__ for rule in RULES}:
+    for module in {rule.__module__ for rule in RULES} - {"planner.checks_access"}:  # its pairs: test_planner_judged.py
         tree = ast.parse(Path(str(sys.modules[module].__file__)).read_text(encoding="utf-8"))
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("Finding", "_finding"):
