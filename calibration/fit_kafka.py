@@ -52,6 +52,8 @@ def cpu_block(runs: Sequence[LabRun], prior: Mapping[str, float]) -> Block:
     )
 
 
-def fit_cpu(runs: Sequence[LabRun], prior: Mapping[str, float], seed: int = 7) -> Fit:
+def fit_cpu(
+    runs: Sequence[LabRun], prior: Mapping[str, float], sigma: Mapping[str, float] | None = None, seed: int = 7
+) -> Fit:
     """Request, byte and idle costs with the broker's warm-up."""
-    return fit(cpu_block(runs, prior), prior, warm=True, seed=seed)
+    return fit(cpu_block(runs, prior), prior, warm=True, seed=seed, sigma=sigma)

@@ -117,14 +117,25 @@ def refresh_block(runs: Sequence[LabRun]) -> Block:
     )
 
 
-def fit_cpu(runs: Sequence[LabRun], prior: Mapping[str, float], seed: int = 7) -> Fit:
+def fit_cpu(
+    runs: Sequence[LabRun], prior: Mapping[str, float], sigma: Mapping[str, float] | None = None, seed: int = 7
+) -> Fit:
     """Bulk, index, refresh and merge costs, idling and searches, given what a refresh costs (`prior`)."""
-    return fit(cpu_block(runs, prior), {**prior, "index_scale": 1.0}, warm=True, seed=seed)
+    return fit(cpu_block(runs, prior), {"index_scale": 1.0, **prior}, warm=True, seed=seed, sigma=sigma)
 
 
-def fit_refresh(runs: Sequence[LabRun], prior: Mapping[str, float], seed: int = 7) -> Fit:
+def fit_refresh(
+    runs: Sequence[LabRun], prior: Mapping[str, float], sigma: Mapping[str, float] | None = None, seed: int = 7
+) -> Fit:
     """CPU of a refresh and of a refreshed document: the thread's time where its core had time to spare."""
-    return fit(refresh_block(runs), prior, warm=True, seed=seed)
+    return fit(refresh_block(runs), prior, warm=True, seed=seed, sigma=sigma)
+
+
+def background_cores(runs: Sequence[LabRun], cpu: Fit) -> float:
+    """CPU of the node that the fitted laws do not explain, mean over all intervals [cores]."""
+    block = cpu.residual_ratio
+    seconds = sum(float((w.end - w.start).sum()) for w in map(windows, runs))
+    return float((cpu.fitted * (block - 1)).sum()) / seconds
 
 
 def bulk_rest(run: LabRun) -> tuple[float, float]:

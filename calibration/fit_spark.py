@@ -1,7 +1,7 @@
 """Fit of Spark's coefficients from recorded batches.
 
-Each batch gives two equations: what its driver did outside tasks, and what its tasks took one after
-another on the one slot. A task's length is CPU (on a core that nothing else of the run uses) and
+Each batch gives two equations: what its driver did while no task ran, and what its tasks took, summed over
+the slots. A task's length is CPU (on a core that nothing else of the run uses) and
 three waits that are known beforehand and taken off: the index's time in its bulks, as the node's own
 counters tell it, and the wait of a Kafka read for the next record.
 
@@ -33,6 +33,8 @@ COLUMNS = {
     "spark.python_task_cpu_seconds": "Python tasks",
     "sink.python_record_cpu_seconds": "records through Python",
     "sink.python_bulk_cpu_seconds": "bulks",
+    "sink.jvm_record_cpu_seconds": "records through a JVM sink",
+    "sink.jvm_bulk_cpu_seconds": "bulks of a JVM sink",
     "spark.state_task_cpu_seconds": "state tasks",
 }
 
@@ -57,7 +59,7 @@ class Rows:
 
     def block(self, name: str) -> Block:
         cost = np.array(self.cost)
-        warmed = {n: np.array(c) for n, c in self.columns.items()}
+        warmed = {n: np.array(c) for n, c in self.columns.items() if any(c) or not n.startswith("sink.jvm")}
         return Block(
             name=name,
             warmed=warmed,
@@ -161,15 +163,17 @@ def equations(runs: Sequence[LabRun], record_prior: float, byte_prior: float, bu
 
 
 def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: float) -> None:
-    tasks, python = seen.tasks, run.experiment.sink == "bulk"
+    tasks, writes = seen.tasks, run.experiment.sink == "bulk"
+    python = writes and run.experiment.sink_kind == "python"
+    kind, sent = run.experiment.sink_kind, float(bulks(run, seen.batch))
     readers = [t for t in tasks if reads(run, t)]
     driver = {"spark.batch_cpu_seconds": 1.0, "spark.launch_seconds": float(len(tasks))}
     slot = {
         "spark.task_cpu_seconds": float(len(readers)),
         "record_scale": seen.batch.records * record_cost,
         "spark.python_task_cpu_seconds": float(len(readers) * python),
-        "sink.python_record_cpu_seconds": float(seen.batch.records * python),
-        "sink.python_bulk_cpu_seconds": float(bulks(run, seen.batch)),
+        f"sink.{kind}_record_cpu_seconds": float(seen.batch.records * writes),
+        f"sink.{kind}_bulk_cpu_seconds": sent,
         "spark.state_task_cpu_seconds": float(len(tasks) - len(readers)),
     }
     spent, outside = sum(t.seconds for t in tasks), driver_seconds(seen.batch, list(tasks))
@@ -182,10 +186,13 @@ def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: 
         rows.add(run.name, spent, waits, seen.work_before, slot)
 
 
-def fit_batches(runs: Sequence[LabRun], prior: Mapping[str, float], bulk_rest: float, seed: int = 7) -> Fit:
+def fit_batches(
+    runs: Sequence[LabRun], prior: Mapping[str, float], bulk_rest: float, seed: int = 7,
+    sigma: Mapping[str, float] | None = None,
+) -> Fit:  # fmt: skip
     """The batch law's coefficients and its warm-up, from every batch of these runs, cold ones too."""
     block = equations(runs, prior["spark.record_cpu_seconds"], prior["spark.byte_cpu_seconds"], bulk_rest)
-    return fit(block, {**prior, "record_scale": 1.0}, warm=True, seed=seed)
+    return fit(block, {"record_scale": 1.0, **prior}, warm=True, seed=seed, sigma=sigma)
 
 
 def background_cores(run: LabRun, bulk_rest: float) -> float:

@@ -9,7 +9,7 @@ duration, end-to-end latency, lag, CPU cores and resident bytes by process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from calibration import elasticsearch, kafka, spark
 from calibration.latency import Latency, latencies, summary
 from calibration.observations import (
     Batch,
+    Counter,
     Curve,
     ObservationError,
     Poll,
@@ -36,6 +37,9 @@ from models.units import MILLISECOND
 TOPIC = "events"
 BULK_DOCUMENTS = 1000  # the laboratory job's own, where experiment.json names none (its README)
 SPARK, BROKER, SEARCH = "spark", "kafka-1", "search-0"
+NODE_NEEDS = {"cpu_seconds", "documents", "bulks", "refreshes", "refresh_seconds", "merge_bytes", "merge_seconds",
+              "queries", "index_seconds"}  # fmt: skip
+FIRST_BATCH_BYTES = 1e6  # librdkafka's default, which the first recordings left as it was (they name no batch_bytes)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,37 @@ class Experiment:
     bulk_documents: int
     clients: int
     state_partitions: int
+    set: str = "fit"
+    disturbed: bool = False
+    max_offsets: int = 0
+    writers: int = 1
+    brokers: int = 1
+    copies: int = 1
+    tls: bool = False
+    linger_seconds: float = 0.005
+    batch_bytes: float = FIRST_BATCH_BYTES
+    acks: str = "all"
+    compression: str = "none"
+    nodes: int = 1
+    replicas: int = 0
+    refresh_seconds: float = 1.0
+    codec: str = "default"
+    product: str = "opensearch"
+    ids: str = "auto"
+    retry_seconds: float = 60.0
+    start_seconds: Mapping[str, float] = field(default_factory=dict)
+    disturb: tuple[Mapping[str, Any], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    sink_kind: str = "python"
+
+
+@dataclass(frozen=True)
+class Event:
+    """A disturbance as it was really done: when [epoch s], what, and its details."""
+
+    t: float
+    kind: str
+    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -85,10 +120,21 @@ class LabRun:
     index: elasticsearch.IndexEnd | None
     bulk: elasticsearch.BulkResult | None
     log_bytes: float | None
+    events: tuple[Event, ...] = ()
 
     @property
     def name(self) -> str:
         return self.experiment.name
+
+    @property
+    def spark_cpu(self) -> Counter | None:
+        """CPU of Spark's process tree, Python workers included; None where it was not recorded."""
+        return self.processes.cpu.get(SPARK)
+
+    @property
+    def node_is_whole(self) -> bool:
+        """Whether the data node's counters are all that its fit reads."""
+        return self.node is not None and not NODE_NEEDS - set(self.node.counters)
 
     def steps(self) -> list[Step]:
         """The steps of the plan in epoch time."""
@@ -116,7 +162,7 @@ class LabRun:
 def read_experiment(path: Path) -> Experiment:
     """`experiment.json` of a run."""
     raw: dict[str, Any] = read_json(path)
-    job = raw.get("job", {})
+    job, kafka_, search = raw.get("job", {}), raw.get("kafka", {}), raw.get("search", {})
     return Experiment(
         name=raw["name"],
         kind=raw["type"],
@@ -131,7 +177,47 @@ def read_experiment(path: Path) -> Experiment:
         bulk_documents=int(raw.get("bulk", job.get("bulk", BULK_DOCUMENTS))),
         clients=int(raw.get("clients", 0)),
         state_partitions=int(job.get("shuffle", 0)) if job.get("agg") else 0,
+        set=raw.get("set", "fit"),
+        disturbed=bool(raw.get("disturbed", False)),
+        max_offsets=int(job.get("max_offsets", 0)),
+        writers=int(job.get("writers", 1)),
+        brokers=int(kafka_.get("brokers", 1)),
+        copies=int(kafka_.get("copies", 1)),
+        tls=bool(kafka_.get("tls", False)),
+        linger_seconds=float(raw.get("linger_ms", 5.0)) * MILLISECOND,
+        batch_bytes=float(raw.get("batch_bytes", FIRST_BATCH_BYTES)),
+        acks=str(raw.get("acks", "all")),
+        compression=raw.get("compression", "none"),
+        nodes=int(search.get("nodes", 1)),
+        replicas=int(search.get("replicas", 0)),
+        refresh_seconds=_seconds(search.get("refresh", "1s")),
+        codec=search.get("codec", "default"),
+        product=search.get("product", "opensearch"),
+        ids=search.get("ids", "auto"),
+        retry_seconds=float(job.get("retry_s", 60.0)),
+        start_seconds=raw.get("start_s", {}),
+        disturb=tuple(raw.get("disturb", ())),
+        versions=raw.get("versions", {}),
     )
+
+
+def _seconds(text: str) -> float:
+    """A search server's time, such as 1s or 500ms.
+
+    >>> _seconds("1s"), _seconds("500ms"), _seconds("2m")
+    (1.0, 0.5, 120.0)
+    """
+    for unit, scale in (("ms", MILLISECOND), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        if text.endswith(unit) and text.removesuffix(unit).replace(".", "", 1).isdigit():
+            return float(text.removesuffix(unit)) * scale
+    raise ObservationError(f"refresh interval '{text}'; expected a time such as 1s or 500ms")
+
+
+def read_events(path: Path) -> tuple[Event, ...]:
+    """`events.json`: the disturbances in order of time."""
+    rows = [dict(row) for row in read_json(path)]
+    found = [Event(float(row.pop("t")), str(row.pop("kind")), row) for row in rows]
+    return tuple(sorted(found, key=lambda e: e.t))
 
 
 def read_arrivals(path: Path) -> Curve:
@@ -190,6 +276,7 @@ def load_run(folder: Path | str) -> LabRun:
         index=_maybe(folder, "index_end.json", elasticsearch.read_index_end),
         bulk=bulk,
         log_bytes=log_bytes if log_bytes is not None else (broker.log_bytes if broker else None),
+        events=_maybe(folder, "events.json", read_events) or (),
     )
 
 

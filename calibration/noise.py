@@ -7,6 +7,7 @@ simulator draws those by themselves.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,6 +67,15 @@ def spreads(runs: Sequence[LabRun]) -> Spreads:
     )
 
 
+def commit_seconds(runs: Sequence[LabRun]) -> Floats:
+    """Every checkpoint write of settled batches [s]; refuses where none were seen."""
+    batches = [b for run in runs for step in settled(run) for b in step]
+    seconds = [b.phases[name] for b in batches for name in COMMITS if name in b.phases]
+    if not seconds:
+        raise ObservationError("no batch after the warm-up states walCommit or commitOffsets")
+    return np.array(seconds)
+
+
 def _sigma(log: Floats) -> float:
     """Standard deviation by quartiles; 1.349 of them span the middle half of a normal."""
     return float(np.subtract(*np.quantile(log, [0.75, 0.25])) / 1.349)
@@ -84,6 +94,24 @@ def repeatability(one: LabRun, other: LabRun) -> float:
     if len(medians[0]) != len(medians[1]) or one.experiment.plan != other.experiment.plan:
         raise ObservationError(f"{one.name} and {other.name} are not the same experiment")
     return float(np.mean(np.abs(np.log(np.array(medians[1]) / np.array(medians[0])))) / math.sqrt(2))
+
+
+def experiment_of(name: str) -> str:
+    """A run's name without what tells its repeats apart.
+
+    >>> experiment_of("fit-pipe-2s-again"), experiment_of("test-pipe-burst.2"), experiment_of("fit-pipe-2s")
+    ('fit-pipe-2s', 'test-pipe-burst', 'fit-pipe-2s')
+    """
+    stem, dot, last = name.rpartition(".")
+    return (stem if dot and last.isdigit() else name).removesuffix("-again")
+
+
+def equal_runs(runs: Sequence[LabRun]) -> list[tuple[LabRun, LabRun]]:
+    """Pairs of runs of one experiment: `x` and `x-again`, or `x.1` and `x.2`, each with the one before it."""
+    groups: dict[str, list[LabRun]] = {}
+    for run in sorted(runs, key=lambda r: r.start):
+        groups.setdefault(experiment_of(run.name), []).append(run)
+    return [pair for mine in groups.values() for pair in itertools.pairwise(mine)]
 
 
 def pauses(runs: Sequence[LabRun]) -> tuple[float, float, int]:

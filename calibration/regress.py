@@ -6,13 +6,15 @@ that JVM's first work, and their cost is times 1 + A exp(-work / w0), fitted alo
 weighed by Huber's rule, since pauses and merges hit single rows.
 
 What the rows cannot tell apart shows in the condition number of the scaled columns. While it is over
-`CONDITION_LIMIT` the column most entangled is left at its prior and named.
+`CONDITION_LIMIT` the column most entangled is left at its prior and named. What is left is told by the rows under the
+prior: each coefficient's prior is lognormal with its own interval, the rows' noise is what a fit without it leaves, and
+neighbouring rows that err together count as fewer. Where rows say much the prior moves nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -23,6 +25,8 @@ from calibration.observations import Floats, ObservationError
 
 CONDITION_LIMIT = 30.0  # beyond, a coefficient's interval is wider than the coefficient in practice (Belsley 1980)
 ROWS_PER_UNKNOWN = 5  # fewer and a robust fit has nothing to be robust with
+HUBER = 1.345  # standard deviations: 95 % efficient where nothing was hit (Huber 1981)
+MOST_ALIKE = 0.8  # of neighbouring rows' autocorrelation: beyond, a series says nothing of its own length
 NINETY = (0.05, 0.95)
 
 
@@ -87,6 +91,8 @@ class Fit:
     rows: int
     residual_ratio: Floats
     correlation: Mapping[tuple[str, str], float]
+    fitted: Floats
+    run: tuple[str, ...]
 
 
 def scaled_condition(columns: Sequence[Floats]) -> float:
@@ -103,24 +109,51 @@ def scaled_condition(columns: Sequence[Floats]) -> float:
     return float(singular[0] / singular[-1]) if singular[-1] > 0 else math.inf
 
 
-def fit(block: Block, prior: Mapping[str, float], warm: bool, draws: int = 80, seed: int = 7) -> Fit:
+@dataclass(frozen=True)
+class Prior:
+    """Rows that the prior adds: the logarithm of each coefficient over its prior value, over its log spread."""
+
+    value: Floats
+    sigma: Floats
+    noise: float
+
+    @staticmethod
+    def of(names: Sequence[str], value: Mapping[str, float], sigma: Mapping[str, float], noise: float) -> Prior:
+        """Coefficients without a prior get an endless spread."""
+        centre = np.array([value.get(n, 1.0) if n in sigma else 1.0 for n in names])
+        return Prior(np.maximum(centre, 1e-15), np.array([sigma.get(n, math.inf) for n in names]), noise)
+
+    def rows(self, theta: Floats) -> Floats:
+        return np.log(np.maximum(theta, self.value * 1e-4) / self.value) / self.sigma
+
+
+def fit(
+    block: Block, prior: Mapping[str, float], warm: bool, draws: int = 80, seed: int = 7,
+    sigma: Mapping[str, float] | None = None,
+) -> Fit:  # fmt: skip
     """Robust least squares with intervals from resampled rows, or a refusal that says what to record.
 
-    A coefficient that comes out as nothing is held at its prior and the rest is fitted again, so that the whole
-    still adds up with the prior in it.
+    `sigma` is the priors' log standard deviation; what has none is told by the rows alone. A coefficient that comes
+    out as nothing is held at its prior and the rest is fitted again, so that the whole still adds up with the prior in
+    it.
     """
     block, held = _tell_apart(block, prior)
     while True:
         names = [*block.warmed, *block.plain] + (["warm_amplitude", "warm_seconds"] if warm else [])
         _enough(block, names)
-        best = _solve(block, names, warm, None)
+        best, soft = _solve(block, names, warm, None), None
+        if sigma:
+            soft = Prior.of(names, prior, sigma, _noise(block, best, names, warm))
+            best = _solve(block, names, warm, best, soft)
         nothing = _nothing(block, best, names)
         if nothing is None:
             break
         held[nothing] = prior[nothing]
         block = block.without(nothing, prior[nothing])
     generator = np.random.default_rng(seed)
-    spread = np.array([_solve(block.take(_resample(block.run, generator)), names, warm, best) for _ in range(draws)])
+    spread = np.array(
+        [_solve(block.take(resampled(block.run, generator)), names, warm, best, soft) for _ in range(draws)]
+    )
     low, high = np.quantile(spread, NINETY, axis=0)
     low = np.maximum(low, best / 50)  # work is never free: a resample without it says only that few rows have it
     fitted = _predict(block, best, names, warm)
@@ -137,7 +170,20 @@ def fit(block: Block, prior: Mapping[str, float], warm: bool, draws: int = 80, s
         rows=block.rows,
         residual_ratio=block.cost / np.maximum(fitted, 1e-9),
         correlation={(a, b): float(between[i, j]) for i, a in enumerate(names) for j, b in enumerate(names) if i < j},
+        fitted=fitted,
+        run=block.run,
     )
+
+
+def _noise(block: Block, theta: Floats, names: list[str], warm: bool) -> float:
+    """Standard deviation of a weighed residual, by its median, for rows that err independently; more where neighbours
+    err together: n rows of lag-1 autocorrelation r count as n (1 - r) / (1 + r).
+    """
+    left = (_predict(block, theta, names, warm) - block.cost) * block.weight
+    clipped = np.clip(left, *np.quantile(left, [0.02, 0.98]))
+    alike = float(np.corrcoef(clipped[1:], clipped[:-1])[0, 1]) if np.ptp(clipped) > 0 else 0.0
+    alike = min(max(alike, 0.0), MOST_ALIKE)
+    return 1.4826 * float(np.median(np.abs(left))) * math.sqrt((1 + alike) / (1 - alike)) + 1e-12
 
 
 def _tell_apart(block: Block, prior: Mapping[str, float]) -> tuple[Block, dict[str, float]]:
@@ -185,17 +231,38 @@ def _predict(block: Block, theta: Floats, names: list[str], warm: bool) -> Float
     return cast(Floats, block.known + plain + factor * (block.priced + warmed))
 
 
-def _solve(block: Block, names: list[str], warm: bool, start: Floats | None) -> Floats:
-    """Coefficients >= 0 by Huber's loss, scaled so that each starts near one."""
+def predicted(block: Block, value: Mapping[str, float], warm: bool = True) -> Floats:
+    """Each row's cost with given coefficients [the cost's unit]; `warm_amplitude` and `warm_seconds` among them."""
+    names = [*block.warmed, *block.plain, *(("warm_amplitude", "warm_seconds") if warm else ())]
+    return _predict(block, np.array([value[n] for n in names]), names, warm)
+
+
+def _solve(block: Block, names: list[str], warm: bool, start: Floats | None, prior: Prior | None = None) -> Floats:
+    """Coefficients >= 0 by Huber's loss, scaled so that each starts near one; a prior's rows count as they are."""
     scale = _starting(block, names)
+    spread = float(np.median(np.abs(block.cost * block.weight))) * 0.1 + 1e-12
 
     def residual(relative: Floats) -> Floats:
-        return (_predict(block, relative * scale, names, warm) - block.cost) * block.weight
+        rows = (_predict(block, relative * scale, names, warm) - block.cost) * block.weight
+        return rows if prior is None else np.concatenate([rows / prior.noise, prior.rows(relative * scale)])
 
     first = np.ones(len(names)) if start is None else np.maximum(start / scale, 1e-3)
-    spread = float(np.median(np.abs(block.cost * block.weight))) * 0.1 + 1e-12
-    found = least_squares(residual, first, bounds=(0, np.inf), loss="huber", f_scale=spread, max_nfev=400)
+    loss, width = ("huber", spread) if prior is None else (_half_huber(block.rows), 1.0)
+    found = least_squares(residual, first, bounds=(0, np.inf), loss=loss, f_scale=width, max_nfev=400)
     return cast(Floats, found.x * scale)
+
+
+def _half_huber(rows: int) -> Callable[[Floats], Floats]:
+    """Huber's rule for the first rows and none for the others, as scipy wants it: rho of z, its slope and bend."""
+
+    def rho(z: Floats) -> Floats:
+        out = np.array([z, np.ones_like(z), np.zeros_like(z)])
+        far = np.flatnonzero(z[:rows] > HUBER**2)
+        root = np.sqrt(z[far])
+        out[:, far] = 2 * HUBER * root - HUBER**2, HUBER / root, -0.5 * HUBER / root**3
+        return out
+
+    return rho
 
 
 def _starting(block: Block, names: list[str]) -> Floats:
@@ -206,7 +273,7 @@ def _starting(block: Block, names: list[str]) -> Floats:
     return np.array([guess.get(n, 3.0 if n == "warm_amplitude" else 10.0) for n in names])
 
 
-def _resample(run: tuple[str, ...], generator: np.random.Generator, length: int = 6) -> Floats:
+def resampled(run: tuple[str, ...], generator: np.random.Generator, length: int = 6) -> Floats:
     """Rows drawn in stretches of `length` within each run, as many as it has: neighbours are alike."""
     labels = np.array(run)
     chosen = []

@@ -9,6 +9,7 @@ is the JVM thread's alone: a Python worker's CPU is nowhere in it, so CPU comes 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -108,9 +109,21 @@ def tasks_of(batches: Iterable[Batch], tasks: Iterable[Task]) -> dict[int, list[
 
 
 def driver_seconds(one: Batch, tasks: list[Task]) -> float:
-    """What a batch spent outside its tasks and its two checkpoint writes [s], on one slot.
+    """What a batch spent while no task of it ran, its two checkpoint writes left out [s].
 
-    With one slot tasks follow each other, so their lengths add up; with more this would subtract too much.
+    >>> from calibration.observations import Batch, Task
+    >>> slot = lambda a, b: Task(0, 0, "", a, b, 0, 0, 0, 0, 1)
+    >>> driver_seconds(Batch(0, 0.0, 5.0, {"walCommit": 1.0}, 1, None, {}), [slot(1.0, 2.0), slot(1.5, 3.0)])
+    2.0
     """
     commits = sum(one.phases.get(name, 0.0) for name in COMMITS)
-    return one.seconds - commits - sum(t.seconds for t in tasks)
+    return one.seconds - commits - busy_seconds(tasks)
+
+
+def busy_seconds(tasks: list[Task]) -> float:
+    """Time in which at least one of the tasks ran [s]."""
+    total, until = 0.0, -math.inf
+    for task in sorted(tasks, key=lambda t: t.launch):
+        total += max(0.0, task.finish - max(task.launch, until))
+        until = max(until, task.finish)
+    return total

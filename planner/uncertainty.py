@@ -30,7 +30,30 @@ FURTHEST = 2.5  # standard deviations: beyond, a lognormal says more than its tw
 # and one laboratory run differs from itself by 10-25 % (lab.md).
 DISCREPANCY = 0.15
 
+# The same by quantity, where recordings that were left out of the fit told it: coefficient sets carry it.
+MODEL = {
+    "batch time": "model.batch_time_sigma",
+    "mean until": "model.latency_sigma",
+    "mean from": "model.latency_sigma",
+    "latency p99": "model.tail_sigma",
+    "latency": "model.latency_sigma",
+    "publish": "model.tail_sigma",
+    "lag": "model.lag_sigma",
+    "catch-up": "model.catch_up_sigma",
+    "throughput": "model.throughput_sigma",
+    "CPU": "model.cpu_sigma",
+    "index bytes": "model.bytes_sigma",
+    "log bytes": "model.bytes_sigma",
+    "resident": "model.bytes_sigma",
+}
+
 SHARES = ("sink.python_overlap", "spark.batch_autocorrelation", "search.async_translog_wait_ratio")  # never above 1
+
+
+def model_sigma(c: CoefficientSet, quantity: str) -> float:
+    """The model's own error in a quantity, as a log standard deviation [1]: of the first of `MODEL` it begins with."""
+    name = next((law for start, law in MODEL.items() if quantity.startswith(start)), "")
+    return c[name] if name in c.values else DISCREPANCY
 
 
 def draws(coefficients: CoefficientSet, scenario: Scenario, count: int, seed: int) -> list[CoefficientSet]:

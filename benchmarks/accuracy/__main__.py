@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.accuracy import page, scorings
 from benchmarks.accuracy.everything import Everything, score
+from benchmarks.accuracy.page_test import PLOTS, plots
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(page.text(found, scorings.read()))
         return 0
     log = scorings.append(found.figures(), datetime.now(UTC).date())
+    PLOTS.mkdir(exist_ok=True)
+    for name, svg in plots(found.lab.test).items():
+        (PLOTS / name).write_text(svg, encoding="utf-8", newline="\n")
     PAGE.write_text(page.text(found, log), encoding="utf-8")
     print(page.headline(found))
     print(f"written: {PAGE}", file=sys.stderr)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +13,11 @@ from pathlib import Path
 
 from benchmarks.accuracy import identities, kafka_rows, machines, search_rows
 from benchmarks.accuracy.folds import PRIOR, fold
-from benchmarks.accuracy.lab_scores import RESULTS, SET, LabScores, recorded, score_lab
+from benchmarks.accuracy.lab_scores import RESULTS, SET, LabScores, flat, recorded, score_lab, tested
+from benchmarks.accuracy.page_test import by_step, headline_scores
 from benchmarks.accuracy.published import Row
-from benchmarks.accuracy.score import Score, middle, summarise
 from models.coefficients import load_set
+from planner.backtest_score import coverage, middle, summarise
 
 SEEDS, QUICK_SEEDS = range(1, 9), range(1, 3)
 PUBLISHED_SEEDS = range(1, 4)
@@ -32,37 +36,56 @@ def engine_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+def commit() -> str:
+    """The commit that these scores come from; a `+` where a file of the engine differs from it, "" outside git."""
+    if told := os.environ.get("FLOODMARK_COMMIT", ""):
+        return told
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+        folders = [*ENGINE, "planner", "benchmarks"]
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--", *folders], cwd=ROOT, capture_output=True, text=True
+        )
+    except OSError:
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
 @dataclass(frozen=True)
 class Everything:
     """Scores of the laboratory, published rows, machine pairs, and whose they are."""
 
     lab: LabScores
     rows: list[Row]
+    loops: list[Row]
     pairs: list[machines.Pair]
     engine: str
     coefficients: dict[str, str]
 
     def figures(self) -> dict[str, str]:
-        """What the log keeps: digests, and median sizes of error [%]."""
-        return {"engine": self.engine} | self.coefficients | {n: f"{100 * v:.1f}" for n, v in self._errors().items()}
+        """What the log keeps: commit, digests, and median sizes of error [%]."""
+        errors = {n: f"{100 * v:.1f}" for n, v in self._errors().items() if not math.isnan(v)}
+        return {"commit": commit(), "engine": self.engine} | self.coefficients | errors
 
     def _errors(self) -> dict[str, float]:
-        left = {s.quantity: s.median for s in summarise(by_step(self.lab.left_out))}
+        left = {s.quantity: s.median for s in summarise(by_step(flat(self.lab.left_out)))}
+        test = {s.quantity: s.median for s in summarise(headline_scores(self.lab.test))}
+        whole = coverage(flat(self.lab.test))
         names = ("batch time, median", "lag, most", "latency p50", "latency p99", "CPU of search", "CPU of spark")
-        return {f"left out: {name}": left[name] for name in names if name in left} | {
-            "published indexing, test": self._typical("throughput"),
-            "published publish latency p50, test": self._typical("publish p50"),
-            "published publish latency p99, test": self._typical("publish p99"),
-        }
+        more = (*names, "catch-up", "CPU of kafka", "log bytes per record", "index bytes per JSON byte")
+        return (
+            {f"left out: {name}": left[name] for name in names if name in left}
+            | {f"test: {name}": test[name] for name in more if name in test}
+            | ({"test: share inside 90 %": whole.share} if whole else {})
+            | {
+                "published indexing, test": self._typical("throughput"),
+                "published publish latency p50, test": self._typical("publish p50"),
+                "published publish latency p99, test": self._typical("publish p99"),
+            }
+        )
 
     def _typical(self, quantity: str) -> float:
         return middle(abs(r.error) for r in self.rows if r.role == "test" and r.quantity == quantity)
-
-
-def by_step(scores: Sequence[Score]) -> list[Score]:
-    """Scores of steps, and of the whole run where steps have none."""
-    stepped = {s.quantity for s in scores if s.part != "all"}
-    return [s for s in scores if s.part != "all" or s.quantity not in stepped]
 
 
 def score(quick: bool = False) -> Everything:
@@ -77,7 +100,16 @@ def score(quick: bool = False) -> Everything:
         rows += kafka_rows.latency(generic, FRONT_SECONDS, range(1, 2))
     pairs = [] if quick else machines.pairs(generic, seeds)
     digests = {PRIOR: generic.digest, SET: lab_set.digest}
-    return Everything(lab, rows, pairs, engine_digest(), digests)
+    loops = [] if quick else test_loops(seeds)
+    return Everything(lab, rows, loops, pairs, engine_digest(), digests)
+
+
+def test_loops(seeds: Sequence[int]) -> list[Row]:
+    """The test set's closed loops with the packaged set; what a client takes comes from the fit runs with one."""
+    alone = [run for run in recorded() if run.bulk is not None and run.experiment.clients == 1]
+    runs = [run for run in tested() if run.bulk is not None]
+    rows = search_rows.lab_loops([*alone, *runs], load_set(SET), "test", "test set, closed loop", seeds) if runs else []
+    return [row for row in rows if not row.name.startswith("1 clients")]
 
 
 def _loops(seeds: Sequence[int], quick: bool) -> list[Row]:

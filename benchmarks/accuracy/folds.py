@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration import fit
+from calibration.fit_set import digest, to_toml
 from calibration.lab import LabRun
+from calibration.noise import experiment_of
 from models.coefficients import CoefficientSet, carried, load_set
 
 PRIOR = "generic-2026-11"
@@ -33,8 +35,8 @@ class Fold:
 def groups(runs: Sequence[LabRun]) -> list[tuple[str, ...]]:
     """Experiments with a trigger, each with its repeats."""
     names = [run.name for run in runs if run.batches]
-    first = [name for name in names if not name.endswith("-again")]
-    return [tuple(n for n in names if n.removesuffix("-again") == name) for name in first]
+    first = list(dict.fromkeys(experiment_of(name) for name in names))
+    return [tuple(n for n in names if experiment_of(n) == one) for one in first]
 
 
 def fold(results: Path, runs: Sequence[LabRun], left_out: tuple[str, ...], work: Path) -> Fold:
@@ -46,23 +48,11 @@ def fold(results: Path, runs: Sequence[LabRun], left_out: tuple[str, ...], work:
             shutil.copytree(path, kept / path.name)
     machine = tomllib.loads((results / "machine.toml").read_text(encoding="utf-8"))
     runs = [run for run in runs if run.name not in left_out]
-    outcome = _fitted(runs, {n: c.value for n, c in carried(load_set(PRIOR), machine["per_core_speed"]).items()})
+    outcome = fit.fit_runs(runs, fit.Base.of(carried(load_set(PRIOR), machine["per_core_speed"])))
     path = work / f"without-{left_out[0].removeprefix('fit-')}.toml"
-    path.write_text(fit.to_toml(path.stem, machine, PRIOR, kept, runs, outcome), encoding="utf-8")
+    path.write_text(to_toml(path.stem, machine, PRIOR, "a fold", digest(kept), runs, outcome), encoding="utf-8")
     fitted = load_set(str(path))
     return Fold(left_out, fitted, _leaks(outcome, fitted))
-
-
-def _fitted(runs: list[LabRun], prior: dict[str, float]) -> fit.Outcome:
-    """`fit_runs`, which refuses runs of which none was repeated: the spread between runs is then the prior's."""
-    if any(run.name.endswith("-again") for run in runs):
-        return fit.fit_runs(runs, prior)
-    out, sigma = fit.Outcome(), prior["spark.run_sigma"]
-    fit._search(out, [run for run in runs if run.node is not None], prior, sigma)
-    fit._spark(out, [run for run in runs if run.batches], prior, sigma)
-    fit._kafka(out, [run for run in runs if run.broker is not None], prior, sigma)
-    fit._left(out)
-    return out
 
 
 def _leaks(outcome: fit.Outcome, fitted: CoefficientSet) -> tuple[str, ...]:

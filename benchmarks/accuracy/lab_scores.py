@@ -1,30 +1,41 @@
-"""The laboratory runs scored: in sample, and with each experiment left out of the fit that forecasts it."""
+"""The laboratory runs scored: in sample, each experiment left out of the fit that forecasts it, and the test set."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from benchmarks.accuracy.baselines import kind, last_values, ten_lines
 from benchmarks.accuracy.folds import Fold, fold, groups
-from benchmarks.accuracy.lab import REFRESH_SECONDS, Value, batch_median, foreseen, seen
-from benchmarks.accuracy.score import Score
 from calibration.fit import load_runs
-from calibration.lab import LabRun
+from calibration.lab import LabRun, load_run
 from models.coefficients import CoefficientSet, load_set
+from planner.backtest import Scored, scored
+from planner.backtest_forecast import batch_median
+from planner.backtest_score import Score
+from planner.backtest_values import BATCH, seen
+from planner.backtest_ways import both
 
-RESULTS = Path(__file__).parents[2] / "lab" / "results" / "2026-11-23-epyc-2core"
+RECORDINGS = Path(__file__).parents[2] / "lab" / "results"
+RESULTS, TESTS = RECORDINGS / "2026-11-23-epyc-2core", RECORDINGS / "2026-11-24-epyc-2core"
 SET = "lab-2026-11-23"
 LEAST_SWAY = 0.01
+COUNT = 8  # draws of coefficients for an interval
 
 
 @cache
 def recorded() -> tuple[LabRun, ...]:
-    """The recorded runs, read once: their Prometheus texts are long."""
+    """The recorded fit runs, read once: their Prometheus texts are long."""
     return tuple(load_runs(RESULTS))
+
+
+@cache
+def tested() -> tuple[LabRun, ...]:
+    """The test runs, in order of name; what was recorded beside other work is none."""
+    runs = (load_run(path) for path in sorted(TESTS.glob("test-*")) if path.is_dir())
+    return tuple(run for run in runs if not run.experiment.disturbed)
 
 
 @dataclass(frozen=True)
@@ -40,52 +51,23 @@ class Sway:
 
 @dataclass(frozen=True)
 class LabScores:
-    """In-sample scores, scores by experiment left out, the folds they came from, and what their priors could do."""
+    """Scores in sample, by experiment left out, and of the test set; the folds, and what their priors could do."""
 
-    fitted: list[Score]
-    left_out: list[Score]
+    fitted: list[Scored]
+    left_out: list[Scored]
     folds: list[Fold]
     sways: list[Sway]
+    test: list[Scored] = field(default_factory=list)
 
 
-def repeats(runs: Sequence[LabRun]) -> dict[tuple[str, str], float]:
-    """Relative difference of the two equal runs, by part and quantity, and by ("", quantity) its mean over steps."""
-    by_name = {run.name: run for run in runs}
-    found: dict[tuple[str, str], float] = {}
-    for name, run in by_name.items():
-        if not name.endswith("-again"):
-            continue
-        one, other = seen(by_name[name.removesuffix("-again")]), seen(run)
-        found |= {key: abs(other[key].value / one[key].value - 1) for key in one if key in other}
-    for quantity in {q for _, q in found}:
-        steps = [v for (part, q), v in found.items() if q == quantity and part != "all"]
-        found["", quantity] = sum(steps) / len(steps) if steps else found["all", quantity]
-    return found
-
-
-def scored(
-    run: LabRun, c: CoefficientSet, runs: Sequence[LabRun], fitted: Sequence[LabRun], seeds: Sequence[int]
-) -> list[Score]:
-    """One run's scores; `fitted` are the runs that the coefficients, and so the ten lines, were taken from."""
-    forecast, measured = foreseen(run, c, seeds), seen(run)
-    spread, last, lines = repeats(runs), last_values(run, runs), ten_lines(run, fitted)
-    twin = any(r.experiment.plan == run.experiment.plan and r.name != run.name and kind(r) == kind(run) for r in runs)
-
-    def one(key: tuple[str, str], value: Value) -> Score:
-        constant = 0.5 * (run.experiment.trigger_seconds + REFRESH_SECONDS) if value.quantity.startswith("lat") else 0.0
-        return Score(
-            run.name, value.part, value.quantity, value.unit, forecast.values[key].value, value.value, constant,
-            spread.get(key if twin else ("", value.quantity)),
-            last[key].value if key in last else None, lines[key].value if key in lines else None,
-            forecast.low.get(key), forecast.high.get(key),
-        )  # fmt: skip
-
-    return [one(key, value) for key, value in measured.items()]
+def flat(found: Sequence[Scored]) -> list[Score]:
+    """All their blind scores."""
+    return [score for one in found for score in one.scores]
 
 
 def sways(run: LabRun, fold: Fold, seeds: Sequence[int]) -> list[Sway]:
     """How far each leaking prior could move the forecast of a left-out run; those that move it by 1 % or more."""
-    goal = seen(run)["all", "batch time, median"].value
+    goal = seen(run)["all", BATCH].value
 
     def error(c: CoefficientSet) -> float:
         return batch_median(run, c, seeds) / goal - 1
@@ -99,18 +81,31 @@ def sways(run: LabRun, fold: Fold, seeds: Sequence[int]) -> list[Sway]:
     return found
 
 
-def score_lab(seeds: Sequence[int], only: Sequence[str] = ()) -> LabScores:
+def score_tests(seeds: Sequence[int], count: int = COUNT, only: Sequence[str] = ()) -> list[Scored]:
+    """The test set with the packaged set, which never saw it, three ways."""
+    c, fitted = load_set(SET), recorded()
+    runs = [run for run in tested() if not only or run.name in only]
+    blind = [scored(run, c, [*fitted, *tested()], fitted, seeds, count) for run in runs]
+    return [one if one.refused else _with_ways(one, c) for one in blind]
+
+
+def _with_ways(one: Scored, c: CoefficientSet) -> Scored:
+    return Scored(one.run, one.scores, one.kinds, one.forecast, one.refused, both(one.run, c))
+
+
+def score_lab(seeds: Sequence[int], only: Sequence[str] = (), count: int = COUNT) -> LabScores:
     """All of it; `only` limits the experiments that are left out in turn, and the runs scored, to those names."""
     runs = recorded()
     spark = [run for run in runs if run.batches and (not only or run.name in only)]
-    fitted = [s for run in spark for s in scored(run, load_set(SET), runs, runs, seeds)]
+    fitted = [_with_ways(scored(run, load_set(SET), runs, runs, seeds), load_set(SET)) for run in spark]
     left, folds, swayed = [], [], []
     with tempfile.TemporaryDirectory() as work:
         for names in groups(runs):
-            tested = [run for run in spark if run.name in names]
-            if tested:
+            tested_ = [run for run in spark if run.name in names]
+            if tested_:
                 folds.append(fold(RESULTS, runs, names, Path(work)))
-                others = [run for run in runs if run.name not in names]
-                left += [s for run in tested for s in scored(run, folds[-1].coefficients, runs, others, seeds)]
-                swayed += sways(tested[0], folds[-1], seeds[:2])
-    return LabScores(fitted, left, folds, swayed)
+                c, others = folds[-1].coefficients, [run for run in runs if run.name not in names]
+                left += [_with_ways(scored(run, c, runs, others, seeds, count), c) for run in tested_]
+                swayed += sways(tested_[0], folds[-1], seeds[:2])
+    test = [] if only else score_tests(seeds, count)
+    return LabScores(fitted, left, folds, swayed, test)

@@ -1,9 +1,10 @@
-"""What a forecast must beat: the last value seen, and ten lines of arithmetic.
+"""What a forecast must beat: the last value seen, ten lines of arithmetic, and the rules that sizers publish.
 
 *Last value*: a quantity stays what it was in the step measured last before, whatever the settings then.
 *Ten lines*: batch time is a + b n by least squares over the settled batches of the runs that were fitted, of the
 same kind of sink; latency is the sum of a uniform wait for the trigger, the batch, a uniform wait for the
 refresh and one for the poll; lag is what arrives in a trigger and a batch.
+*Static rules* are those of `RULES`; they speak of a broker's cores and of bytes on disk only.
 """
 
 from __future__ import annotations
@@ -13,12 +14,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.accuracy.lab import LATENCIES, REFRESH_SECONDS, Poller, Value, collected, seen, step_name
 from calibration.lab import LabRun
 from calibration.latency import QUANTILES
 from calibration.noise import settled
+from models.units import MIB
+from planner.backtest_forecast import Poller
+from planner.backtest_values import (
+    BATCH,
+    INDEX_BYTES,
+    LAG,
+    LATENCIES,
+    LOG_BYTES,
+    Value,
+    collected,
+    part_names,
+    seen,
+)
 
 GRID_SECONDS = 1e-3
+BYTES_PER_CORE = 5 * MIB  # of ingress a vCPU: AKalculator's published assumption, with 15 MiB/s of egress (peers.md)
+INDEX_OVER_SOURCE = 1.1  # AWS, "Sizing OpenSearch Service domains": indexing overhead of 10 % over the source
 
 
 def kind(run: LabRun) -> tuple[str, bool]:
@@ -29,7 +44,7 @@ def kind(run: LabRun) -> tuple[str, bool]:
 def last_values(run: LabRun, runs: Sequence[LabRun]) -> dict[tuple[str, str], Value]:
     """For each step the values of the step before it in time, among runs of that kind; the first step may have none."""
     alike = sorted((r for r in runs if kind(r) == kind(run) and r.start <= run.start), key=lambda r: r.start)
-    steps = [(r.name, step_name(step), seen(r)) for r in alike for step in r.steps()]
+    steps = [(r.name, name, values) for r in alike for values in (seen(r),) for name in part_names(r)]
     found: list[Value] = []
     for (_, before, values), (name, part, _) in itertools.pairwise(steps):
         if name == run.name:
@@ -53,20 +68,30 @@ def ten_lines(run: LabRun, fitted: Sequence[LabRun]) -> dict[tuple[str, str], Va
     if known is None:
         return {}
     trigger = run.experiment.trigger_seconds
-    for step in run.steps():
+    for name, step in zip(part_names(run), run.steps(), strict=True):
         a, b = known
         batch = a + b * step.rate * trigger
         if batch > trigger:  # it then fires at once: T = a / (1 - b rate) (spark.md A3)
             batch = a / (1 - b * step.rate) if b * step.rate < 1 else float("inf")
-        cycle, name = max(trigger, batch), step_name(step)
-        found.append(Value(name, "batch time, median", "s", batch))
-        found.append(Value(name, "lag, most", "records", step.rate * (cycle + batch)))
+        cycle = max(trigger, batch)
+        found.append(Value(name, BATCH, "s", batch))
+        found.append(Value(name, LAG, "records", step.rate * (cycle + batch)))
         if run.polls:
             poller = Poller.of(run)
-            waits = [cycle, REFRESH_SECONDS, poller.spacing]
+            waits = [cycle, run.experiment.refresh_seconds, poller.spacing]
             quantiles = _sum_of_uniforms(waits, [QUANTILES[q] for q in LATENCIES])
             shift = batch + 0.5 * poller.response
             found += [Value(name, n, "s", x + shift) for n, x in zip(LATENCIES.values(), quantiles, strict=True)]
+    return collected(found)
+
+
+def static_rules(run: LabRun) -> dict[tuple[str, str], Value]:
+    """What the sizers' rules say of a run: a broker's cores by ingress, log and index bytes by record size."""
+    asked, found = run.experiment, [Value("all", LOG_BYTES, "bytes", run.experiment.record_bytes)]
+    for name, step in zip(part_names(run), run.steps(), strict=True):
+        found.append(Value(name, "CPU of kafka", "cores", step.rate * asked.record_bytes / BYTES_PER_CORE))
+    if asked.sink == "bulk":
+        found.append(Value("all", INDEX_BYTES, "", INDEX_OVER_SOURCE))
     return collected(found)
 
 

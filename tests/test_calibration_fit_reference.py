@@ -1,0 +1,139 @@
+"""Runs simulated by the plain reference with known coefficients: the fit gives those back, within their intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calibration.fit import Base, fit_runs
+from calibration.fit_spark import fit_batches
+from calibration.lab import Experiment, LabRun
+from calibration.observations import Batch, Curve, Processes, Task, counter
+from calibration.watch import drifts
+from models.coefficients import CoefficientSet, load_set
+from models.stack import Scenario
+from planner.scenario import example
+from simulator.run import simulate
+from simulator.trace import Trace
+
+RATES = (500.0, 2000.0, 6000.0)
+STEP, TRIGGER, PARTITIONS, BYTES = 60.0, 2.0, 4, 800.0
+TRUE = {
+    "spark.batch_cpu_seconds": 0.09,
+    "spark.launch_seconds": 0.011,
+    "spark.task_cpu_seconds": 0.035,
+    "spark.record_cpu_seconds": 4e-6,
+    "spark.byte_cpu_seconds": 2e-8,
+    "spark.warm_amplitude": 8.0,
+    "spark.warm_work_seconds": 6.0,
+    "spark.run_sigma": 1e-9,
+    "spark.batch_sigma": 0.06,
+    "spark.task_sigma": 0.05,
+    "spark.pause_per_cpu_second": 1e-9,
+    "spark.idle_cpu_cores": 1e-9,
+}
+
+
+def truth() -> CoefficientSet:
+    return load_set("lab-2026-11-23").with_values(TRUE)
+
+
+def scenario_of(partitions: int) -> Scenario:
+    told = example("lab").model_dump(exclude_unset=True)
+    flow = told["flows"][0]
+    flow["workload"] |= {"size": BYTES, "steps": [(STEP, rate) for rate in RATES]}
+    flow["topic"] |= {"partitions": partitions}
+    flow["query"] |= {"trigger": TRIGGER, "sink": {"kind": "noop"}}
+    flow["index"] |= {"search": {"rate": 0}}
+    told["hosts"] = [*told["hosts"], told["hosts"][0] | {"name": "unused"}]
+    told["elasticsearch"] |= {"hosts": ["unused"]}
+    told["run"] = {"jvm": "cold", "warm_up": 0.0, "measure": STEP * len(RATES), "repeats": 1}
+    return Scenario.model_validate(told)
+
+
+def recorded(trace: Trace, name: str, partitions: int) -> LabRun:
+    """A simulated run in a recording's clothes: batches with phases, tasks, the plan's arrivals."""
+    flow, zero = trace.flows["events"], 1_000_000.0
+    batches, tasks, done = [], [], np.zeros(partitions)
+    for row in flow.batches:
+        mine = flow.tasks[flow.tasks["batch"] == row["number"]]
+        share = float(row["records"]) / max(len(mine), 1)
+        start, done = done.copy(), done + float(row["records"]) / partitions
+        trigger, end = zero + float(row["started"]), zero + float(row["finished"])
+        batches.append(
+            Batch(int(row["number"]), trigger, end - trigger, _commits(trace, row), round(float(row["records"])),
+                  {p: round(x) for p, x in enumerate(start)}, {p: round(x) for p, x in enumerate(done)})
+        )  # fmt: skip
+        for task in mine:
+            at, until = zero + float(task["started"]), zero + float(task["finished"])
+            tasks.append(
+                Task(0, int(task["partition"]), "ResultTask", at, until, until - at, 0.0, 0.0, 0.0, round(share))
+            )
+    corners = np.cumsum([0.0, *(STEP for _ in RATES)])
+    counts = np.cumsum([0.0, *(STEP * r for r in RATES)])
+    grid = list(np.arange(zero - 5, zero + corners[-1] + 10, 5.0))
+    asked = Experiment(name, "pipe", BYTES, partitions, tuple((STEP, r) for r in RATES), 0, 0, TRIGGER, 1, "noop", 1000,
+                       0, 0)  # fmt: skip
+    return LabRun(
+        experiment=asked, start=zero, first_sequence=0, arrivals=Curve(corners + zero, counts), warm_arrivals=None,
+        acknowledgement={}, polls=(), batches=tuple(batches), tasks=tuple(tasks),
+        processes=Processes({"spark": counter("spark", grid, list(np.linspace(0, 60, len(grid))))}, {},
+                            counter("steal", grid, [0.0] * len(grid))),
+        broker=None, node=None, index=None, bulk=None, log_bytes=None,
+    )  # fmt: skip
+
+
+def _commits(trace: Trace, row: np.void) -> dict[str, float]:
+    """The two checkpoint writes are not in a trace; their mean is, and their noise is set to nothing here."""
+    commit = truth()["spark.local_commit_seconds"]
+    return {"walCommit": commit, "commitOffsets": commit}
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[LabRun]:
+    c, found = truth().with_values({"spark.commit_sigma": 1e-9}), []
+    for k, partitions in enumerate((4, 4, 12)):
+        name = ("ref-4", "ref-4-again", "ref-12")[k]
+        trace = simulate(scenario_of(partitions), c, seed=11 + k, level="reference", exact_front=False)
+        found.append(recorded(trace, name, partitions))
+    return found
+
+
+def test_the_references_coefficients_come_back_within_their_intervals(runs: list[LabRun]) -> None:
+    base = Base.of(load_set("generic-2026-11").values)
+    prior, sigma = base.scaled("record_scale", "spark.record_cpu_seconds").named(
+        warm_amplitude="spark.warm_amplitude", warm_seconds="spark.warm_work_seconds"
+    )
+    found = fit_batches(runs, prior, 0.0, sigma=sigma)
+    assert found.condition < 30
+    scale = (TRUE["spark.record_cpu_seconds"] + BYTES * TRUE["spark.byte_cpu_seconds"]) / (
+        prior["spark.record_cpu_seconds"] + BYTES * prior["spark.byte_cpu_seconds"]
+    )
+    wanted = {
+        "spark.batch_cpu_seconds": TRUE["spark.batch_cpu_seconds"],
+        "spark.launch_seconds": TRUE["spark.launch_seconds"],
+        "spark.task_cpu_seconds": TRUE["spark.task_cpu_seconds"],
+        "record_scale": scale,
+    }
+    for name, true in wanted.items():
+        wide = 0.35 * (found.high[name] - found.low[name])  # four 90 % intervals: one may just miss
+        assert found.low[name] - wide <= true <= found.high[name] + wide, (name, found.value[name], true)
+        assert found.value[name] == pytest.approx(true, rel=0.2), name
+    assert found.value["warm_amplitude"] == pytest.approx(TRUE["spark.warm_amplitude"], rel=0.4)
+
+
+def test_noise_and_repeatability_come_back(runs: list[LabRun]) -> None:
+    out = fit_runs(runs, Base.of(load_set("generic-2026-11").values))
+    assert out.told["spark.batch_sigma"].low <= TRUE["spark.batch_sigma"] <= out.told["spark.batch_sigma"].high
+    assert out.told["spark.run_sigma"].value < 0.05  # no run factor was drawn
+    assert "the data node" in out.refused and "search.document_cpu_seconds" in out.left
+
+
+def test_laws_of_the_true_set_hold_and_one_made_dearer_is_named(runs: list[LabRun]) -> None:
+    c = {n: x.value for n, x in truth().values.items()}
+    laws, silent = drifts(runs, c)
+    assert {d.law for d in laws} >= {"a batch's driver", "a batch's tasks"} and "a broker's CPU" in silent
+    assert not [d for d in laws if d.beyond(0.2)]
+    cheaper = c | {"spark.batch_cpu_seconds": c["spark.batch_cpu_seconds"] / 2, "spark.launch_seconds": 0.004}
+    broken = [d.law for d in drifts(runs, cheaper)[0] if d.beyond(0.2)]
+    assert broken == ["a batch's driver"]
