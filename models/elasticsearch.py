@@ -133,6 +133,7 @@ class SearchCluster(Drive):
     not_modelled: ClassVar[dict[str, str]] = {
         "ultrawarm": "hot tier only",
         "ingest_nodes": "data nodes coordinate",
+        "authentication": "a node caches whom it knows, so that a bulk's check costs nothing that was measured",
     }
 
     kind: Literal["opensearch-service", "self-managed-opensearch", "self-managed-elasticsearch"] = field(
@@ -168,8 +169,16 @@ class SearchCluster(Drive):
         le=1024,
         source="elasticsearch.md B1",
     )
+    tls: bool | None = field(
+        None, unit="", meaning="bulks come over HTTPS; none: the kind's own (the AWS service yes, self-managed no)"
+    )
     managers: Whole = field(0, unit="count", meaning="dedicated manager nodes", ge=0, le=9)
     manager_machine: str = field("m7g.large", unit="", meaning="instance type of a manager")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether bulks are encrypted on their way: as said, or as the AWS service asks for."""
+        return self.kind == "opensearch-service" if self.tls is None else self.tls
 
 
 def index_bytes(primary_bytes: float, copies: int) -> float:

@@ -32,11 +32,23 @@ class Host(Noun):
     background: Fraction = field(
         0.0, unit="1", meaning="share of the host's cores that something else takes, as measured", ge=0, lt=1
     )
+    zone: str | None = field(
+        None, unit="", meaning="availability zone it is in; none: all hosts without one share a zone", min_length=1
+    )
+    smt_yield: Ratio | None = field(
+        None,
+        unit="threads",
+        meaning="what a core with two hardware threads is worth beside one thread alone; default: hosts.smt_yield",
+        ge=1,
+        le=2,
+    )
 
     @model_validator(mode="after")
     def _machine_or_cores(self) -> Host:
         if (self.machine is None) == (self.cores is None):
             raise ValueError("give either machine or cores")
+        if self.smt_yield is not None and self.machine is None:
+            raise ValueError("smt_yield belongs to a machine type; cores given by hand are counted as they work")
         return self
 
 

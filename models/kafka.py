@@ -172,7 +172,29 @@ class KafkaCluster(Drive):
         le=64 * GIB,
         source="kafka.md D2 (the published runs use 6 GiB)",
     )
-    tls: bool = field(True, unit="", meaning="clients connect encrypted")
+    replica_fetchers: Whole | None = field(
+        None,
+        unit="count",
+        meaning="fetch threads of a broker for each other broker; none: the kind's own (MSK 2, Kafka 1)",
+        foreign="num.replica.fetchers",
+        ge=1,
+        le=64,
+        by_version={"3.x": "1", "4.x": "1", "MSK": "2"},
+        source="kafka.md B2: one outstanding fetch per (fetcher, source broker)",
+    )
+    tls: bool = field(True, unit="", meaning="producers and consumers connect encrypted", foreign="security.protocol")
+    tls_between_brokers: bool | None = field(
+        None,
+        unit="",
+        meaning="followers fetch encrypted; none: the kind's own (MSK yes, Kafka no)",
+        foreign="security.inter.broker.protocol",
+    )
+    authentication: Literal["none", "scram", "mtls", "iam"] = field(
+        "none",
+        unit="",
+        meaning="how clients prove who they are: it costs connections and what stands behind it, not the data path",
+        foreign="sasl.mechanism, ssl.client.auth",
+    )
     rack_aware_fetch: bool = field(
         False,
         unit="",
@@ -185,7 +207,21 @@ class KafkaCluster(Drive):
     def _placeable(self) -> KafkaCluster:
         if self.kind == "msk-standard" and self.brokers % self.zones:
             raise ValueError(f"brokers = {self.brokers} is not a multiple of zones = {self.zones}, as MSK requires")
+        if self.authentication in ("mtls", "iam") and not self.tls:
+            raise ValueError(f"authentication = {self.authentication} runs over TLS only; set tls: true")
+        if self.authentication == "iam" and self.kind != "msk-standard":
+            raise ValueError("authentication = iam is MSK's own; expected none, scram or mtls")
         return self
+
+    @property
+    def fetchers(self) -> int:
+        """Fetch threads of a follower for one leading broker [count]."""
+        return self.replica_fetchers or (2 if self.kind == "msk-standard" else 1)
+
+    @property
+    def replication_encrypted(self) -> bool:
+        """Whether followers fetch over TLS: as said, or as MSK does by default."""
+        return self.kind == "msk-standard" if self.tls_between_brokers is None else self.tls_between_brokers
 
 
 def record_overhead_bytes(value_bytes: float, records: float) -> float:

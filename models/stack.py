@@ -30,6 +30,14 @@ class Flow(Noun):
     index: Index = field(Index(), unit="", meaning="the index it ends in")
 
 
+class Judged(Noun):
+    """What a promise about latency is judged over."""
+
+    window: Seconds | None = field(
+        None, unit="s", meaning="stretch of time it is judged over; none: run.measure", gt=0, le=6 * 3600
+    )
+
+
 class Targets(Noun):
     """What the stack is held to. A target that is left out is not judged."""
 
@@ -45,6 +53,12 @@ class Targets(Noun):
     )
     monthly_budget_usd: float | None = field(
         None, unit="USD", meaning="most that a month may cost, held against the bill's P90", gt=0
+    )
+    horizon: Seconds | None = field(
+        None, unit="s", meaning="time from today that every disk must last, growth included", gt=0, le=10 * 366 * 86400
+    )
+    judged: dict[Literal["p50", "p99"], Judged] = field(
+        {}, unit="", meaning="over what p50 and p99 are judged, where that is not run.measure"
     )
 
 
@@ -101,6 +115,7 @@ class Scenario(Noun):
             for name in getattr(self, part).hosts:
                 if name not in known:
                     raise ValueError(f"{part}.hosts names '{name}'; hosts has {', '.join(sorted(known)) or 'none'}")
+        self._zones_agree()
         for flow in self.flows:
             if flow.topic.copies > self.kafka.brokers:
                 raise ValueError(
@@ -108,3 +123,13 @@ class Scenario(Noun):
                     f"kafka.brokers = {self.kafka.brokers}"
                 )
         return self
+
+    def _zones_agree(self) -> None:
+        """Hosts by name that state their zones and a cluster's number of zones must say the same."""
+        zones = {host.name: host.zone for host in self.hosts}
+        for part in ("kafka", "elasticsearch"):
+            cluster = getattr(self, part)
+            stated = {zones[name] for name in cluster.hosts}
+            if stated - {None} and len(stated) != cluster.zones:
+                lie = ", ".join(sorted(zone or "none stated" for zone in stated))
+                raise ValueError(f"{part}.zones = {cluster.zones}, but its hosts lie in {len(stated)} ({lie})")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from models.coefficients import CoefficientSet, load_set
 from models.stack import Flow, Scenario
 from models.units import DAY, show
+from planner import checks_access as access
 from planner import checks_kafka as kafka
 from planner import checks_memory as held
 from planner import checks_search as search
@@ -88,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     spark.shuffle_partitions, spark.refresh_per_write, spark.checkpoint_on_s3, spark.uncapped_backlog,
     spark.partitions_and_slots, kafka.compression_of_lone_records, search.heap_of_data_nodes, search.hot_set,
     kafka.broker_page_cache, kafka.replicas_per_broker, spark.emr_releases, spark.duplicates_on_retry,
+    access.connections, access.what_stands_behind, access.in_the_clear,
     search.managers, kafka.unclean_election, kafka.client_versions,
     shards.shard_sizes, shards.shard_counts, shards.watermarks, shards.quorum, shards.recovery,
     held.risks, held.shared_hosts, held.executor_heap_pointers, held.memory_maps, held.endless_state,

@@ -37,7 +37,9 @@ from planner.checks import check
 from planner.domain import domain_of, ledger, measured_ranges, watched
 from planner.engine import simulate
 from planner.findings import Finding, sorted_findings
+from planner.judged import Judged, judged
 from planner.lag import catch_up_seconds, most_lag, peak_rate
+from planner.level import chosen, too_busy
 from planner.memory import Ledger, memory
 from planner.refusal import ScenarioError
 from planner.scenario import resolved
@@ -77,6 +79,7 @@ class Forecast:
     traces: list[Trace] = field(repr=False, compare=False)
     loads: list[Load] = field(repr=False)
     bill: MonthlyBill = field(repr=False)
+    judged: Judged = field(default_factory=dict, repr=False)
 
     @property
     def worst(self) -> FlowForecast:
@@ -136,15 +139,17 @@ def forecast(
     draws_of_coefficients: int = DRAWS,
     progress: Progress | None = None,
 ) -> Forecast:
-    """What the scenario's stack will do. `level` auto is the fluid front; `exact` simulates every producer batch.
+    """What the scenario's stack will do. `level` auto is the fluid front where it is true (planner/level.py); `exact`
+    simulates every producer batch.
 
     Raises ScenarioError for what cannot be simulated, CoefficientError for coefficients that cannot be used.
     """
     if refused := too_long(scenario):
         raise ScenarioError(refused)
     said = progress or (lambda text, done, of: None)
-    engine_level = "fluid" if level == "auto" else level
     central = coefficients_of(scenario)
+    runs = scenario.run.repeats + draws_of_coefficients
+    engine_level = chosen(scenario, central, runs) if level == "auto" else level
     seen, read = watched(central)
     storage = {"kafka": topic_storage(scenario), "elasticsearch": index_storage(scenario, seen)}
     repeats, drawn = _runs(scenario, central, seen, seed, engine_level, draws_of_coefficients, said)
@@ -163,8 +168,13 @@ def forecast(
         _provenance(scenario, central, read, domain), digests, len(drawn), repeats,
         loads(repeats[0], scenario, central, 1.0), bill,
     )  # fmt: skip
+    seeds = [run_seed(seed, k) for k in range(scenario.run.repeats)]
+    out = replace(out, judged=judged(scenario, central, seeds, engine_level, domain))
     out = replace(out, targets=promises(out))
-    return replace(out, warnings=sorted_findings([*run_findings(out), *check(scenario)]))
+    return replace(
+        out,
+        warnings=sorted_findings([*run_findings(out), *too_busy(scenario, central, engine_level), *check(scenario)]),
+    )
 
 
 def too_long(scenario: Scenario) -> list[str]:

@@ -14,8 +14,11 @@ from models.coefficients import CoefficientSet
 from models.spark import AVAILABLE_NOW
 from models.stack import Scenario
 from planner.throughput import Simulate, steady
-from simulator.trace import FlowTrace, Trace
+from simulator.trace import BATCH_FIELDS, FlowTrace, Trace
 
+SLACK = 1.05  # over what arrives in one trigger: batches of equal length differ by a few records
+NAMES = [name for name, _ in BATCH_FIELDS]
+FINISHED, AFTER = NAMES.index("finished"), NAMES.index("lag_after")
 PATIENCE = 3.0  # outages' lengths that the simulation waits; what is left then is extrapolated by its drain
 
 
@@ -45,17 +48,23 @@ def catch_up_seconds(
     warm = 3 * max(period, *usual_seconds.values())
     peak = [(peak_rate(scenario, f) / flow.workload.events_per_second) for f, flow in enumerate(scenario.flows)]
     at_peak = steady(scenario, outage + max(PATIENCE * outage, 12 * period), warm)
-    trace = simulate(
-        at_peak, coefficients, seed=seed, rate_factor=max(peak), outages=((warm, outage),), settle=False
-    )  # fmt: skip
     back = warm + outage
-    found = [
-        _caught_up(
-            trace.flows[f.name], back, max(peak) * f.workload.events_per_second, max(period, usual_seconds[f.name])
+    follow = [f for f in scenario.flows if f.query.trigger != AVAILABLE_NOW]
+    left = {f.name: max(peak) * f.workload.events_per_second * max(period, usual_seconds[f.name]) for f in follow}
+
+    def all_are_back(batches: list[list[tuple[float, ...]]]) -> bool:
+        """Whether a batch of every flow ended after the outage with little left unread."""
+        return all(
+            any(row[FINISHED] >= back and row[AFTER] <= left[flow.name] * SLACK for row in reversed(rows[-50:]))
+            for flow, rows in zip(scenario.flows, batches, strict=True)
+            if flow.name in left
         )
-        for f in scenario.flows
-        if f.query.trigger != AVAILABLE_NOW
-    ]
+
+    trace = simulate(
+        at_peak, coefficients, seed=seed, rate_factor=max(peak), outages=((warm, outage),), settle=False,
+        enough=all_are_back if left else None,
+    )  # fmt: skip
+    found = [_caught_up(trace.flows[name], back, records) for name, records in left.items()]
     if not found:
         return math.inf, "available-now queries do not follow their topic"
     return max(found, key=lambda pair: pair[0])
@@ -67,11 +76,11 @@ def peak_rate(scenario: Scenario, flow: int) -> float:
     return max(scenario.flows[flow].workload.corners(until)[1])
 
 
-def _caught_up(flow: FlowTrace, back: float, rate: float, usual: float) -> tuple[float, str]:
+def _caught_up(flow: FlowTrace, back: float, little: float) -> tuple[float, str]:
     if flow.outcome != "running":
         return math.inf, flow.outcome
     batches = flow.batches[flow.batches["finished"] >= back]
-    below = batches["lag_after"] <= rate * usual * 1.05
+    below = batches["lag_after"] <= little * SLACK
     if len(batches) and below.any():
         first = batches[int(np.argmax(below))]
         return float(first["finished"] - back), f"{int(np.argmax(below)) + 1} batches, simulated"
@@ -81,7 +90,6 @@ def _caught_up(flow: FlowTrace, back: float, rate: float, usual: float) -> tuple
     drain = float(batches["lag_after"][0] - batches["lag_after"][-1]) / span
     if drain <= 0:
         return math.inf, "the lag does not fall: more arrives than is read"
-    left = float(batches["lag_after"][-1] - rate * usual) / drain
-    return float(
-        batches["finished"][-1] - back
-    ) + left, f"drains {drain:.4g} records/s; extrapolated beyond the simulation"
+    rest = float(batches["lag_after"][-1] - little) / drain
+    until = float(batches["finished"][-1] - back) + rest
+    return until, f"drains {drain:.4g} records/s; extrapolated beyond the simulation"

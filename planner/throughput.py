@@ -17,7 +17,7 @@ import numpy as np
 from models.coefficients import CoefficientSet
 from models.stack import Flow, Scenario
 from planner.answers import Load
-from planner.limits import limits
+from planner.limits import broker_cpu_load, limits
 from planner.student import quantile
 from simulator.trace import Trace
 
@@ -26,6 +26,7 @@ WINDOWS = ((30, 15), (90, 90))  # batches tested, and before them: near capacity
 LEAST_SLOPE = 0.002  # of the offered rate: below, 30 batches cannot tell growth from rounding
 MOST_PROBES = 24
 TESTS = 6
+CLOSER = 8  # divisions by which a limit is found: each leaves a fraction of the error of the one before
 LEAST_RATE = 20.0  # events/s that a search starts with: less makes empty batches
 CLEAR_SLOPE = 0.03  # of the offered rate: growth that noise does not make over 30 batches
 CLOSE = 1.04  # the bracket's ends apart, as a factor
@@ -81,13 +82,27 @@ def sustainable(scenario: Scenario, coefficients: CoefficientSet, simulate: Simu
             break
         factor = factor * 0.8 if low == 0 else min(ceiling, factor * 1.1) if math.isinf(high) else math.sqrt(low * high)
     if low >= ceiling * 0.999:
-        return Sustained(ceiling, 3 * guess, low, ceiling, held, "a network card or volume is full before the query is")
+        return Sustained(ceiling, 3 * guess, low, ceiling, held, _full(scenario, coefficients, ceiling))
     top = high if math.isfinite(high) else low * CLOSE
     return Sustained(low, 3 * guess, low, top, held, evidence)
 
 
+def _full(scenario: Scenario, coefficients: CoefficientSet, factor: float) -> str:
+    first = _fullest(scenario, coefficients, factor)
+    return f"{first.name} is full before the query is: {first.evidence}"
+
+
 def _limit_factor(scenario: Scenario, coefficients: CoefficientSet) -> float:
-    return 1 / max(load.utilisation for load in limits(scenario, coefficients))
+    """Factor on the mean rate at which the first limit is full [1]; they are not linear, so it is closed in on."""
+    factor = 1.0
+    for _ in range(CLOSER):
+        factor /= _fullest(scenario, coefficients, factor).utilisation
+    return factor
+
+
+def _fullest(scenario: Scenario, coefficients: CoefficientSet, factor: float) -> Load:
+    found = [*limits(scenario, coefficients, factor), broker_cpu_load(scenario, coefficients, factor)]
+    return max(found, key=lambda load: load.utilisation)
 
 
 def _predicted(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from models.units import show
+from models.units import DAY, show
 from planner.answers import Answer, FlowForecast, Promise
 from planner.checks import not_survived
 from planner.findings import Finding
@@ -18,13 +18,12 @@ LATE = 0.85  # batch time over trigger from which a late batch is a matter of no
 
 def promises(out: Forecast) -> list[Promise]:
     """Each target that the scenario states, judged on its worst flow."""
-    targets, window = out.scenario.targets, f"{show(out.scenario.run.measure, 's')} without faults"
+    targets = out.scenario.targets
     found = []
     for name in ("p50", "p99"):
         promised = getattr(targets, name)
         if promised is not None:
-            worst = max(out.flows.values(), key=lambda flow: _value(flow.latency.end_to_end[name]))
-            found.append(_at_most(name, promised, worst.latency.end_to_end[name], window, _budget(worst)))
+            found.append(_latency(out, name, promised))
     if targets.catch_up is not None:
         after = f"after an outage of {show(targets.outage, 's')} at the peak rate"
         answer = max((flow.lag.catch_up for flow in out.flows.values()), key=_value)
@@ -43,6 +42,8 @@ def promises(out: Forecast) -> list[Promise]:
                 f"{load.name} is at {load.utilisation:.0%} at the sustainable rate",
             )
         )
+    if targets.horizon is not None:
+        found.append(_disks(out, targets.horizon))
     if targets.monthly_budget_usd is not None:
         found.append(_budget_of_money(out, targets.monthly_budget_usd))
     for loss in targets.survive:
@@ -52,6 +53,31 @@ def promises(out: Forecast) -> list[Promise]:
             Promise(f"survive {loss}", "yes", "no" if reasons else "yes", "", not reasons, True, "static", told)
         )
     return found
+
+
+def _latency(out: Forecast, name: str, promised: float) -> Promise:
+    """A quantile of the worst flow, over the window that the target names or the run's."""
+    own = out.judged.get(name)
+    answers = own or {flow.name: flow.latency.end_to_end[name] for flow in out.flows.values()}
+    worst = max(answers, key=lambda flow: _value(answers[flow]))
+    window = out.scenario.targets.judged[name].window if own else out.scenario.run.measure
+    told = f"{show(window or 0.0, 's')} without faults"
+    return _at_most(name, promised, answers[worst], told, _budget(out.flows[worst]))
+
+
+def _disks(out: Forecast, horizon: float) -> Promise:
+    """Held if no disk stops writes before the horizon ends."""
+    ends = {
+        f"{part}: {mark} on day {day:.0f}": day * DAY
+        for part, fill in out.storage.items()
+        for mark, day in fill.days_to.items()
+        if day is not None and mark in ("full", "flood", "write_block")
+    }
+    first = min(ends, key=lambda end: ends[end], default="no disk stops writes within three years")
+    last = ends.get(first, math.inf)
+    return Promise(
+        "horizon", horizon, last, "s", last >= horizon, abs(math.log(last / horizon)) > 0.25, "growth included", first
+    )
 
 
 def _budget_of_money(out: Forecast, budget: float) -> Promise:

@@ -81,6 +81,11 @@ def document_cpu(flow: Flow, c: CoefficientSet) -> float:
     return cpu * codec[index.codec] * index.cpu_ratio
 
 
+def decryption_cpu(flow: Flow, scenario: Scenario, c: CoefficientSet) -> float:
+    """CPU of TLS that a document costs the node it is sent to [reference s]; counted where its primary is."""
+    return flow.workload.json_bytes * c["kafka.tls_byte_cpu_seconds"] if scenario.elasticsearch.encrypted else 0.0
+
+
 def index_ratio(flow: Flow, c: CoefficientSet) -> float:
     """Index bytes of one copy over JSON bytes [1]."""
     index = flow.index

@@ -55,7 +55,8 @@ def place(scenario: Scenario, coefficients: CoefficientSet) -> Placement:
 
     Raises models.machines.UnknownMachine, or ValueError where a machine's speed was never measured.
     """
-    sites = [_named(host, coefficients) for host in scenario.hosts]
+    zones = sorted({host.zone or "" for host in scenario.hosts})
+    sites = [_named(host, zones.index(host.zone or ""), coefficients) for host in scenario.hosts]
     index = {site.name: k for k, site in enumerate(sites)}
 
     def settle(part: Drive, role: str, count: int, machine_name: str, zones: int) -> list[int]:
@@ -82,9 +83,11 @@ def place(scenario: Scenario, coefficients: CoefficientSet) -> Placement:
     return Placement(sites, brokers, executors, nodes, driver)
 
 
-def _of_machine(name: str, machine_name: str, zone: int, coefficients: CoefficientSet) -> Site:
+def _of_machine(
+    name: str, machine_name: str, zone: int, coefficients: CoefficientSet, smt_yield: float | None = None
+) -> Site:
     box = machine(machine_name)
-    smt = coefficients["hosts.smt_yield"]
+    smt = smt_yield or coefficients["hosts.smt_yield"]
     speed = box.per_core_speed(smt)
     if speed is None:
         raise ValueError(
@@ -101,9 +104,9 @@ def _of_machine(name: str, machine_name: str, zone: int, coefficients: Coefficie
     )
 
 
-def _named(host: Host, coefficients: CoefficientSet) -> Site:
+def _named(host: Host, zone: int, coefficients: CoefficientSet) -> Site:
     if host.machine is not None:
-        site = _of_machine(host.name, host.machine, 0, coefficients)
+        site = _of_machine(host.name, host.machine, zone, coefficients, host.smt_yield)
         site.background = host.background
         return site
     cores = host.cores or 1.0
@@ -115,7 +118,7 @@ def _named(host: Host, coefficients: CoefficientSet) -> Site:
         speed,
         host.memory or 8 * GIB,
         host.network or 1.25 * GB,
-        0,
+        zone,
         host.background,
     )
 

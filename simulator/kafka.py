@@ -54,6 +54,7 @@ def front_of(flow: Flow, cluster: KafkaCluster, rate: float, placement: Placemen
         )
     records, wire, ratio, most = _batch(flow, rate / streams)
     tls = c["kafka.tls_byte_cpu_seconds"] if cluster.tls else 0.0
+    between = c["kafka.tls_byte_cpu_seconds"] if cluster.replication_encrypted else 0.0
     trip = mean_trip(placement, placement.brokers, placement.brokers, c) if cluster.brokers > 1 else 0.0
     front = Front(
         streams=streams,
@@ -68,10 +69,10 @@ def front_of(flow: Flow, cluster: KafkaCluster, rate: float, placement: Placemen
         append_byte_cpu=c["kafka.byte_cpu_seconds"] + tls,
         append_wait=c["kafka.append_wait_seconds"],
         serve_cpu=c["kafka.request_cpu_seconds"],
-        serve_byte_cpu=c["kafka.fetch_byte_cpu_seconds"],
+        serve_byte_cpu=c["kafka.fetch_byte_cpu_seconds"] + between,
         consume_byte_cpu=c["kafka.fetch_byte_cpu_seconds"] + tls,
         follow_cpu=c["kafka.batch_cpu_seconds"] * c["kafka.follower_cpu_ratio"],
-        follow_byte_cpu=c["kafka.byte_cpu_seconds"] * c["kafka.follower_cpu_ratio"],
+        follow_byte_cpu=c["kafka.byte_cpu_seconds"] * c["kafka.follower_cpu_ratio"] + between,
         trip=trip,
         buffer_bytes=producer.count * producer.buffer_memory,
         delay=0.0,
@@ -145,21 +146,26 @@ def consumer_cpu(flow: Flow, front: Front, cluster: KafkaCluster, rate: float) -
 
 
 def links(scenario: Scenario) -> dict[str, np.ndarray]:
-    """Links from leaders to followers over all flows: which partitions each carries, and which each partition feeds."""
-    pairs: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    """Links from leaders to followers over all flows: which partitions each carries, and which each partition feeds.
+
+    A link is one fetcher of a follower: it has one fetch under way. A partition's fetcher is chosen by a hash of topic
+    and partition, which here is 31 × flow + partition (kafka.md B2; AbstractFetcherManager.getFetcherId).
+    """
+    pairs: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
     leaders, feeds, base = [], [], 0
-    for flow in scenario.flows:
+    for f, flow in enumerate(scenario.flows):
         for p, brokers in enumerate(leaders_of(flow.topic.partitions, flow.topic.copies, scenario.kafka.brokers)):
+            fetcher = (31 * f + p) % scenario.kafka.fetchers
             leaders.append(brokers[0])
-            feeds.append([(brokers[0], follower) for follower in brokers[1:]])
+            feeds.append([(brokers[0], follower, fetcher) for follower in brokers[1:]])
             for copy, follower in enumerate(brokers[1:]):
-                pairs.setdefault((brokers[0], follower), []).append((base + p, copy))
+                pairs.setdefault((brokers[0], follower, fetcher), []).append((base + p, copy))
         base += flow.topic.partitions
     order = {pair: k for k, pair in enumerate(pairs)}
     return {
         "partition_leader": np.array(leaders, dtype=np.int64),
-        "link_from": np.array([a for a, _ in pairs], dtype=np.int64),
-        "link_to": np.array([b for _, b in pairs], dtype=np.int64),
+        "link_from": np.array([a for a, _, _ in pairs], dtype=np.int64),
+        "link_to": np.array([b for _, b, _ in pairs], dtype=np.int64),
         "link_start": np.cumsum([0] + [len(rows) for rows in pairs.values()]).astype(np.int64),
         "link_partition": np.array([p for rows in pairs.values() for p, _ in rows], dtype=np.int64),
         "link_copy": np.array([r for rows in pairs.values() for _, r in rows], dtype=np.int64),

@@ -110,6 +110,7 @@ TABLES = (
     ("stream_partition", "i", 1),  # [S]; -1: sticks to one partition a batch
     ("stream_share", "f", 1),  # [S] of the flow's records
     ("partition_shares", "f", 1),  # [P] cumulative within the flow
+    ("poisson_share", "f", 1),  # [F] of producer batches that arrive as Poisson's; the others' records come evenly
     ("rate_at", "f", 2),  # [F, K] times
     ("rate", "f", 2),  # [F, K] records/s from then on
     ("linger", "f", 1),  # [F]
@@ -839,7 +840,7 @@ def _bulk_arrives(I, F, bulk):
             share += F[cell(I, PRIMARY_SHARE, f, x)]
     size = F[row(I, BULK_DOCUMENTS, bulk)] * share * F[row(I, DOCUMENT_BYTES, f)]
     F[row(I, BULK_BYTES, bulk)] = size
-    if F[row(I, NODE_BYTES, n)] > 0.0 and F[row(I, NODE_BYTES, n)] + size > F[row(I, NODE_LIMIT, n)]:
+    if F[row(I, NODE_BYTES, n)] + size > F[row(I, NODE_LIMIT, n)]:
         F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * share
         F[row(I, BULK_BYTES, bulk)] = 0.0
         I[row(I, BULK_LEFT, bulk)] = 0
@@ -1000,7 +1001,6 @@ def _bulk_complete(I, F, bulk):
     """Every copy has it, or has refused it: the answer leaves after the waits that are not CPU."""
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
-    F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
     address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_NUMBER, task)]
     wait = F[row(I, BULK_WAIT, f)] * lognormal(
         F[row(I, SHARE_SIGMA, f)],
@@ -1015,8 +1015,10 @@ def _bulk_complete(I, F, bulk):
 
 @compiled
 def _bulk_answered(I, F, bulk):
+    """The client has its answer. The node held the bulk's bytes until now (half a round trip more than it does)."""
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
+    F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
     rejected = 0
     for n in range(I[NODE_HOST + 3]):
         rejected += I[cell(I, BULK_TODO, bulk, n)]
@@ -1259,16 +1261,27 @@ def next_change(I, F, f, time):
 def open_batch(I, F, stream):
     """Draw a stream's next producer batch and announce when it closes.
 
-    Its first record comes an exponential gap after the clock; then Poisson arrivals until linger, or the
+    Poisson arrivals: its first record comes an exponential gap after the clock, then more until linger, or the
     (most-1)-th of them: given their number they lie uniformly, and the mean of that order statistic stands
-    for the draw (so counts and mean cycle are exact, the spread of full batches' times is not).
+    for the draw (so counts and mean cycle are exact, the spread of full batches' times is not). Even arrivals: the
+    record that is due next opens it, and as many follow as linger and size let in. Dispersions between 0 and 1 mix
+    the two by batch, as models/kafka.py's `batch_records` does.
     """
     f = I[row(I, STREAM_FLOW, stream)]
     k = I[row(I, STREAM_K, stream)]
     I[row(I, STREAM_K, stream)] = k + 1
     clock = F[row(I, STREAM_CLOCK, stream)]
+    random = F[row(I, POISSON_SHARE, f)]
+    even = random < 1.0 and uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 1) >= random
     need = exponential(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
     rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
+    if even:
+        passed = rate * (clock - F[row(I, STREAM_FIRST, stream)])
+        need = (
+            max(0.0, F[row(I, STREAM_N, stream)] - passed)
+            if k > 0
+            else uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
+        )
     edge = next_change(I, F, f, clock)
     while rate <= 0.0 or need > rate * (edge - clock):
         if edge == math.inf:
@@ -1280,11 +1293,17 @@ def open_batch(I, F, stream):
         edge = next_change(I, F, f, clock)
     first = clock + need / rate
     most = F[row(I, MOST_RECORDS, f)]
-    more = poisson(rate * F[row(I, LINGER, f)], I[SEED], DICE_COUNT + 100 * f, stream, k, 0)
     close = first + F[row(I, LINGER, f)]
-    if more >= most - 1.0:
-        close = first + F[row(I, LINGER, f)] * (most - 1.0) / (more + 1.0)
-        more = most - 1.0
+    if even:
+        more = math.floor(rate * F[row(I, LINGER, f)] + 1e-9)
+        if more >= most - 1.0:
+            close = first + (most - 1.0) / rate
+            more = most - 1.0
+    else:
+        more = poisson(rate * F[row(I, LINGER, f)], I[SEED], DICE_COUNT + 100 * f, stream, k, 0)
+        if more >= most - 1.0:
+            close = first + F[row(I, LINGER, f)] * (most - 1.0) / (more + 1.0)
+            more = most - 1.0
     F[row(I, STREAM_FIRST, stream)] = first
     F[row(I, STREAM_N, stream)] = 1.0 + more
     F[row(I, STREAM_CLOCK, stream)] = close

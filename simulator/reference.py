@@ -459,7 +459,7 @@ class ReferencePlane:
         for n in sorted(bulk.todo):
             share += m.primary_share[f, n]
         size = bulk.documents * share * m.document_bytes[f]
-        if node.bytes > 0 and node.bytes + size > m.node_limit[node.number]:
+        if node.bytes + size > m.node_limit[node.number]:
             self.counts[f, k.REJECTED] += bulk.documents * share
             yield self.env.timeout(float(m.half_trip[f]))
             return
@@ -471,11 +471,11 @@ class ReferencePlane:
             self.nodes[n].ask(bulk, len(self.nodes), int(m.primary_threads[f, n]))
         if bulk.left > 0:
             yield bulk.done
-        node.bytes -= size
         noise = k.lognormal(
             m.share_sigma[f], self.seed, k.DICE_WAIT + 100 * f, bulk.task.address, bulk.index, bulk.attempt
         )
         yield self.env.timeout(float(m.bulk_wait[f]) * noise + float(m.half_trip[f]))
+        node.bytes -= size
 
     def share_done(self, bulk: Bulk) -> None:
         bulk.left -= 1

@@ -69,9 +69,10 @@ class ReferenceFront:
     def _produce(self, stream: int) -> Process:
         """One stream of batches: each closes by size or linger, waits while buffers are full, and is handed over."""
         m, clock, number = self.plane.m, 0.0, 0
+        batch: Batch | None = None
         f = int(m.stream_flow[stream])
         while True:
-            drawn = self._draw(stream, f, number, clock)
+            drawn = self._draw(stream, f, number, clock, batch)
             if drawn is None:
                 return
             batch, partition = drawn
@@ -100,11 +101,19 @@ class ReferenceFront:
             partition.busy = True
             self._ask_handler(partition)
 
-    def _draw(self, stream: int, f: int, number: int, clock: float) -> tuple[Batch, Partition] | None:
-        """The next batch after `clock`: first record an exponential gap away, then Poisson arrivals (see kernels)."""
+    def _draw(
+        self, stream: int, f: int, number: int, clock: float, before: Batch | None
+    ) -> tuple[Batch, Partition] | None:
+        """The next batch after `clock`, by Poisson arrivals or by even ones (see kernels.open_batch)."""
         m, seed, share = self.plane.m, self.plane.seed, float(self.plane.m.stream_share[stream])
+        random = float(m.poisson_share[f])
+        even = random < 1.0 and k.uniform(seed, k.DICE_GAP + 100 * f, stream, number, 1) >= random
         need = k.exponential(seed, k.DICE_GAP + 100 * f, stream, number, 0)
         rate, edge = self._rate(f, clock) * share, self._edge(f, clock)
+        if even and before is None:
+            need = k.uniform(seed, k.DICE_GAP + 100 * f, stream, number, 0)
+        elif even and before is not None:
+            need = max(0.0, before.records - rate * (clock - before.first))
         while rate <= 0 or need > rate * (edge - clock):
             if edge == math.inf:
                 return None
@@ -112,10 +121,15 @@ class ReferenceFront:
             clock = edge
             rate, edge = self._rate(f, clock) * share, self._edge(f, clock)
         first, linger, most = clock + need / rate, float(m.linger[f]), float(m.most_records[f])
-        more = k.poisson(rate * linger, seed, k.DICE_COUNT + 100 * f, stream, number, 0)
         close = first + linger
-        if more >= most - 1:
-            close, more = first + linger * (most - 1) / (more + 1), most - 1
+        if even:
+            more = math.floor(rate * linger + 1e-9)
+            if more >= most - 1:
+                close, more = first + (most - 1) / rate, most - 1
+        else:
+            more = k.poisson(rate * linger, seed, k.DICE_COUNT + 100 * f, stream, number, 0)
+            if more >= most - 1:
+                close, more = first + linger * (most - 1) / (more + 1), most - 1
         return Batch(1 + more, first, close), self._choose(stream, f, number)
 
     def _rate(self, f: int, time: float) -> float:

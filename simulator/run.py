@@ -8,7 +8,7 @@ visible (or it is clear that it will not).
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ from simulator.trace import BATCH_FIELDS, TASK_FIELDS, FlowTrace, HostLoad, Trac
 
 Level = Literal["fluid", "exact", "reference"]
 Outages = Sequence[tuple[float, float]]
+Enough = Callable[[list[list[tuple]]], bool]
 LOOKS = 60  # samples of host load in the measured window
 WARMING_SECONDS, WARMING_STEP = 600.0, 5.0  # how long, and how often, a cold broker's CPU is looked at
 
@@ -60,7 +61,9 @@ class Simulation:
         outages: Outages,
         exact_front: bool,
         settle: bool = True,
+        enough: Enough | None = None,
     ) -> None:
+        self.enough = enough
         self.scenario, self.coefficients, self.seed, self.level = scenario, coefficients, seed, level
         self.outages, self.settle = sorted(outages), settle
         run = scenario.run
@@ -108,9 +111,18 @@ class Simulation:
             self.env.process(query.run())
         self.env.process(self._follow_the_rate())
         self.env.process(self._look_now_and_then())
-        self.plane.run_until(self.measured_until)
+        self._measure()
         while self.settle and self.env.now < self.last and not self._all_visible():
             self.plane.run_until(min(self.last, self.env.now + 1.0))
+
+    def _measure(self) -> None:
+        """To the window's end, or until somebody who looks at the batches so far has seen enough."""
+        if self.enough is None:
+            return self.plane.run_until(self.measured_until)
+        step = max(1.0, *(flow.query.trigger for flow in self.scenario.flows))
+        while self.env.now < self.measured_until and not self.enough(self.batches):
+            self.plane.run_until(min(self.measured_until, self.env.now + step))
+        self.measured_until = self.env.now
 
     def _all_visible(self) -> bool:
         """Whether every record created in the window can be found (or its query has failed, or writes nothing)."""
@@ -258,17 +270,19 @@ def simulate(
     outages: Outages = (),
     exact_front: bool | None = None,
     settle: bool = True,
+    enough: Enough | None = None,
 ) -> Trace:
     """Run a scenario once.
 
     Levels: `fluid` (compiled; the producers' front is a delay), `exact` (compiled; every producer batch), `reference`
     (plain SimPy, the oracle; its front is exact unless `exact_front=False`). `rate_factor` scales every flow's rate;
     `outages` are stretches (start, length) [s] in which no query runs. `settle=False` ends with the window: what is
-    not visible by then stays censored, which is enough where only throughput or lag is asked for.
+    not visible by then stays censored, which is enough where only throughput or lag is asked for. `enough` is shown
+    all flows' batches so far (rows as BATCH_FIELDS) once a trigger, and ends the window when it says True.
     Raises ValueError for what cannot be placed or simulated.
     """
     exact = level != "fluid" if exact_front is None else exact_front
-    sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact, settle)
+    sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact, settle, enough)
     sim.run()
     trace = _trace(sim)
     sim.forget()

@@ -41,7 +41,7 @@ MANY = 1e9  # records that stand for "in proportion"
 # and `index` stand for those of every flow
 PARTS: dict[str, tuple[str, ...]] = {
     "front": ("kafka", "topic", "workload"),
-    "spark": ("spark", "query", "workload", "topic.partitions", "kafka.tls"),
+    "spark": ("spark", "query", "workload", "topic.partitions", "kafka.tls", "elasticsearch.tls", "elasticsearch.kind"),
     "search": ("elasticsearch", "index", "workload", "query.sink"),
 }
 

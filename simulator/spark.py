@@ -59,9 +59,10 @@ def costs_of(flow: Flow, scenario: Scenario, c: CoefficientSet) -> Costs:
     tls = c["kafka.tls_byte_cpu_seconds"] if scenario.kafka.tls else 0.0
     record = c["spark.record_cpu_seconds"] + load.value_bytes * c["spark.byte_cpu_seconds"]
     jvm = (record * query.transform_cpu_ratio + load.value_bytes * tls) / load.documents_per_event
+    https = c["kafka.tls_byte_cpu_seconds"] * load.json_bytes if scenario.elasticsearch.encrypted else 0.0
     python = sink.kind == "python-foreach"
     kind = "python" if python else "jvm"
-    own = c[f"sink.{kind}_record_cpu_seconds"] * sink.cpu_ratio if sink.kind != "noop" else 0.0
+    own = c[f"sink.{kind}_record_cpu_seconds"] * sink.cpu_ratio + https if sink.kind != "noop" else 0.0
     weight = 1.0
     if python and max(jvm, own) > 0:
         weight += c["sink.python_overlap"] * min(jvm, own) / max(jvm, own)

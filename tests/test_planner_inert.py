@@ -213,6 +213,13 @@ TABLE: dict[str, list[Row]] = {
     ],
     "kafka.io_threads": [row("flooded", {"kafka.io_threads": 1}, "publish", "+", "kafka.md C0: request queue")],
     "kafka.heap": [row("small", {"kafka.heap": "1 GiB"}, "memory.cache", "+", "kafka.md A7")],
+    "kafka.replica_fetchers": [
+        row("small", {"kafka.replica_fetchers": 1}, "load.kafka replica fetchers", "+", "kafka.md B2"),
+    ],
+    "kafka.tls_between_brokers": [
+        row("small", {"kafka.tls_between_brokers": False}, "busy.kafka", "-", "kafka.tls_byte_cpu_seconds")
+    ],
+    "kafka.authentication": [row("small", {"kafka.authentication": "scram"}, "findings", "!", "AWS MSK guide")],
     "kafka.tls": [row("small", {"kafka.tls": False}, "busy.kafka", "-", "kafka.tls_byte_cpu_seconds")],
     "kafka.rack_aware_fetch": [row("read", {"kafka.rack_aware_fetch": True}, "traffic", "-", "kafka.md B4")],
     "spark.hosts": [row("hosted", {"spark.hosts": ["a"]}, "busy.a", "!", "who shares cores")],
@@ -250,6 +257,7 @@ TABLE: dict[str, list[Row]] = {
     ],
     "elasticsearch.heap": [row("own", {"elasticsearch.heap": "2 GiB"}, "memory.in_flight", "-", "es B1")],
     "elasticsearch.write_threads": [row("bulky", {"elasticsearch.write_threads": 1}, "batch.seconds", "+", "B1")],
+    "elasticsearch.tls": [row("bytes", {"elasticsearch.tls": False}, "batch.seconds", "-", "tls_byte_cpu_seconds")],
     "elasticsearch.managers": [row("small", {"elasticsearch.managers": 3}, "findings", "!", "elasticsearch.md A14")],
     "hosts[].name": [row("hosted", {"hosts[0].name": "c"}, "host.names", "!", "the reader's")],
     "hosts[].machine": [
@@ -260,6 +268,10 @@ TABLE: dict[str, list[Row]] = {
     "hosts[].per_core_speed": [row("hosted", {"hosts[1].per_core_speed": 5000}, "batch.seconds", "+", "CoreMark")],
     "hosts[].memory": [row("hosted", {"hosts[1].memory": "4 GiB"}, "memory.cache", "-", "kafka.md A7")],
     "hosts[].network": [row("hosted", {"hosts[1].network": "10 MB/s"}, "load.kafka network in", "+", "kafka.md A5")],
+    "hosts[].zone": [row("apart", {"hosts[0].zone": "a"}, "batch.seconds", "-", "hosts.zone_round_trip_seconds")],
+    "hosts[].smt_yield": [
+        row("threaded", {"hosts[1].smt_yield": 1.0}, "batch.seconds", "-", "CoreMark is that of all threads")
+    ],
     "hosts[].background": [row("hosted", {"hosts[1].background": 0.8}, "batch.seconds", "+", "measured by the user")],
     "targets.p99": [row("small", {"targets.p99": "1 ms"}, "verdict", "!", "a promise")],
     "targets.p50": [row("small", {"targets.p50": "1 ms"}, "verdict", "!", "a promise")],
@@ -268,6 +280,10 @@ TABLE: dict[str, list[Row]] = {
     "targets.throughput_headroom": [row("small", {"targets.throughput_headroom": 100}, "verdict", "!", "a promise")],
     "targets.survive": [row("small", {"targets.survive": ["broker"]}, "verdict", "!", "a promise")],
     "targets.monthly_budget_usd": [row("small", {"targets.monthly_budget_usd": 10}, "verdict", "!", "a promise")],
+    "targets.horizon": [row("small", {"targets.horizon": "3000 d"}, "verdict", "!", "a promise")],
+    "targets.judged": [
+        row("burst", {"targets.judged": {"p99": {"window": "10 min"}}}, "promise.p99", "-", "a burst among many")
+    ],
     "run.measure": [row("small", {"run.measure": 200}, "batch.count", "+", "")],
     "run.warm_up": [row("cold", {"run.warm_up": 300}, "batch.seconds", "-", "spark.md A8: the JVM warms")],
     "run.repeats": [row("small", {"run.repeats": 8}, "interval", "!", "Student's t")],
@@ -352,7 +368,7 @@ TABLE: dict[str, list[Row]] = {
     "money.discounts[].share": [row("agreed", {D + "share": "20 %"}, "bill.total", "-", "given")],
 }  # fmt: skip
 KINDS = ("compute", "storage", "transfer", "requests", "monitoring", "support")
-FULL = ("verdict", "catch_up", "interval", "report.title")  # outputs that need a whole forecast
+FULL = ("verdict", "promise.p99", "catch_up", "interval", "report.title")  # outputs that need a whole forecast
 
 BASE = """
 name: small
@@ -406,6 +422,15 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
         {"kind": "ec2-ri", "machine": "m7g.2xlarge", "count": 3, "share_of_listed": 0.6}]},
     "agreed": {M + "discounts": [{"service": "AmazonEC2", "share": "10 %"}]},
     "cold": {"run.jvm": "cold", "run.warm_up": 0},
+    "bytes": {W + "size": "100 kB", "overrides": {"kafka.tls_byte_cpu_seconds": 1e-8}},
+    "apart": {"hosts": [{"name": n, "cores": 2, "memory": "16 GiB", "network": "1 GB/s", "zone": z}
+                        for n, z in (("a", "b"), ("b", "a"))],
+              "kafka.kind": "self-managed", "elasticsearch.kind": "self-managed-opensearch", "kafka.zones": 1,
+              "elasticsearch.zones": 1, "kafka.hosts": ["b"], "spark.hosts": ["b"], "elasticsearch.hosts": ["a"],
+              "overrides": {"hosts.zone_round_trip_seconds": 0.1}},
+    "threaded": {"hosts": [{"name": "a", "cores": 8}, {"name": "b", "machine": "m5.large"}],
+                 "kafka.kind": "self-managed", "elasticsearch.kind": "self-managed-opensearch",
+                 "kafka.hosts": ["a"], "spark.hosts": ["b"], "elasticsearch.hosts": ["a"], "spark.executors": 1},
     "hosted": {"hosts": [{"name": n, "cores": 2, "memory": "16 GiB", "network": "1 GB/s"} for n in "ab"],
                "kafka.kind": "self-managed", "elasticsearch.kind": "self-managed-opensearch",
                "kafka.hosts": ["b"], "spark.hosts": ["b"], "elasticsearch.hosts": ["b"]},
@@ -503,6 +528,7 @@ def whole(it: Scenario) -> dict[str, Any]:
     assert budget(out)["data"]
     return {
         "verdict": [(t.target, t.holds) for t in out.targets],
+        "promise.p99": next(t.forecast for t in out.targets if t.target == "p99"),
         "catch_up": out.lag.catch_up_seconds,
         "interval": out.latency.end_to_end["p50"].sampling,
         "report.title": (out.scenario.name, out.scenario.description, out.as_text()),
