@@ -5,13 +5,16 @@ threads of a core, a Graviton vCPU is a whole core, so machines are never compar
 what a box sustains for network and for EBS; *peak* is a burst that a streaming node spends in minutes.
 CoreMark is the iterations a second of the whole box with every thread busy, as measured on a live one.
 MSK and OpenSearch run on the same boxes under longer names (`kafka.m7g.large`, `r7g.large.search`).
-The table is `data/machines.csv`, in AWS's own units; `python -m pricing.build_book` writes it.
+The table is `data/machines.csv`, in AWS's own units; `python -m pricing.build_book` writes it. A price book made from
+live AWS has a table of the same shape beside its prices; `extend` adds the types that are new. What the packaged table
+knows it keeps, so that no forecast moves because another book was opened before it.
 """
 
 from __future__ import annotations
 
 import csv
 import difflib
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +24,9 @@ from models.units import GB, GIB, MB
 
 TABLE = Path(__file__).parent / "data" / "machines.csv"
 GIGABIT_BYTES = 1e9 / 8
+MORE_TABLES = "FLOODMARK_MACHINES"  # environment: further tables, so that worker processes know them too
+NEEDED = ("vcpu", "cores", "threads_per_core", "memory_gib", "net_baseline_gbps", "net_peak_gbps", "ebs_baseline_MBps",
+          "ebs_peak_MBps", "ebs_baseline_iops", "ebs_peak_iops")  # fmt: skip
 
 # AWS does not name the box under an optimized OpenSearch instance. These have the same vCPU and memory at
 # every size and are our guess (grade "guess"): good for a sketch, to be replaced by a calibration.
@@ -123,6 +129,23 @@ def machine(name: str) -> Machine:
     return found
 
 
+def extend(path: Path) -> int:
+    """Add the types of another table that the packaged one lacks, here and in processes started from here.
+
+    How many were added; a type without cores, memory, network or disk figures is left out. Raises ValueError for a
+    file of another shape.
+    """
+    before = len(_by_name())
+    known = os.environ.get(MORE_TABLES, "").split(os.pathsep)
+    if str(path.resolve()) in known:
+        return 0
+    _read(path)
+    os.environ[MORE_TABLES] = os.pathsep.join([*filter(None, known), str(path.resolve())])
+    _by_name.cache_clear()
+    machines.cache_clear()
+    return len(_by_name()) - before
+
+
 @cache
 def machines() -> tuple[Machine, ...]:
     """Every machine of the table, in its order (family, then size)."""
@@ -141,8 +164,19 @@ def _refusal(name: str) -> str:
 
 @cache
 def _by_name() -> dict[str, Machine]:
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        return {row["instance_type"]: _machine(row) for row in csv.DictReader(file)}
+    found: dict[str, Machine] = {}
+    for path in (str(TABLE), *filter(None, os.environ.get(MORE_TABLES, "").split(os.pathsep))):
+        if Path(path).is_file():
+            found |= {name: box for name, box in _read(Path(path)).items() if name not in found}
+    return found
+
+
+def _read(path: Path) -> dict[str, Machine]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if missing := {*NEEDED, "instance_type", "coremark_basis"} - set(rows.fieldnames or ()):
+            raise ValueError(f"{path}: not a table of machines; it lacks the columns {', '.join(sorted(missing))}")
+        return {row["instance_type"]: _machine(row) for row in rows if all(row[name] for name in NEEDED)}
 
 
 def _machine(row: dict[str, str]) -> Machine:

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from models.noun import Noun
-from models.units import DAY, GIB, Bytes, Fraction, Ratio, Seconds, Whole, field
+from models.units import DAY, GIB, MINUTE, Bytes, Count, Fraction, Ratio, Seconds, Whole, field
 
 REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
 MONTH_TEXT = r"^(average|\d{4}-(0[1-9]|1[0-2]))$"
@@ -26,7 +26,7 @@ class Commitment(Noun):
         unit="", meaning="what is bought: EC2 Standard RI, EC2 Instance or Compute Savings Plan, OpenSearch RI"
     )
     machine: str = field(unit="", meaning="the machine it is bought for", min_length=1)
-    count: Ratio = field(unit="count", meaning="machines' worth of hours bought", gt=0, le=100_000)
+    count: Count = field(unit="count", meaning="machines' worth of hours bought", gt=0, le=100_000)
     years: Literal[1, 3] = field(1, unit="", meaning="term in years")
     payment: Literal["no", "partial", "all"] = field("no", unit="", meaning="how much is paid upfront")
     owned_months: Whole | None = field(
@@ -48,14 +48,24 @@ class Discount(Noun):
     share: Fraction = field(unit="1", meaning="share off the list price", ge=0, le=1)
 
 
+class Change(Noun):
+    """A change of the stack that is planned for a month: more executors, another machine, longer retention."""
+
+    month: Whole = field(unit="count", meaning="month from now, 1 the first, from which it holds", ge=1, le=120)
+    set: dict[str, str | float | int | bool] = field(
+        unit="", meaning="fields by path and their new values, as {spark.executors: 4}", min_length=1
+    )
+    why: str = field("", unit="", meaning="the reason, for the months' table")
+
+
 class RestOfAccount(Noun):
     """What the rest of the AWS account uses in the month: it fills the account-wide tiers first."""
 
     aws_usd: float = field(0.0, unit="USD", meaning="AWS charges of the rest of the account, support aside", ge=0)
     s3_standard: Bytes = field(0.0, unit="bytes", meaning="bytes in S3 Standard", ge=0)
     internet_out: Bytes = field(0.0, unit="bytes", meaning="bytes sent to the internet in the month", ge=0)
-    custom_metrics: Ratio = field(0.0, unit="count", meaning="CloudWatch custom metrics", ge=0)
-    prometheus_samples: Ratio = field(0.0, unit="count", meaning="samples into Managed Prometheus", ge=0)
+    custom_metrics: Count = field(0.0, unit="count", meaning="CloudWatch custom metrics", ge=0)
+    prometheus_samples: Count = field(0.0, unit="count", meaning="samples into Managed Prometheus", ge=0)
 
 
 class Network(Noun):
@@ -66,9 +76,9 @@ class Network(Noun):
     endpoint_zones: Whole = field(0, unit="count", meaning="interface endpoints x zones", ge=0, le=10_000)
     endpoint_data: Bytes = field(0.0, unit="bytes", meaning="bytes through interface endpoints in a month", ge=0)
     application_balancers: Whole = field(0, unit="count", meaning="Application Load Balancers", ge=0, le=1000)
-    application_lcus: Ratio = field(0.0, unit="count", meaning="their capacity units, mean over the month", ge=0)
+    application_lcus: Count = field(0.0, unit="count", meaning="their capacity units, mean over the month", ge=0)
     network_balancers: Whole = field(0, unit="count", meaning="Network Load Balancers", ge=0, le=1000)
-    network_lcus: Ratio = field(0.0, unit="count", meaning="their capacity units, mean over the month", ge=0)
+    network_lcus: Count = field(0.0, unit="count", meaning="their capacity units, mean over the month", ge=0)
     public_addresses: Whole = field(0, unit="count", meaning="public IPv4 addresses", ge=0, le=100_000)
     internet_out: Bytes = field(0.0, unit="bytes", meaning="bytes to the internet in a month", ge=0)
     to_regions: dict[str, Bytes] = field({}, unit="bytes", meaning="bytes to other regions in a month, by region")
@@ -77,12 +87,12 @@ class Network(Noun):
 class Monitoring(Noun):
     """What watches the stack. Metrics that MSK, OpenSearch Service and EMR publish of themselves cost nothing."""
 
-    custom_metrics: Ratio = field(0.0, unit="count", meaning="CloudWatch custom metrics", ge=0)
-    metrics_read: Ratio = field(0.0, unit="count", meaning="metrics asked for by GetMetricData in a month", ge=0)
+    custom_metrics: Count = field(0.0, unit="count", meaning="CloudWatch custom metrics", ge=0)
+    metrics_read: Count = field(0.0, unit="count", meaning="metrics asked for by GetMetricData in a month", ge=0)
     alarms: Whole = field(0, unit="count", meaning="CloudWatch alarms", ge=0, le=1_000_000)
     logs: Bytes = field(0.0, unit="bytes", meaning="bytes of logs into CloudWatch in a month", ge=0)
     logs_kept: Seconds = field(30 * DAY, unit="s", meaning="how long CloudWatch keeps them", ge=0)
-    prometheus_samples: Ratio = field(0.0, unit="count", meaning="samples into Managed Prometheus in a month", ge=0)
+    prometheus_samples: Count = field(0.0, unit="count", meaning="samples into Managed Prometheus in a month", ge=0)
     prometheus_stored: Bytes = field(0.0, unit="bytes", meaning="bytes that Managed Prometheus holds", ge=0)
     grafana_editors: Whole = field(0, unit="count", meaning="Managed Grafana editors", ge=0, le=100_000)
     grafana_viewers: Whole = field(0, unit="count", meaning="Managed Grafana viewers", ge=0, le=100_000)
@@ -125,12 +135,23 @@ class Money(Noun):
         "none", "developer", "business", "enterprise-on-ramp", "enterprise", "business-plus", "enterprise-2026",
         "unified-operations",
     ] = field("none", unit="", meaning="AWS Support plan of the account")  # fmt: skip
-    engineer_hours: Ratio = field(0.0, unit="count", meaning="hours of engineers a month that keep it running", ge=0)
+    engineer_hours: Count = field(0.0, unit="count", meaning="hours of engineers a month that keep it running", ge=0)
     engineer_usd_per_hour: float | None = field(None, unit="USD", meaning="what such an hour costs you", ge=0)
     third_parties: dict[str, float] = field(
         {}, unit="USD", meaning="bills a month that AWS does not send, by name (monitoring, support contracts)"
     )
     spot_share: Fraction = field(0.0, unit="1", meaning="share of executor hours bought on the spot market", ge=0, le=1)
+    spot_interruptions: Fraction | None = field(
+        None, unit="1", meaning="share of spot executors that AWS takes back in a month; none: the middle of the "
+        "spot advisor's band for the machine", ge=0, le=10,
+    )  # fmt: skip
+    spot_replacement: Seconds = field(
+        10 * MINUTE, unit="s", meaning="paid time in which the replacement of a spot executor starts and does no "
+        "work: a policy, measure your own", ge=0, le=DAY,
+    )  # fmt: skip
+    spot_fallback: Fraction = field(
+        0.0, unit="1", meaning="share of spot hours in which there is no spot to be had, bought on demand", ge=0, le=1
+    )
     spark_disk: Bytes | None = field(
         None, unit="bytes", meaning="EBS data volume of each Spark host; none: EMR's own default, nothing elsewhere",
         ge=0, le=16 * 1024 * GIB,
@@ -148,13 +169,14 @@ class Money(Noun):
         ge=0, le=100,
     )  # fmt: skip
     dashboards_machine: str = field("m7g.large", unit="", meaning="instance type of such a box", min_length=1)
-    node_losses_per_year: Ratio = field(
+    node_losses_per_year: Count = field(
         0.0, unit="count", meaning="brokers, and as many data nodes, that are lost and refilled in a year", ge=0, le=1e4
     )
     snapshots: Snapshots = field(Snapshots(), unit="", meaning="snapshots of the index in a bucket of your own")
     account: RestOfAccount = field(RestOfAccount(), unit="", meaning="the rest of the AWS account")
     network: Network = field(Network(), unit="", meaning="gateways, balancers, what leaves the region")
     monitoring: Monitoring = field(Monitoring(), unit="", meaning="what watches the stack")
+    changes: tuple[Change, ...] = field((), unit="", meaning="changes of the stack planned for later months")
     commitments: tuple[Commitment, ...] = field((), unit="", meaning="Reserved Instances and Savings Plans")
     discounts: tuple[Discount, ...] = field((), unit="", meaning="shares off by agreement")
 

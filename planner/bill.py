@@ -157,6 +157,8 @@ class Stack:
     month: Used
     drawn: tuple[Used, ...]
     more: Used
+    coefficients: CoefficientSet
+    pace: Mapping[str, Pace]
 
 
 def stack_of(
@@ -174,7 +176,8 @@ def stack_of(
         which, how = sets[k % len(sets)], drawn_paces[k % len(drawn_paces)]
         others.append(used(scenario, which, how, load=load, flows=flows))
     month = used(scenario, coefficients, pace, flows=flows)
-    return Stack(scenario, month, tuple(others), used(scenario, coefficients, pace, load=1 + MARGIN, flows=flows))
+    more = used(scenario, coefficients, pace, load=1 + MARGIN, flows=flows)
+    return Stack(scenario, month, tuple(others), more, coefficients, pace)
 
 
 def monthly_bill(
@@ -185,15 +188,15 @@ def monthly_bill(
     return bill_of([stack_of(scenario, coefficients, repeats, drawn, drawn_sets, seed, pace)], seed)
 
 
-def bill_of(stacks: Sequence[Stack], seed: int = 1) -> MonthlyBill:
+def bill_of(stacks: Sequence[Stack], seed: int = 1, book: PriceBook | None = None) -> MonthlyBill:
     """One bill of several stacks in one account: production, staging, another region for disaster recovery.
 
     Account-wide tiers are filled in their order; book, month, account and currency are the first's, discounts and
-    commitments everyone's, support is paid once. Every line is tagged with its stack.
+    commitments everyone's, support is paid once. Every line is tagged with its stack. `book` is another than theirs.
     """
     scenarios = [stack.scenario for stack in stacks]
     money = scenarios[0].money
-    book = _book_of_all(scenarios)
+    book = book or _book_of_all(scenarios)
     bought = [pair for s in scenarios for pair in offers(s.money, book)]
     terms = Terms(_shares(scenarios), tuple((o, said.count) for said, o in bought if runs(said, o, 1)))
     month, more = together([s.month for s in stacks], scenarios), together([s.more for s in stacks], scenarios)
@@ -202,7 +205,7 @@ def bill_of(stacks: Sequence[Stack], seed: int = 1) -> MonthlyBill:
     unit = made.unit_costs(month.events, month.payload_bytes) if month.events and month.payload_bytes else None
     extra = (more.events - month.events, more.payload_bytes - month.payload_bytes)
     steeper = marginal(priced(more, book, terms), made, *extra) if unit else None
-    listed = priced(month, book, Terms(terms.discounts)) if bought else made
+    listed = _listed_later(stacks, book, terms, month) if bought else [made]
     return MonthlyBill(
         made, joint_range(others, book, seed, PRICE_DRAWS), unit, steeper, held(bought, listed),
         tuple(dict.fromkeys(note for s in scenarios for note in notes_of(s, made, book))), money,
@@ -252,19 +255,48 @@ def _loads(spread: float, seed: int) -> list[float]:
     return [math.exp(sigma * NormalDist().inv_cdf((k + 0.5) / USAGE_DRAWS)) for k in order]
 
 
-def held(bought: Sequence[tuple[Commitment, Offer]], listed: Bill) -> tuple[Held, ...]:
-    """Each commitment against the hours the stack wants of what it covers, in the order stated."""
+def _listed_later(stacks: Sequence[Stack], book: PriceBook, terms: Terms, month: Used) -> list[Bill]:
+    """The bills without commitments of the months to come, until nothing of the stacks changes any more."""
+    from planner.money_changes import in_month
+
+    scenarios = [stack.scenario for stack in stacks]
+    last = max((c.month for s in scenarios for c in s.money.changes), default=1)
+    bills = [priced(month, book, Terms(terms.discounts))]
+    for number in range(2, last + 1):
+        if not any(c.month == number for s in scenarios for c in s.money.changes):
+            bills.append(bills[-1])
+            continue
+        later = [in_month(s, number) for s in scenarios]
+        usages = [used(s, stack.coefficients, stack.pace) for s, stack in zip(later, stacks, strict=True)]
+        bills.append(priced(together(usages, later), book, Terms(terms.discounts)))
+    return bills
+
+
+def held(bought: Sequence[tuple[Commitment, Offer]], listed: Sequence[Bill]) -> tuple[Held, ...]:
+    """Each commitment against the hours the stack wants of what it covers, in the order stated, month by month; the
+    last of the bills holds for all months after it. A stack that no longer wants any of it has left its machine."""
     found: list[Held] = []
-    left: dict[str, float] = {}
+    left: dict[str, list[float]] = {}
     for said, offered in bought:
         pool = f"{offered.kind}/{offered.machine}"
-        wanted = left.get(pool, float(covered_hours(listed, offered)) / listed.month.hours)
+        wanted = left.get(pool) or [float(covered_hours(bill, offered)) / bill.month.hours for bill in listed]
         owned = said.owned_months or 0
         months = max(0, offered.months - owned)
-        plan = hold(offered, said.count, [wanted] * months, owned, said.leaves_in_month)
-        left[pool] = max(0.0, wanted - said.count)
+        plan = hold(offered, said.count, _over(wanted, months), owned, said.leaves_in_month or _left(wanted))
+        left[pool] = [max(0.0, w - said.count) for w in wanted]
         found.append(Held(said, plan, runs(said, offered, 1)))
     return tuple(found)
+
+
+def _over(wanted: Sequence[float], months: int) -> list[float]:
+    """A demand over so many months, its last value kept."""
+    return [wanted[min(k, len(wanted) - 1)] for k in range(months)]
+
+
+def _left(wanted: Sequence[float]) -> int | None:
+    """The month from which nothing is wanted that was wanted before, None if there is none."""
+    last = max((k for k, w in enumerate(wanted) if w > 0), default=None)
+    return None if last is None or last == len(wanted) - 1 else last + 2
 
 
 def billed(
@@ -276,16 +308,24 @@ def billed(
     With `simulated` false no run is made: a batch a trigger, nothing sent again.
     """
     from planner import forecast as whole
-    from planner.uncertainty import draws
 
     count = whole.DRAWS if draws_of_coefficients is None else draws_of_coefficients
     stacks = []
     for one in (scenario, *others):
         central = whole.coefficients_of(one)
-        repeats, drawn = _runs(one, central, seed, count) if simulated else ([], [])
-        sets = draws(central, one, count, seed) if drawn else []
+        repeats, drawn, sets = runs_of(one, central, seed, count) if simulated else ([], [], [])
         stacks.append(stack_of(one, central, repeats, drawn, sets, seed))
     return bill_of(stacks, seed)
+
+
+def runs_of(
+    scenario: Scenario, central: CoefficientSet, seed: int, count: int
+) -> tuple[Sequence[Trace], Sequence[Trace], Sequence[CoefficientSet]]:
+    """The runs that a forecast makes: repeats, those at drawn coefficients, and the sets that were drawn."""
+    from planner.uncertainty import draws
+
+    repeats, drawn = _runs(scenario, central, seed, count)
+    return repeats, drawn, draws(central, scenario, count, seed) if drawn else []
 
 
 def paced(scenario: Scenario, seed: int, simulated: bool) -> dict[str, Pace]:

@@ -54,6 +54,7 @@ def bill(
     ] = True,
     draws: Annotated[int, typer.Option("--draws", help="of coefficients", min=0, max=512)] = 8,
     seed: Annotated[int, typer.Option("--seed", help="of all dice", min=0, max=2**31 - 1)] = 1,
+    book: Annotated[str, typer.Option("--book", help="folder of a price book, instead of the scenario's")] = "",
 ) -> None:
     """The month's bill line by line, as a forecast carries it. Exit 3 if it breaks targets.monthly_budget_usd."""
     from planner import cli, money_tell
@@ -63,7 +64,7 @@ def bill(
 
     outputs = output or []
     refuse_suffixes(outputs, money_tell.FORMATS)
-    loaded, *others = [load_scenario(one) for one in scenario]
+    loaded, *others = [with_book(load_scenario(one), book) for one in scenario]
     if others and (against or months or alternatives):
         raise typer.BadParameter("--against, --months and --alternatives take one scenario")
     made = billed(loaded, *others, seed=seed, draws_of_coefficients=draws, simulated=simulate)
@@ -86,6 +87,17 @@ def bill(
             f"P90 of {made.range.p90_usd:,.0f} USD is over targets.monthly_budget_usd = {budget:,.0f}", file=sys.stderr
         )
         raise typer.Exit(cli.TARGET_BROKEN)
+
+
+def with_book(scenario: Any, folder: str) -> Any:
+    """The scenario billed from another book, whose newer machines are then known."""
+    from planner.scenario import resolved, validated
+
+    if not folder:
+        return scenario
+    data = resolved(scenario)
+    data["money"]["price_book"] = folder
+    return validated(data)
 
 
 def _alternatives(scenario: Any) -> dict[str, Any]:
@@ -120,16 +132,17 @@ def _plain(made: MonthlyBill, bridge: Bridge | None, later: list[MonthOfBill]) -
 
 
 def _write(made: MonthlyBill, bridge: Bridge | None, later: list[MonthOfBill], path: Path) -> None:
-    from planner import money_bridge, money_tell
+    from planner import money_bridge, money_months, money_tell
 
     suffix = path.suffix.lower()
     if suffix == ".xlsx":
-        money_tell.write_xlsx(made, path)
+        money_tell.write_xlsx(made, path, bridge, later)
         return
     if suffix == ".json":
         text = json.dumps(_plain(made, bridge, later), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     elif suffix == ".md":
         text = money_tell.as_markdown(made) + (f"\n{money_bridge.as_markdown(bridge)}" if bridge else "")
+        text += f"\n{money_months.as_markdown(later)}" if later else ""
     else:
         text = money_tell.as_csv(made) if suffix == ".csv" else money_tell.as_text(made)
     path.write_text(text, encoding="utf-8", newline="\n")

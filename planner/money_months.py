@@ -1,16 +1,17 @@
 """Months: the bill as the stack fills and grows, from an empty start to a horizon.
 
-Load grows by the workload's own rate, stored bytes fill up to retention, commitments run out, and a disk that would
-pass its mark is enlarged in the month before (EBS, MSK and OpenSearch all grow volumes in place). A *step* is such a
-change. Left out: machines that would have to grow with the load (the forecast at the later rate says whether they do),
-and the largest volume that a machine takes.
+Load grows by the workload's own rate, stored bytes fill up to retention, commitments run out, a disk that would pass
+its mark is enlarged in the month before (EBS, MSK and OpenSearch all grow volumes in place), and the changes planned in
+`money.changes` are made. A *step* is such a change. Machines do not grow by themselves: a month whose peak is more than
+the stack sustains says so, with what is full, and `money.changes` is where more of them are bought.
+Left out: the largest volume that a machine takes. The pace of batches is that of the first month's runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.coefficients import CoefficientSet
@@ -18,12 +19,14 @@ from models.elasticsearch import watermark_bytes
 from models.stack import Flow, Scenario
 from models.units import GIB, MONTH, show
 from planner.bill import PRICE_DRAWS, _loads, book_of, offers, priced, runs, terms_of
+from planner.money_changes import Headroom, changed, due, headroom, told
 from planner.refusal import ScenarioError
 from planner.storage import _topic_bytes as topic_node_bytes
 from planner.storage import document_bytes, index_shares, seconds_of_rate
 from planner.usage import Pace, flowing, used
 from pricing.bill import Bill
-from pricing.spread import Range, joint_range
+from pricing.shared import Terms
+from pricing.spread import Range, ranged, totals
 
 MOST_MONTHS = 60
 LOOK_AHEAD = 1.25  # an enlarged disk holds a quarter more than its mark needs, so that it is not enlarged every month
@@ -41,6 +44,19 @@ class MonthOfBill:
     events: float
     full: Mapping[str, float]
     steps: tuple[str, ...]
+    headroom: Headroom | None = None
+    scenario: Scenario | None = None
+    listed: Bill | None = None  # without commitments: what there would be to commit to
+    totals: Any = field(default=None, repr=False, compare=False)  # one a draw [USD]; draw i is the same in each month
+
+    @property
+    def warning(self) -> str:
+        """What the month's peak asks of the machines, where that is too much or near it."""
+        room = self.headroom
+        if room is None or not (room.needed or room.close):
+            return ""
+        told = f"its peak is {room.share:.0%} of what the stack sustains ({room.binding})"
+        return f"a step of machines is needed: {told}" if room.needed else f"simulate this month: {told}"
 
     def as_dict(self) -> dict[str, Any]:
         bill = self.bill
@@ -50,6 +66,8 @@ class MonthOfBill:
             "monthly_usd": float(bill.monthly_usd), "aws_usd": float(bill.aws_usd), "other_usd": float(bill.other_usd),
             "scaling_usd": round(scaling, 2), "p10": self.range.p10_usd, "p50": self.range.p50_usd,
             "p90": self.range.p90_usd, "full": dict(self.full), "steps": list(self.steps), "complete": bill.complete,
+            "peak_over_sustained": None if self.headroom is None else self.headroom.share,
+            "binding": None if self.headroom is None else self.headroom.binding, "warning": self.warning,
         }  # fmt: skip
 
 
@@ -61,7 +79,10 @@ def months(
         raise ScenarioError(f"--months {horizon}; expected 1 to {MOST_MONTHS}")
     book, out = book_of(scenario.money), []
     for number in range(horizon):
+        made = due(scenario, number + 1)
+        scenario, planned = changed(scenario, made), [told(change) for change in made]
         scenario, steps = _enlarged(scenario, coefficients, number)
+        steps = planned + steps
         steps += _ended(scenario, number)
         terms, flows = terms_of(scenario.money, book, number + 1), flowing(scenario, number)
         month = used(scenario, coefficients, pace, number=number, flows=flows)
@@ -69,9 +90,14 @@ def months(
             priced(used(scenario, coefficients, pace, number=number, load=load, flows=flows), book, terms)
             for load in _loads(scenario.money.load_spread, seed)
         ]
-        spread = joint_range(drawn, book, seed, PRICE_DRAWS)
+        totalled = totals(drawn, book, seed, PRICE_DRAWS)
         full = {name: fill / volume for name, (fill, volume, _) in _disks(scenario, coefficients, number).items()}
-        out.append(MonthOfBill(number, priced(month, book, terms), spread, month.events, full, tuple(steps)))
+        room = headroom(scenario, coefficients, number)
+        bill = priced(month, book, terms)
+        listed = priced(month, book, Terms(terms.discounts)) if terms.commitments else bill
+        out.append(MonthOfBill(
+            number, bill, ranged(totalled), month.events, full, tuple(steps), room, scenario, listed, totalled
+        ))  # fmt: skip
     return out
 
 
@@ -122,11 +148,48 @@ def table(made: Sequence[MonthOfBill]) -> Any:
     """The months on a terminal."""
     from rich.table import Table
 
-    out = Table("month", "events", "USD", "P10 to P90", "Kafka disk", "index disk", "what changed", box=None,
+    out = Table("month", "events", "USD", "P10 to P90", "Kafka disk", "index disk", "peak", "what changed", box=None,
                 pad_edge=False, show_edge=False, header_style="dim")  # fmt: skip
     for m in made:
-        told = f"{m.range.p10_usd:,.0f} to {m.range.p90_usd:,.0f}"
+        between = f"{m.range.p10_usd:,.0f} to {m.range.p90_usd:,.0f}"
         full = (f"{m.full['kafka']:.0%}", f"{m.full['elasticsearch']:.0%}")
         label = m.bill.month.label if m.bill.month.label[:4].isdigit() else str(m.number + 1)
-        out.add_row(label, show(m.events, "count"), f"{m.bill.monthly_usd:,.0f}", told, *full, "; ".join(m.steps))
+        peak = "" if m.headroom is None else f"{m.headroom.share:.0%}"
+        said = "; ".join([*m.steps, *([m.warning] if m.warning and m.warning.startswith("a step") else [])])
+        out.add_row(label, show(m.events, "count"), f"{m.bill.monthly_usd:,.0f}", between, *full, peak, said)
     return out
+
+
+HEAD = (
+    "month",
+    "label",
+    "events",
+    "monthly_usd",
+    "p10",
+    "p50",
+    "p90",
+    "kafka_full",
+    "index_full",
+    "peak",
+    "what changed",
+)
+
+
+def rows(made: Sequence[MonthOfBill]) -> list[list[str]]:
+    """The months as a flat table, under HEAD."""
+    return [
+        [str(m.number + 1), m.bill.month.label, f"{m.events:.0f}", f"{m.bill.monthly_usd:f}", f"{m.range.p10_usd:.2f}",
+         f"{m.range.p50_usd:.2f}", f"{m.range.p90_usd:.2f}", f"{m.full['kafka']:.4f}", f"{m.full['elasticsearch']:.4f}",
+         "" if m.headroom is None else f"{m.headroom.share:.4f}", "; ".join([*m.steps, *filter(None, [m.warning])])]
+        for m in made
+    ]  # fmt: skip
+
+
+def as_markdown(made: Sequence[MonthOfBill]) -> str:
+    """The months as a table for a wiki."""
+    lines = ["| month | events | USD | P10 to P90 | what changed |", "|---|--:|--:|--:|---|"]
+    for m in made:
+        between = f"{m.range.p10_usd:,.0f} to {m.range.p90_usd:,.0f}"
+        said = "; ".join([*m.steps, *filter(None, [m.warning])]).replace("|", "\\|")
+        lines.append(f"| {m.number + 1} | {show(m.events, 'count')} | {m.bill.monthly_usd:,.2f} | {between} | {said} |")
+    return "\n".join(lines) + "\n"

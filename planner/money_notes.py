@@ -8,8 +8,11 @@ from decimal import Decimal
 from models.machines import box_name
 from models.spark import AVAILABLE_NOW
 from models.stack import Scenario
+from models.units import show
+from planner.usage import month_of
 from pricing.bill import Bill
 from pricing.price_book import PriceBook
+from pricing.spark import interruption_band
 from pricing.spread import SPREAD
 
 NOTHING = Decimal(0)
@@ -77,12 +80,34 @@ def _spot(scenario: Scenario, book: PriceBook) -> Iterator[str]:
     money, spark = scenario.money, scenario.spark
     if not money.spot_share:
         return
-    item = f"ec2/spot-interruption/{box_name(spark.machine)}"
-    if book.has(item, money.region):
-        lost = float(book.price(item, money.region).usd) * spark.executors * money.spot_share
-        yield f"up to {lost:.2g} executors a month are taken back by AWS (interruption band of {spark.machine})"
+    box, boxes = box_name(spark.machine), spark.executors * money.spot_share
+    band = interruption_band(book, box, money.region)
+    if money.spot_interruptions is not None:
+        lost = f"{boxes * money.spot_interruptions:.2g}"
+        yield f"{lost} executors a month are taken back by AWS (money.spot_interruptions)"
+    elif band is None:
+        yield f"nobody published how often {box} is taken back: no replaced hours are billed (money.spot_interruptions)"
+    else:
+        yield (
+            f"{boxes * band[0]:.2g} to {boxes * band[1]:.2g} executors a month are taken back by AWS (spot advisor's "
+            f"band of {box}: {band[0]:.0%} to {band[1]:.0%}), each replaced in {show(money.spot_replacement, 's')}"
+        )
+    yield from _fallback(scenario, book)
     if any(flow.query.state is not None for flow in scenario.flows):
         yield "spot suits executors without state: each loss reloads state from the checkpoint before the batch goes on"
+
+
+def _fallback(scenario: Scenario, book: PriceBook) -> Iterator[str]:
+    """What it costs when the market has none: at the share stated, and for each tenth of the hours."""
+    money, spark = scenario.money, scenario.spark
+    box = box_name(spark.machine)
+    if not book.has(f"ec2/spot/{box}", money.region) or not book.has(f"ec2/on-demand/{box}", money.region):
+        return
+    listed, market = (book.price(f"ec2/{kind}/{box}", money.region).usd for kind in ("on-demand", "spot"))
+    hours = Decimal(repr(spark.executors * money.spot_share)) * Decimal(repr(month_of(money).hours))
+    tenth = (listed - market) * hours / 10
+    stated = f"{money.spot_fallback:.0%} of spot hours run on demand; " if money.spot_fallback else ""
+    yield f"{stated}every tenth of the spot hours that finds no spot and runs on demand costs {tenth:,.2f} USD a month"
 
 
 def _unsure(made: Bill) -> Iterator[str]:

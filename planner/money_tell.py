@@ -21,10 +21,25 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from planner.bill import MonthlyBill
+    from planner.money_bridge import Bridge
+    from planner.money_months import MonthOfBill
 
 COLUMNS = ("system", "kind", "name", "quantity", "unit", "unit_price", "monthly_usd", "scaling", "driver", "grade",
            "service_code", "usage_type", "operation", "region", "item", "identity", "source", "as_of")  # fmt: skip
 NUMBERS = ("quantity", "unit_price", "monthly_usd")
+IN_CELLS = (
+    *NUMBERS,
+    "added_usd",
+    "total_usd",
+    "month",
+    "events",
+    "p10",
+    "p50",
+    "p90",
+    "kafka_full",
+    "index_full",
+    "peak",
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 FORMATS = (".json", ".csv", ".xlsx", ".md", ".txt")
 
@@ -105,16 +120,17 @@ def as_csv(out: MonthlyBill) -> str:
     writer = csv.DictWriter(text, columns(out), lineterminator="\n", restval="")
     writer.writeheader()
     for row in rows(out):
-        writer.writerow({key: value if key in NUMBERS else _inert(value) for key, value in row.items()})
+        writer.writerow({key: value if key in NUMBERS else inert(value) for key, value in row.items()})
     return text.getvalue()
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def write_xlsx(out: MonthlyBill, path: Path) -> None:
-    """A workbook: lines, sums with their range, notes. Cells of text are text, never formulas."""
+def write_xlsx(out: MonthlyBill, path: Path, bridge: Bridge | None = None, later: Sequence[MonthOfBill] = ()) -> None:
+    """A workbook: lines, sums with their range, notes, and the bridge and months where they were asked for. Cells of
+    text are text, never formulas."""
     try:
         from openpyxl import Workbook
     except ImportError:
@@ -126,6 +142,18 @@ def write_xlsx(out: MonthlyBill, path: Path) -> None:
     _fill(sheet, [head, *([row.get(name, "") for name in head] for row in rows(out))], head)
     _fill(book.create_sheet("sums"), [["what", "monthly_usd"], *sums(out)], ["what", "monthly_usd"])
     _fill(book.create_sheet("notes"), [["note"], *([note] for note in out.notes)], ["note"])
+    if bridge is not None:
+        head, table = (
+            ["cause", "added_usd", "total_usd", "why"],
+            [["as planned", "", f"{bridge.start.monthly_usd:f}", ""]],
+        )
+        table += [[step.cause, f"{step.added_usd:f}", f"{step.total_usd:f}", why]
+                  for step, why in zip(bridge.steps, bridge.why, strict=True)]  # fmt: skip
+        _fill(book.create_sheet("bridge"), [head, *table], head)
+    if later:
+        from planner import money_months
+
+        _fill(book.create_sheet("months"), [money_months.HEAD, *money_months.rows(later)], money_months.HEAD)
     part = path.with_name(path.name + ".part")
     book.save(part)
     part.replace(path)
@@ -135,7 +163,7 @@ def _fill(sheet: Any, table: Sequence[Sequence[str]], head: Sequence[str]) -> No
     for r, row in enumerate(table, start=1):
         for c, text in enumerate(row, start=1):
             cell = sheet.cell(row=r, column=c)
-            if r > 1 and head[c - 1] in NUMBERS and text:
+            if r > 1 and head[c - 1] in IN_CELLS and text:
                 cell.value = float(text)
             else:
                 cell.value = _printable(text)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.coefficients import CoefficientError, load_set
-from models.machines import UnknownMachine, machine
+from models.machines import UnknownMachine, extend, machine
 from models.stack import Run, Scenario
 from planner import yaml_text
 from planner.fields import Location
@@ -57,6 +57,7 @@ def validated(data: Any, folder: Path = Path("."), lines: Mapping[Location, int]
     except ValidationError as error:
         raise ScenarioError(house_lines(error.errors(include_url=False), Scenario, lines)) from None
     scenario = _with_own_coefficients(scenario, folder)
+    _know_machines_of(scenario)
     if wrong := unknown_names(scenario):
         raise ScenarioError(wrong)
     return _with_recordings(scenario, folder)
@@ -94,6 +95,16 @@ def _with_recordings(scenario: Scenario, folder: Path) -> Scenario:
             flow = flow.model_copy(update={"workload": load})
         flows.append(flow)
     return scenario.model_copy(update={"flows": tuple(flows)})
+
+
+def _know_machines_of(scenario: Scenario) -> None:
+    """A price book made from live AWS brings the boxes that are newer than the packaged table."""
+    table = Path(scenario.money.price_book) / "instance_types.csv"
+    if table.is_file():
+        try:
+            extend(table)
+        except ValueError as error:
+            raise ScenarioError(f"money.price_book: {error}") from None
 
 
 def _with_own_coefficients(scenario: Scenario, folder: Path) -> Scenario:

@@ -309,7 +309,9 @@ def _hosts_of_spark(scenario: Scenario, tags: Tags) -> SparkUsage:
     disk = _spark_disk(scenario) / GIB
     return SparkUsage(
         spark.kind, money.region, box_name(spark.machine), float(spark.executors), 1.0, box_name(spark.driver_machine),
-        spot_share=money.spot_share, zones=1, volume=Volume("gp3", disk) if disk else Volume("none"), tags=tags,
+        spot_share=money.spot_share, spot_fallback=money.spot_fallback, spot_interruptions=money.spot_interruptions,
+        spot_replacement_seconds=money.spot_replacement, zones=1,
+        volume=Volume("gp3", disk) if disk else Volume("none"), tags=tags,
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ is paid for. Costs are flat up to an allowance and never fall beyond it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from models.units import MB
 from pricing.bill import Ledger
 from pricing.usage import Volume
@@ -17,13 +19,31 @@ IO2_TIERS = (("ebs/io2-iops-tier1-to-32000", 0.0, 32000.0), ("ebs/io2-iops-tier2
              ("ebs/io2-iops-tier3-above-64000", 64000.0, float("inf")))  # fmt: skip
 
 
-def add_boxes(ledger: Ledger, role: str, machine: str, count: float, hours: float, spot_share: float = 0.0) -> None:
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """The spot market as boxes meet it: share of hours meant for it, share of those that find none, and the hours
+    paid beside while replacements of boxes taken back are starting."""
+
+    share: float = 0.0
+    fallback: float = 0.0
+    replaced_hours: float = 0.0
+
+
+LISTED = Spot()
+
+
+def add_boxes(ledger: Ledger, role: str, machine: str, count: float, hours: float, spot: Spot = LISTED) -> None:
     """EC2 hours of `count` boxes, a share of them on the spot market."""
-    listed = count * hours * (1 - spot_share)
+    meant = count * hours * spot.share
+    listed = count * hours - meant
     ledger.add("compute", f"EC2 {machine} on demand ({role})", f"ec2/on-demand/{machine}", listed, "fixed",
                f"{role} hosts x hours")  # fmt: skip
-    ledger.add("compute", f"EC2 {machine} spot ({role})", f"ec2/spot/{machine}", count * hours * spot_share, "fixed",
+    ledger.add("compute", f"EC2 {machine} spot ({role})", f"ec2/spot/{machine}", meant * (1 - spot.fallback), "fixed",
                f"{role} hosts x hours on spot")  # fmt: skip
+    ledger.add("compute", f"EC2 {machine} spot ({role}, replacements starting)", f"ec2/spot/{machine}",
+               spot.replaced_hours, "fixed", "spot boxes taken back x time to replace one")  # fmt: skip
+    ledger.add("compute", f"EC2 {machine} on demand ({role}, where there is no spot)", f"ec2/on-demand/{machine}",
+               meant * spot.fallback, "fixed", f"{role} hosts x hours that found no spot")  # fmt: skip
 
 
 def add_volumes(ledger: Ledger, role: str, volume: Volume, count: float, share: float = 1.0) -> None:

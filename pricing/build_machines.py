@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import statistics
+from functools import cache
 from pathlib import Path
 
 Row = dict[str, str]
@@ -23,6 +24,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+@cache
 def read_rows(path: Path) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -54,6 +56,17 @@ def _coremark(row: Row, measured: dict[str, Row]) -> Row:
         if kin:
             return _borrowed(row, family, kin)
     return {"coremark_iter_per_s": "", "coremark_basis": "", "coremark_source": "not measured"}
+
+
+def with_coremark(row: Row) -> Row:
+    """A row of new hardware with the CoreMark that the packaged table's kin measured, where it has kin."""
+    from models.machines import TABLE
+
+    known = {r["instance_type"]: r for r in read_rows(TABLE)}
+    if (own := known.get(row["instance_type"])) is not None:
+        return row | {name: own[name] for name in ("coremark_iter_per_s", "coremark_basis", "coremark_source")}
+    measured = {name: r for name, r in known.items() if r["coremark_basis"] == "measured"}
+    return row | _coremark(row | {"coremark_iter_per_s": ""}, measured)
 
 
 def _borrowed(row: Row, family: str, kin: list[Row]) -> Row:

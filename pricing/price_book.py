@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -95,6 +95,7 @@ class PriceBook:
     def __init__(self, folder: Path = DATA, given: Mapping[tuple[str, str], Decimal] | None = None) -> None:
         self.folder = folder
         self.given = dict(given or {})
+        self.overlay: dict[tuple[str, str], list[Row]] = {}
         self._tables: dict[str, dict[tuple[str, str], list[Row]]] = {}
         self._found: dict[tuple[str, str], tuple[Price, ...]] = {}
         self._hints: dict[tuple[str, str], str] = {}
@@ -116,7 +117,8 @@ class PriceBook:
 
     def has(self, item: str, region: str) -> bool:
         rows = self.table(table_of(item))
-        return (item, region) in self.given or (item, region) in rows or (item, ANYWHERE) in rows
+        keys = ((item, region), (item, ANYWHERE))
+        return (item, region) in self.given or any(key in rows or key in self.overlay for key in keys)
 
     def regions(self, item: str) -> tuple[str, ...]:
         """The regions in which an item has a price."""
@@ -131,6 +133,17 @@ class PriceBook:
     def with_prices(self, given: Mapping[tuple[str, str], Decimal]) -> PriceBook:
         """The same book with some prices replaced by the user's own (a contract, an invoice)."""
         book = PriceBook(self.folder, {**self.given, **given})
+        book.overlay = dict(self.overlay)
+        book._tables = self._tables
+        return book
+
+    def with_rows(self, rows: Iterable[Row]) -> PriceBook:
+        """The same book with the prices of some items, all their tiers, as another book had them."""
+        newer: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            newer.setdefault((row.item, row.region), []).append(row)
+        book = PriceBook(self.folder, self.given)
+        book.overlay = self.overlay | newer
         book._tables = self._tables
         return book
 
@@ -145,17 +158,20 @@ class PriceBook:
 
     @cached_property
     def digest(self) -> str:
-        """Twelve hex digits that name this book, the user's own figures included."""
+        """Twelve hex digits that name this book, its hardware and the user's own figures included."""
         sha = hashlib.sha256()
-        for path in sorted(self.folder.glob("*.csv.gz")):
+        for path in (*sorted(self.folder.glob("*.csv.gz")), *self.folder.glob("instance_types.csv")):
             sha.update(path.name.encode() + path.read_bytes())
         for key in sorted(self.given):
             sha.update(f"{key}={self.given[key]}".encode())
+        for key in sorted(self.overlay):
+            sha.update(repr(self.overlay[key]).encode())
         return sha.hexdigest()[:12]
 
     def _look_up(self, item: str, region: str) -> tuple[Price, ...]:
         rows = self.table(table_of(item))
-        found = rows.get((item, region)) or rows.get((item, ANYWHERE))
+        older = self.overlay.get((item, region)) or self.overlay.get((item, ANYWHERE))
+        found = older or rows.get((item, region)) or rows.get((item, ANYWHERE))
         if (item, region) in self.given:
             return (self._given_price(item, region, found),)
         if not found:

@@ -35,9 +35,6 @@ STALE_TOKEN = {"ExpiredNextTokenException", "InvalidNextTokenException"}
 TRIES, FIRST_WAIT, LONGEST_WAIT = 9, 0.5, 60.0
 STALE_SECONDS = 24 * 3600  # pages older than this belong to another day's prices
 PRICING_ENDPOINT = "us-east-1"  # one of the three regions that answer for all
-INSTANCE_COLUMNS = ("instance_type", "architecture", "vcpu", "cores", "threads_per_core", "memory_mib", "current",
-                    "network_baseline_gbps", "network_peak_gbps", "ebs_baseline_mbps", "ebs_peak_mbps",
-                    "ebs_baseline_iops", "ebs_peak_iops")  # fmt: skip
 
 
 class RefreshError(RuntimeError):
@@ -70,7 +67,7 @@ class Made(NamedTuple):
         told = f"{self.fresh:,} rows read, {self.unknown:,} charges that no rule knows; book {self.digest}"
         if self.unknown_machines:
             names = ", ".join(self.unknown_machines[:8])
-            told += f"; {len(self.unknown_machines)} boxes are in no table of machines: {names}"
+            told += f"; {len(self.unknown_machines)} boxes are new, read from this book's instance_types.csv: {names}"
         return told
 
 
@@ -286,18 +283,46 @@ def _types(clients: Clients) -> Reader:
     return read
 
 
-def _instance(x: dict[str, Any]) -> list[Any]:
-    """One instance type's hardware, in INSTANCE_COLUMNS' order; what AWS leaves out is empty."""
+def _instance(x: dict[str, Any]) -> dict[str, str]:
+    """One instance type's hardware, under the machine table's columns; what AWS leaves out is empty."""
     cpu, ebs = x.get("VCpuInfo", {}), x.get("EbsInfo", {}).get("EbsOptimizedInfo", {})
     cards = x.get("NetworkInfo", {}).get("NetworkCards", [{}])
-    chips = x.get("ProcessorInfo", {}).get("SupportedArchitectures", [""])
-    return [
-        x["InstanceType"], "arm64" if "arm64" in chips else "x86_64", cpu.get("DefaultVCpus", ""),
-        cpu.get("DefaultCores", ""), cpu.get("DefaultThreadsPerCore", ""), x.get("MemoryInfo", {}).get("SizeInMiB", ""),
-        x.get("CurrentGeneration", ""), cards[0].get("BaselineBandwidthInGbps", ""),
-        cards[0].get("PeakBandwidthInGbps", ""), ebs.get("BaselineThroughputInMBps", ""),
-        ebs.get("MaximumThroughputInMBps", ""), ebs.get("BaselineIops", ""), ebs.get("MaximumIops", ""),
-    ]  # fmt: skip
+    chip, store = x.get("ProcessorInfo", {}), x.get("InstanceStorageInfo", {})
+    disks = store.get("Disks", [])
+    family, _, size = x["InstanceType"].partition(".")
+    return {
+        "instance_type": x["InstanceType"], "family": family, "size": size,
+        "arch": "arm64" if "arm64" in chip.get("SupportedArchitectures", []) else "x86_64",
+        "manufacturer": str(chip.get("Manufacturer", "")), "clock_ghz": str(chip.get("SustainedClockSpeedInGhz", 0)),
+        "vcpu": str(cpu.get("DefaultVCpus", "")), "cores": str(cpu.get("DefaultCores", "")),
+        "threads_per_core": str(cpu.get("DefaultThreadsPerCore", "")), "memory_gib": _gib(x.get("MemoryInfo", {})),
+        "net_baseline_gbps": _all(cards, "BaselineBandwidthInGbps"),
+        "net_peak_gbps": _all(cards, "PeakBandwidthInGbps"),
+        "ebs_baseline_MBps": str(ebs.get("BaselineThroughputInMBps", "")),
+        "ebs_peak_MBps": str(ebs.get("MaximumThroughputInMBps", "")),
+        "ebs_baseline_iops": str(ebs.get("BaselineIops", "")), "ebs_peak_iops": str(ebs.get("MaximumIops", "")),
+        "max_ebs_attachments": str(x.get("EbsInfo", {}).get("MaximumEbsAttachments", 0)),
+        "local_disk_count": str(sum(int(d["Count"]) for d in disks)),
+        "local_disk_gb_each": str(disks[0]["SizeInGB"] if disks else 0),
+        "local_disk_kind": _disk_kind(disks[0], store) if disks else "",
+        "burstable": str(bool(x.get("BurstablePerformanceSupported"))),
+        "current_generation": str(bool(x.get("CurrentGeneration"))),
+    }  # fmt: skip
+
+
+def _disk_kind(disk: dict[str, Any], store: dict[str, Any]) -> str:
+    kind = str(disk.get("Type", ""))
+    return kind if store.get("NvmeSupport") == "unsupported" else f"{kind}-nvme"
+
+
+def _gib(memory: dict[str, Any]) -> str:
+    return str(memory["SizeInMiB"] / 1024) if "SizeInMiB" in memory else ""
+
+
+def _all(cards: Sequence[dict[str, Any]], name: str) -> str:
+    """What all network cards of a box have together; empty where AWS does not say it of one."""
+    known = [float(card[name]) for card in cards if name in card]
+    return str(sum(known)) if known and len(known) == len(cards) else ""
 
 
 def _work_folder(into: Path, region: str, clients: Clients, asked_for: dict[str, Any]) -> Path:
@@ -329,7 +354,7 @@ def _finished(work: Path, into: Path, region: str, base: PriceBook, clients: Cli
     _write_tables(aside, base, fresh)
     types = _pages(work / "types")
     if types:
-        _write_types(aside / "instance_types.csv", types)
+        _write_types(aside / "instance_types.csv", types, date)
     folder = _free(into, f"{date}-{region}")
     os.rename(aside, folder)
     shutil.rmtree(work)
@@ -372,16 +397,15 @@ def _write_tables(folder: Path, base: PriceBook, fresh: Sequence[Row]) -> None:
         (folder / f"{name}.csv.gz").write_bytes(pack(new))
 
 
-def _write_types(path: Path, types: Sequence[list[Any]]) -> None:
+def _write_types(path: Path, types: Sequence[dict[str, str]], as_of: str) -> None:
+    """Hardware as a machine table; a CoreMark is borrowed from the packaged table's same family or sister."""
+    from pricing.build_machines import COLUMNS, with_coremark
+
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(INSTANCE_COLUMNS)
-        ordered: list[list[Any]] = sorted(types, key=_name_of)
-        writer.writerows(ordered)
-
-
-def _name_of(row: list[Any]) -> str:
-    return str(row[0])
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in sorted(types, key=lambda r: r["instance_type"]):
+            writer.writerow(with_coremark(row) | {"source": "EC2 DescribeInstanceTypes", "as_of": as_of})
 
 
 def _free(into: Path, name: str) -> Path:
@@ -393,9 +417,9 @@ def _free(into: Path, name: str) -> Path:
     return folder
 
 
-def _not_in_table(types: Sequence[Sequence[Any]]) -> tuple[str, ...]:
-    """Instance types that no machine of the table describes: they have prices and cannot be simulated."""
+def _not_in_table(types: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    """Instance types that no machine of the packaged table describes: the new book's own table has them."""
     from models.machines import machines
 
     known = {m.name for m in machines()}
-    return tuple(sorted(row[0] for row in types if row[0] not in known))
+    return tuple(sorted(row["instance_type"] for row in types if row["instance_type"] not in known))

@@ -9,12 +9,14 @@ trigger they can outweigh the executors.
 from __future__ import annotations
 
 from models.machines import box_name
+from models.units import HOUR
 from pricing.bill import Ledger
-from pricing.boxes import add_boxes, add_root_volumes, add_volumes
+from pricing.boxes import Spot, add_boxes, add_root_volumes, add_volumes
 from pricing.price_book import PriceBook
 from pricing.traffic import add_crossings, client_crossing, gb
 from pricing.usage import ALONE, Account, Month, SparkUsage
 
+BAND, LAST_BAND = 0.05, 0.2  # width of the spot advisor's bands, and where its open one begins (aws-prices.md C)
 S3_CLASS = {"s3": "standard", "s3express": "express-onezone"}
 
 
@@ -38,17 +40,41 @@ def lines(usage: SparkUsage, month: Month, book: PriceBook, rest: Account = ALON
 def _hosts(ledger: Ledger, usage: SparkUsage, hours: float, share: float) -> None:
     machine = box_name(usage.machine)
     other = box_name(usage.other_machine or usage.machine)
-    add_boxes(ledger, "Spark executors", machine, usage.executor_hosts, hours, usage.spot_share)
+    replaced = replaced_hours(usage, ledger.book, share)
+    spot = Spot(usage.spot_share, usage.spot_fallback, replaced)
+    add_boxes(ledger, "Spark executors", machine, usage.executor_hosts, hours, spot)
     add_boxes(ledger, "Spark driver and masters", other, usage.other_hosts, hours)
     if usage.kind == "emr-ec2":
-        roles = (("executors", machine, usage.executor_hosts), ("driver and masters", other, usage.other_hosts))
-        for role, box, count in roles:
-            ledger.add(
-                "compute", f"EMR on EC2 {box} ({role})", f"emr/ec2/{box}", count * hours, "fixed", "EMR hosts x hours"
-            )
+        roles = (("executors", machine, usage.executor_hosts * hours + replaced),
+                 ("driver and masters", other, usage.other_hosts * hours))  # fmt: skip
+        for role, box, spent in roles:
+            ledger.add("compute", f"EMR on EC2 {box} ({role})", f"emr/ec2/{box}", spent, "fixed", "EMR hosts x hours")
     hosts = usage.executor_hosts + usage.other_hosts
     add_volumes(ledger, "Spark", usage.volume, hosts, share)
     add_root_volumes(ledger, usage.root_volume_gib, hosts, share)
+
+
+def interruption_band(book: PriceBook, machine: str, region: str) -> tuple[float, float] | None:
+    """Least and most share of spot boxes that AWS takes back in a month [1], None where nobody published it.
+
+    The spot advisor's bands are 5 % wide; the book holds their upper ends (its last one, over 20 %, is read to 30 %).
+    """
+    item = f"ec2/spot-interruption/{machine}"
+    if not book.has(item, region):
+        return None
+    upper = float(book.price(item, region).usd)
+    return (max(0.0, upper - BAND) if upper <= LAST_BAND else LAST_BAND), upper
+
+
+def replaced_hours(usage: SparkUsage, book: PriceBook, share_of_month: float = 1.0) -> float:
+    """Hours paid in a month while replacements of spot boxes taken back start [h]; 0 where no band is known (the bill
+    then says so)."""
+    often = usage.spot_interruptions
+    if often is None:
+        band = interruption_band(book, box_name(usage.machine), usage.region)
+        often = sum(band) / 2 if band else 0.0
+    boxes = usage.executor_hosts * usage.spot_share * (1 - usage.spot_fallback)
+    return boxes * share_of_month * often * usage.spot_replacement_seconds / HOUR
 
 
 def _serverless(ledger: Ledger, usage: SparkUsage) -> None:

@@ -109,9 +109,13 @@ def totals(bills: Sequence[Bill], book: PriceBook, seed: int = 1, draws: int = 2
 
 def joint_range(bills: Sequence[Bill], book: PriceBook, seed: int = 1, draws: int = 2000) -> Range:
     """P10, P50, P90 of the total over joint draws of usage (one bill a drawn usage) and prices."""
-    drawn = totals(bills, book, seed, draws)
+    return ranged(totals(bills, book, seed, draws))
+
+
+def ranged(drawn: NDArray[np.float64]) -> Range:
+    """The range of drawn totals."""
     p10, p50, p90 = (float(q) for q in np.quantile(drawn, [0.1, 0.5, 0.9]))
-    return Range(p10, p50, p90, float(drawn.mean()), draws)
+    return Range(p10, p50, p90, float(drawn.mean()), len(drawn))
 
 
 def unsure(bill: Bill) -> tuple[Line, ...]:

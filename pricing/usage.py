@@ -144,7 +144,9 @@ class SparkUsage:
     """A Spark application and its hosts in a month.
 
     `executor_hosts` and `other_hosts` (masters, drivers) run `hours` each (None: the whole month); `spot_share` of
-    the executors' hours are bought on the spot market. `shuffle_bytes` cross between executors, which lie in
+    the executors' hours are bought on the spot market: of those `spot_fallback` find none and run on demand, and each
+    box taken back (`spot_interruptions` of them a month; None: the book's band) is paid twice while its replacement
+    starts (`spot_replacement_seconds`). `shuffle_bytes` cross between executors, which lie in
     `zones` (an EMR-on-EC2 cluster lies in one). `put_requests` counts PUT, COPY, POST and LIST on the checkpoint
     store. `vcpu_hours` and `gb_hours` are what EMR on EKS and EMR Serverless meter.
     """
@@ -157,6 +159,9 @@ class SparkUsage:
     other_machine: str = ""
     hours: float | None = FULL_MONTH
     spot_share: float = 0.0
+    spot_fallback: float = 0.0
+    spot_interruptions: float | None = None
+    spot_replacement_seconds: float = 0.0
     zones: int = 1
     volume: Volume = Volume("none")
     root_volume_gib: float = 20.0
@@ -174,7 +179,8 @@ class SparkUsage:
 
     def __post_init__(self) -> None:
         _check("spark", self)
-        _need("spark", self.spot_share <= 1, "spot_share", "a share from 0 to 1")
+        for name in ("spot_share", "spot_fallback"):
+            _need("spark", getattr(self, name) <= 1, name, "a share from 0 to 1")
         _need("spark", self.machine or not self.executor_hosts, "machine", "an EC2 type such as m7g.2xlarge")
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.machines import TABLE, UnknownMachine, box_name, machine, machines
+import models.machines as module
+from models.machines import TABLE, UnknownMachine, box_name, extend, machine, machines
 from models.units import GIB, MB
 from pricing.build_book import facts_folder
 from pricing.build_machines import machine_table, sister_family
@@ -167,3 +168,50 @@ def test_every_row_names_its_source_and_date():
     with TABLE.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert all(row["source"] and row["as_of"] and row["coremark_source"] for row in rows)
+
+
+# --- further tables -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def further(tmp_path, monkeypatch):
+    """A table as a refreshed book has it: a new family, a known type with other figures, a type half told."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        rows = {row["instance_type"]: row for row in csv.DictReader(file)}
+    like = rows["m7g.xlarge"]
+    new = like | {"instance_type": "m77g.xlarge", "family": "m77g"}
+    wrong = rows["m7g.large"] | {"vcpu": "64"}
+    half = like | {"instance_type": "m78g.xlarge", "cores": ""}
+    path = tmp_path / "instance_types.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(like), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([new, wrong, half])
+    monkeypatch.setenv(module.MORE_TABLES, "")
+    yield path
+    monkeypatch.delenv(module.MORE_TABLES)
+    module._by_name.cache_clear()
+    machines.cache_clear()
+
+
+def test_a_further_table_adds_new_types_and_moves_no_known_one(further):
+    before = machine("m7g.large")
+    assert extend(further) == 1 and extend(further) == 0
+    assert machine("m77g.xlarge").cores == 4 and machine("kafka.m77g.xlarge").family == "m77g"
+    assert machine("m7g.large") == before and "m77g.xlarge" in {m.name for m in machines()}
+    with pytest.raises(UnknownMachine):
+        machine("m78g.xlarge")  # nobody told its cores
+
+
+def test_processes_started_from_here_know_it_too(further):
+    extend(further)
+    code = "from models.machines import machine; print(machine('m77g.xlarge').name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "m77g.xlarge\n"
+
+
+def test_a_file_of_another_shape_is_refused(tmp_path):
+    path = tmp_path / "instance_types.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="lacks the columns"):
+        extend(path)

@@ -29,9 +29,11 @@ from planner.fields import leaves
 from planner.forecast import Forecast, coefficients_of, forecast
 from planner.limits import limits
 from planner.memory import memory
+from planner.money_months import months
 from planner.scenario import example_text, load_scenario
 from planner.storage import index_storage, topic_storage
 from planner.traffic import cross_zone_bytes_per_second
+from planner.usage import paces
 from pricing.price_book import DATA
 from pricing.rows import pack, unpack
 
@@ -52,7 +54,8 @@ def row(base: str, changes: dict[str, Any], output: str, sign: str, source: str)
     return Row(base, changes, output, sign, source)
 
 
-M, C, D, N, V = "money.", "money.commitments[0].", "money.discounts[0].", "money.network.", "money.monitoring."
+M, C, D, H = "money.", "money.commitments[0].", "money.discounts[0].", "money.changes[0]."
+N, V = "money.network.", "money.monitoring."
 
 F, W, T, P, Q, S, X = ("flows[0].", "flows[0].workload.", "flows[0].topic.", "flows[0].topic.producer.",
                        "flows[0].query.", "flows[0].query.sink.", "flows[0].index.")  # fmt: skip
@@ -307,6 +310,12 @@ TABLE: dict[str, list[Row]] = {
     "money.engineer_usd_per_hour": [row("people", {M + "engineer_usd_per_hour": 90}, "bill.other", "+", "given")],
     "money.third_parties": [row("small", {M + "third_parties": {"pager": 99}}, "bill.other", "+", "given")],
     "money.spot_share": [row("small", {M + "spot_share": "50 %"}, "bill.compute", "-", "aws-prices.md B6")],
+    "money.spot_interruptions": [row("spot", {M + "spot_interruptions": 9}, "bill.compute", "+", "boxes paid twice")],
+    "money.spot_replacement": [row("spot", {M + "spot_replacement": "1 d"}, "bill.compute", "+", "two boxes at once")],
+    "money.spot_fallback": [row("spot", {M + "spot_fallback": "50 %"}, "bill.compute", "+", "on demand instead")],
+    "money.changes[].month": [row("planned", {H + "month": 3}, "bill.later", "!", "from another month on")],
+    "money.changes[].set": [row("planned", {H + "set": {"spark.executors": 9}}, "bill.later", "+", "more boxes")],
+    "money.changes[].why": [row("planned", {H + "why": "more load"}, "bill.steps", "!", "the reader's")],
     "money.spark_disk": [row("small", {M + "spark_disk": "1 TiB"}, "bill.storage", "+", "aws-prices.md A5")],
     "money.spark_reads_near": [row("racks", {M + "spark_reads_near": True}, "bill.transfer", "-", "KIP-392")],
     "money.kafka_controllers": [row("self", {M + "kafka_controllers": 5}, "bill.compute", "+", "KRaft quorum")],
@@ -420,6 +429,8 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
     "listed": {M + "commitments": [{"kind": "ec2-ri", "machine": "m7g.2xlarge", "count": 2}]},
     "promised": {"spark.driver_machine": "m7i.xlarge", M + "commitments": [
         {"kind": "ec2-ri", "machine": "m7g.2xlarge", "count": 3, "share_of_listed": 0.6}]},
+    "spot": {M + "spot_share": "100 %"},
+    "planned": {M + "changes": [{"month": 2, "set": {"spark.executors": 4}}]},
     "agreed": {M + "discounts": [{"service": "AmazonEC2", "share": "10 %"}]},
     "cold": {"run.jvm": "cold", "run.warm_up": 0},
     "bytes": {W + "size": "100 kB", "overrides": {"kafka.tls_byte_cpu_seconds": 1e-8}},
@@ -513,6 +524,10 @@ def billed(it: Scenario) -> dict[str, Any]:
     }
     out |= {"bill.total": told["monthly_usd"], "bill.other": told["other_usd"], "bill.p90": told["p90"]}
     out |= {"bill.currency": told["currency"], "bill.lines": told["lines"]}
+    if it.money.changes:
+        later = months(it, coefficients_of(it), paces(it), 3)
+        out["bill.later"] = [float(m.bill.monthly_usd) for m in later]
+        out["bill.steps"] = [m.steps for m in later]
     out["bill.stranded"] = sum(held["stranded_usd"] for held in told["commitments"])
     return out
 

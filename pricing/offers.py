@@ -1,0 +1,142 @@
+"""Commitments compared: everything that AWS sells for the boxes of a bill, as cash and amortised, over one horizon.
+
+A *demand* is how many of a machine's hours a month could be covered, month by month, in boxes. Each offer is bought as
+often as pays best over the months of the horizon that lie in its term, and held against the demand. What AWS sells and
+the book has no rate for is listed with its reason, never left out in silence. The best option is the least amortised
+cost; where a price that is not sure could make another one the best, that option is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pricing.bill import NOTHING, Bill, cents
+from pricing.commitments import NotSold, Offer, Plan, best_count, hold, offer
+from pricing.price_book import MissingPrice, PriceBook
+from pricing.spread import SPREAD
+
+PAYMENTS = ("no", "partial", "all")
+EC2_KINDS = (("ec2-ri", 1), ("ec2-ri", 3), ("ec2-instance-sp", 1), ("ec2-instance-sp", 3), ("compute-sp", 1),
+             ("compute-sp", 3))  # fmt: skip
+SEARCH_KINDS = (("opensearch-ri", 1), ("opensearch-ri", 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One option for a machine: an offer and its plan over the horizon, or what it costs on demand (no offer)."""
+
+    machine: str
+    name: str
+    plan: Plan | None
+    cash_usd: tuple[Decimal, ...]
+    amortised_usd: tuple[Decimal, ...]
+    on_demand_usd: Decimal
+    spread: float
+    stranded_usd: Decimal = NOTHING
+    break_even_month: int | None = None
+
+    @property
+    def total_usd(self) -> Decimal:
+        """Amortised, over the horizon."""
+        return sum(self.amortised_usd, NOTHING)
+
+    @property
+    def total_cash_usd(self) -> Decimal:
+        return sum(self.cash_usd, NOTHING)
+
+    @property
+    def saved_usd(self) -> Decimal:
+        return self.on_demand_usd - self.total_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All options of one machine, on demand first; the best of them, what could turn that, and what has no rate."""
+
+    machine: str
+    demand: tuple[Decimal, ...]
+    choices: tuple[Choice, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def best(self) -> Choice:
+        return min(self.choices, key=lambda c: c.total_usd)
+
+    @property
+    def turned_by(self) -> tuple[str, ...]:
+        """Options that an unsure price (theirs, or the best one's) could make the cheapest."""
+        best = self.best
+        return tuple(
+            c.name for c in self.choices
+            if c is not best and (c.spread or best.spread) and _end(c, -1) < _end(best, 1)
+        )  # fmt: skip
+
+
+def _end(choice: Choice, sign: int) -> Decimal:
+    """Amortised cost at an end of the price's 90 % interval; hours beyond the commitment keep their list price."""
+    if choice.plan is None or not choice.spread:
+        return choice.total_usd
+    own = choice.plan.hourly_commitment_usd * 730 * sum(1 for m in choice.plan.months if m.bought)
+    return choice.total_usd + sign * own * Decimal(repr(choice.spread))
+
+
+def compared(bills: Sequence[Bill], book: PriceBook, leave_after: int | None = None) -> tuple[Compared, ...]:
+    """The options for every machine of the bills (on demand, one a month of the horizon) that a commitment covers.
+
+    With `leave_after` the dollars stranded when the stack leaves the machine after so many months are told too.
+    """
+    found: dict[tuple[str, str, str], None] = {}
+    for bill in bills:
+        for line in bill.lines:
+            service, _, machine = line.price.item.rpartition("/")
+            if service in ("ec2/on-demand", "opensearch/node") and "ultrawarm" not in machine:
+                found[service, machine, line.price.region] = None
+    return tuple(_of_machine(bills, book, *key, leave_after=leave_after) for key in found)
+
+
+def _of_machine(
+    bills: Sequence[Bill], book: PriceBook, service: str, machine: str, region: str, leave_after: int | None
+) -> Compared:
+    listed = book.price(f"{service}/{machine}", region)
+    wanted = [
+        sum((x.quantity for x in bill.lines if x.price.item == listed.item), NOTHING) / Decimal(repr(bill.month.hours))
+        for bill in bills
+    ]
+    base = tuple(cents(w * Decimal(repr(b.month.hours)) * listed.usd) for w, b in zip(wanted, bills, strict=True))
+    on_demand = sum(base, NOTHING)
+    choices = [Choice(machine, "on demand", None, base, base, on_demand, SPREAD[listed.grade])]
+    missing = []
+    for kind, years in SEARCH_KINDS if service.startswith("opensearch") else EC2_KINDS:
+        for payment in PAYMENTS:
+            try:
+                sold = offer(book, kind, machine, region, years, payment)
+            except (NotSold, MissingPrice) as error:
+                missing.append(f"{kind} {years} yr, {payment} upfront: {error}")
+                continue
+            choices.append(_held(sold, wanted, bills, on_demand, leave_after))
+    return Compared(machine, tuple(wanted), tuple(choices), tuple(dict.fromkeys(missing)))
+
+
+def _held(
+    sold: Offer, wanted: Sequence[Decimal], bills: Sequence[Bill], on_demand: Decimal, leave_after: int | None
+) -> Choice:
+    boxes = [float(w) for w in wanted]
+    count = best_count(sold, boxes)
+    plan = hold(sold, count, boxes)
+    rest = [
+        cents(max(NOTHING, w - m.bought) * Decimal(repr(b.month.hours)) * sold.listed.usd)
+        for w, m, b in zip(wanted, plan.months, bills, strict=True)
+    ]
+    paid = [m.bought * sold.price.usd * Decimal(730) for m in plan.months]
+    cash = [m.bought * (sold.hourly_cash_usd * 730) + (m.bought * sold.upfront_usd if m.month == 1 else NOTHING)
+            for m in plan.months]  # fmt: skip
+    stranded = hold(sold, count, boxes, change_month=leave_after + 1).stranded_usd if leave_after else NOTHING
+    term = hold(sold, count, [boxes[min(k, len(boxes) - 1)] for k in range(sold.months)])
+    name = f"{sold.kind} {sold.years} yr, {sold.payment} upfront"
+    return Choice(
+        sold.machine, name, plan, tuple(cents(c) + r for c, r in zip(cash, rest, strict=True)),
+        tuple(cents(p) + r for p, r in zip(paid, rest, strict=True)), on_demand, SPREAD[sold.price.grade], stranded,
+        term.break_even_month if count else None,
+    )  # fmt: skip
