@@ -141,7 +141,7 @@ def _hide(match: re.Match[str]) -> str:
     groups = match.groupdict()
     if groups["scheme"]:
         return f"{groups['scheme']}{HIDDEN}@"
-    if groups["name"] and "(hidden)" in match[0][len(groups["name"]) :]:
+    if groups["name"] and match[0][len(groups["name"]) :].strip("\\\"'") == HIDDEN:
         return match[0]
     return (groups["bearer"] or groups["name"] or groups["flag"] or "") + HIDDEN
 
