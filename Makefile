@@ -34,10 +34,10 @@ bench: .venv/ready
 accuracy: .venv/ready
 	$(BIN)/python -m benchmarks.accuracy
 
+# ARGS="my.yaml --port 8600" opens another scenario elsewhere.
 dashboard: .venv/ready
-	@[ -f app.py ] || { echo "the dashboard is not part of this version; floodmark forecast FILE -o report.html draws one" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet -e '.[dashboard]'
-	$(BIN)/streamlit run app.py
+	@$(BIN)/python -c 'import streamlit' 2>/dev/null || $(BIN)/python -m pip install --quiet -e '.[dashboard]'
+	@$(BIN)/python -m planner dashboard $(ARGS)
 
 # A real small Kafka, Spark and OpenSearch on this machine; needs Java 21+ and Maven (lab/README.md).
 lab-up lab-run lab-down: .venv/ready

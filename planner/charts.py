@@ -1,25 +1,32 @@
 """Charts of a forecast as Plotly figures in plain data: what a page needs is their JSON.
 
 Each chart is one small function from a forecast to `{"data": [...], "layout": {...}}`. The first repeat
-is drawn where one run must stand for all (batches, lag by partition); the curve pools all repeats.
+is drawn where one run must stand for all (batches, lag by partition); the curve pools all repeats. Hovering over a
+mark says its number and where that comes from. `shaded` turns a figure to a dark page, `together` lays variants over
+each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.units import show
 from planner.answers import QUANTILES, FlowForecast
+from planner.look import HOP, INK, SYSTEM, Shade, template
+from planner.tell import shown, shown_interval
 
 if TYPE_CHECKING:
     from planner.forecast import Forecast
+    from planner.money_months import MonthOfBill
 
 Figure = dict[str, Any]
 MOST_BATCHES = 400  # drawn; a Gantt of more is a grey bar
 MOST_TASKS = 2000
 MOST_PARTITIONS = 256
-INK = ("#2f6f9f", "#c96a2b", "#4a8f5b", "#9a4f96", "#8a7a3c", "#b0453f")
+DASHES = ("solid", "dash", "dot")
 HOPS = {"produce": "to the high watermark", "trigger_wait": "waiting for the trigger", "process": "in the batch",
         "refresh": "until the refresh"}  # fmt: skip
 
@@ -39,18 +46,28 @@ def figures(out: Forecast) -> dict[str, Figure]:
 
 
 def _layout(x: str, y: str, **more: Any) -> dict[str, Any]:
-    axis = {"gridcolor": "#e4e4e4", "zeroline": False}
-    base = {
-        "xaxis": {"title": {"text": x}} | axis,
-        "yaxis": {"title": {"text": y}} | axis,
-        "margin": {"l": 70, "r": 20, "t": 10, "b": 50},
-        "height": 340,
-        "template": None,
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "legend": {"orientation": "h", "y": 1.12},
-    }
+    base = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "height": 280, "template": template()}
     return base | more
+
+
+def shaded(figure: Figure, shade: Shade) -> Figure:
+    """The figure for a page of that shade."""
+    return figure | {"layout": figure["layout"] | {"template": template(shade)}}
+
+
+def together(variants: Mapping[str, Figure]) -> Figure:
+    """The same chart of several variants in one: each trace says whose it is, the later ones are dashed."""
+    data: list[dict[str, Any]] = []
+    for k, (name, figure) in enumerate(variants.items()):
+        for trace in figure["data"]:
+            own = trace | {"name": f"{name}: {trace.get('name', '')}"}
+            if "line" in own:
+                own["line"] = own["line"] | {"dash": DASHES[k % len(DASHES)]}
+            elif own["type"] == "bar":
+                own["marker"] = own["marker"] | {"opacity": 1.0 if k == 0 else 0.55}
+                own["y"] = [f"{name}: {y}" for y in own["y"]]
+            data.append(own)
+    return {"data": data, "layout": next(iter(variants.values()))["layout"]}
 
 
 def latency_curve(out: Forecast) -> Figure:
@@ -58,9 +75,18 @@ def latency_curve(out: Forecast) -> Figure:
     data = []
     for k, flow in enumerate(out.flows.values()):
         ink = INK[k % len(INK)]
-        data.append(_line(flow.latency.seconds, flow.latency.share, flow.name, ink))
+        told = f"%{{y:.1%}} of records within %{{x:.3g}} s<br>{_simulated(out)}<extra></extra>"
+        data.append(_line(flow.latency.seconds, flow.latency.share, flow.name, ink, hovertemplate=told))
         data.append(_quantiles(flow, ink))
-    return {"data": data, "layout": _layout("seconds from creation to the search that finds it", "share of records")}
+    layout = _layout("seconds from creation to the first search that finds it", "share of records")
+    layout["xaxis"]["rangemode"] = "tozero"
+    layout["yaxis"] |= {"tickformat": ".0%", "range": [0, 1.02]}
+    return {"data": data, "layout": layout}
+
+
+def _simulated(out: Forecast) -> str:
+    """Where the marks of a chart come from."""
+    return f"simulated: {len(out.traces)} runs of {show(out.scenario.run.measure, 's')}, seed {out.seed}"
 
 
 def _quantiles(flow: FlowForecast, ink: str) -> dict[str, Any]:
@@ -69,9 +95,11 @@ def _quantiles(flow: FlowForecast, ink: str) -> dict[str, Any]:
     for q, answer in zip(QUANTILES.values(), flow.latency.end_to_end.values(), strict=True):
         ends = answer.forecast
         if ends is not None and np.isfinite([answer.value, ends.high]).all():
-            points.append((q, answer.value, ends.high - answer.value, answer.value - ends.low))
+            told = f"p{q * 100:g}: {shown(answer)}<br>real stack (90 %): {shown_interval(answer, 'forecast')}"
+            points.append((q, answer.value, ends.high - answer.value, answer.value - ends.low, told))
     bars = {"type": "data", "symmetric": False, "array": [p[2] for p in points], "arrayminus": [p[3] for p in points]}
     told = {"type": "scatter", "mode": "markers", "name": f"{flow.name}: real stack, 90 %", "marker": {"color": ink}}
+    told |= {"text": [p[4] for p in points], "hovertemplate": "%{text}<extra></extra>", "showlegend": bool(points)}
     return told | {"x": [p[1] for p in points], "y": [p[0] for p in points], "error_x": bars}
 
 
@@ -91,7 +119,9 @@ def budget(out: Forecast) -> Figure:
     flows = list(out.flows.values())
     data = [
         {
-            "type": "bar", "orientation": "h", "name": HOPS.get(hop, hop), "marker": {"color": INK[k % len(INK)]},
+            "type": "bar", "orientation": "h", "name": HOPS.get(hop, hop),
+            "marker": {"color": HOP.get(hop, INK[k % len(INK)])},
+            "hovertemplate": f"{HOPS.get(hop, hop)}: %{{x:.3g}} s<br>{_simulated(out)}<extra></extra>",
             "y": [flow.name for flow in flows],
             "x": _plain([flow.latency.by_hop[hop].value if hop in flow.latency.by_hop else 0.0 for flow in flows]),
         }
@@ -111,8 +141,9 @@ def lag(out: Forecast) -> Figure:
     data = []
     for k, name in enumerate(out.flows):
         batches = _batches(out, name)
-        data.append(_line(batches["started"], batches["lag_records"], name, INK[k % len(INK)], mode="lines+markers"))
-    return {"data": data, "layout": _layout("simulated seconds", "records", shapes=_window(out))}
+        data.append(_line(batches["started"], batches["lag_records"], name, INK[k % len(INK)], mode="lines+markers",
+                          hovertemplate="%{y:,.0f} records unread at %{x:.3g} s<extra></extra>"))  # fmt: skip
+    return {"data": data, "layout": _layout("simulated seconds", "records not yet read", shapes=_window(out))}
 
 
 def _window(out: Forecast) -> list[dict[str, Any]]:
@@ -168,7 +199,8 @@ def heat_map(out: Forecast) -> Figure:
     cells |= {
         "z": [_plain(row) for row in unread.T],
         "colorscale": "Viridis",
-        "colorbar": {"title": {"text": "records"}},
+        "colorbar": {"title": {"text": "records"}, "thickness": 12},
+        "hovertemplate": "partition %{y} at %{x:.3g} s: %{z:,.0f} records unread<extra></extra>",
     }
     return {"data": [cells], "layout": _layout("simulated seconds", f"partition of {flow.name}")}
 
@@ -180,25 +212,53 @@ def busy(out: Forecast) -> Figure:
     names = [load.name for load in now]
     data = [
         {"type": "bar", "orientation": "h", "name": "at this load", "y": names, "x": [load.utilisation for load in now],
-         "marker": {"color": INK[0]}},
+         "marker": {"color": INK[0]}, "text": [load.evidence for load in now], "textposition": "none",
+         "hovertemplate": "%{y}: %{x:.0%}<br>%{text}<extra></extra>"},
         {"type": "bar", "orientation": "h", "name": "at the sustainable rate", "y": names,
-         "x": [at_limit.get(name) for name in names], "marker": {"color": INK[1]}},
+         "x": [at_limit.get(name) for name in names], "marker": {"color": INK[1]},
+         "hovertemplate": "%{y}: %{x:.0%} at the sustainable rate<extra></extra>"},
     ]  # fmt: skip
     layout = _layout("share of capacity", "", barmode="group", height=160 + 34 * len(names))
-    layout["margin"] = layout["margin"] | {"l": 220}
+    layout["xaxis"]["tickformat"] = ".0%"
     return {"data": data, "layout": layout}
 
 
 def filling(out: Forecast) -> Figure:
     """The days at which the fullest node of each system passes its marks."""
     data = []
-    for k, (system, fill) in enumerate(out.storage.items()):
+    for system, fill in out.storage.items():
         passed = [(mark, day) for mark, day in fill.days_to.items() if day is not None]
         data.append(
             {
                 "type": "scatter", "mode": "markers+text", "name": system, "x": [day for _, day in passed],
                 "y": [fill.marks_bytes[mark] / 2**30 for mark, _ in passed], "text": [mark for mark, _ in passed],
-                "textposition": "top center", "marker": {"color": INK[k], "size": 10},
+                "textposition": "top center", "marker": {"color": SYSTEM[system], "size": 10},
+                "hovertemplate": f"{system}: %{{text}} on day %{{x:.1f}}, %{{y:,.0f}} GiB<extra></extra>",
             }
         )  # fmt: skip
     return {"data": data, "layout": _layout("days from an empty start", "GiB on the fullest node")}
+
+
+def growth(months: Sequence[MonthOfBill], chosen: int = 0) -> Figure:
+    """The bill month by month with its range, how full the fullest disk of each system ends it, and a month chosen."""
+    x = [m.number + 1 for m in months]
+    low, high = [m.range.p10_usd for m in months], [m.range.p90_usd for m in months]
+    band = {"type": "scatter", "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "fill": "toself", "mode": "lines",
+            "line": {"width": 0}, "fillcolor": INK[0], "opacity": 0.18, "name": "P10 to P90",
+            "hoverinfo": "skip"}  # fmt: skip
+    usd = [float(m.bill.monthly_usd) for m in months]
+    told = "month %{x}: %{y:,.0f} USD<br>%{text}<extra></extra>"
+    told_of = [f"P10 to P90 {a:,.0f} to {b:,.0f}" for a, b in zip(low, high, strict=True)]
+    data = [band, _line(x, usd, "USD a month", INK[0], mode="lines+markers", hovertemplate=told, text=told_of)]
+    for system in months[0].full:
+        full = [m.full[system] for m in months]
+        data.append(
+            _line(x, full, f"{system} disk, fullest", SYSTEM[system], yaxis="y2",
+                  hovertemplate=f"month %{{x}}: fullest {system} disk %{{y:.0%}}<extra></extra>")
+        )  # fmt: skip
+    mark = {"type": "line", "x0": chosen, "x1": chosen, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": INK[6]}}
+    layout = _layout("month from now", "USD a month", shapes=[mark] if chosen else [])
+    layout["yaxis"] |= {"rangemode": "tozero"}
+    layout["yaxis2"] = {"overlaying": "y", "side": "right", "tickformat": ".0%", "rangemode": "tozero",
+                        "showgrid": False, "title": {"text": "of the fullest disk"}}  # fmt: skip
+    return {"data": data, "layout": layout}

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "pricing": {"models"},
     "calibration": {"models"},
     "planner": {"models", "simulator", "pricing", "calibration"},
+    "dashboard": {"planner"},
 }
 TOP = {"floodmark": {"models", "simulator", "pricing", "calibration", "planner"}}
 HEAVY = ("numpy", "pandas", "numba", "plotly", "scipy", "simpy", "pydantic", "rich")

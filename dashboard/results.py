@@ -1,0 +1,195 @@
+"""The centre: what the planner answers, drawn. One view at a time: a moved slider redraws no more than is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from dashboard import blocks, state
+from dashboard.status import status
+from planner import charts, look
+from planner.breaks import breaks
+from planner.forecast import Forecast
+from planner.months import HORIZON, month_numbers, months_of
+from planner.told import changed_fields, main_numbers, verdict
+from planner.told_parts import (
+    MEMORY_KEY,
+    answer_rows,
+    bill_lines,
+    bill_table,
+    budget_bars,
+    budget_key,
+    ledger_rows,
+    memory_bars,
+    range_rows,
+    rests_on,
+    storage_bars,
+)
+
+Forecasts = dict[str, Forecast]
+CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
+
+
+def shade() -> look.Shade:
+    """The page's shade, as the browser has it."""
+    return look.SHADES.get(getattr(st.context.theme, "type", None) or "light", look.LIGHT)
+
+
+def results() -> None:
+    """All of the centre."""
+    found: Forecasts = {}
+    for slot, variant in state.variants().items():
+        try:
+            found[slot] = state.answer(variant.scenario)
+        except ValueError as error:
+            st.html(blocks.errors(f"{slot} cannot be forecast", state.refusal(error)))
+    if not found:
+        return
+    for slot, out in found.items():
+        st.html(blocks.sentence(verdict(out), _tone(out), slot if len(state.variants()) > 1 else ""))
+    status(tuple(found))
+    _numbers(found)
+    views = _views()
+    chosen = st.segmented_control("View", list(views), default="Overview", key="view", required=True,
+                                  label_visibility="collapsed")  # fmt: skip
+    views[chosen or "Overview"](found)
+
+
+def _tone(out: Forecast) -> str:
+    if not out.targets:
+        return "info"
+    return "broken" if not out.holds else "holds" if all(t.sure for t in out.targets) else "unsure"
+
+
+def _numbers(found: Forecasts) -> None:
+    if len(found) < 2:
+        st.html(blocks.tiles(main_numbers(next(iter(found.values())))))
+        return
+    a, b = found["A"], found["B"]
+    data = [out.scenario.model_dump(mode="json") for out in (a, b)]
+    st.html(blocks.side_by_side(main_numbers(a), main_numbers(b), changed_fields(*data)))
+
+
+def _views() -> dict[str, Callable[[Forecasts], None]]:
+    return {
+        "Overview": _overview, "Latency": _latency, "Batches": _batches, "Load": _load, "Bill": _bill,
+        "Growth": _growth, "Findings": _findings, "Rests on": _rests_on,
+    }  # fmt: skip
+
+
+def _chart(draw: Callable[[Forecast], Any], found: Forecasts, title: str, name: str) -> None:
+    """One chart of all variants: laid over each other where they share axes."""
+    figures = {slot: draw(out) for slot, out in found.items()}
+    figure = next(iter(figures.values())) if len(figures) == 1 else charts.together(figures)
+    st.html(blocks.heading(title))
+    st.plotly_chart(charts.shaded(figure, shade()), theme=None, key=f"chart-{name}", config=CONFIG, alt=title)
+
+
+def _each(found: Forecasts, draw: Callable[[Forecast], None]) -> None:
+    """The same for every variant, side by side."""
+    if len(found) == 1:
+        draw(next(iter(found.values())))
+        return
+    for (slot, out), column in zip(found.items(), st.columns(len(found)), strict=True):
+        with column:
+            st.html(blocks.heading(slot))
+            draw(out)
+
+
+def _overview(found: Forecasts) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _chart(charts.latency_curve, found, "Latency: share of records that can be found within", "latency")
+    with right:
+        _chart(charts.lag, found, "Lag: records not yet read, when each batch starts", "lag")
+    _each(found, _overview_of)
+
+
+def _overview_of(out: Forecast) -> None:
+    st.html(blocks.first_breaks(breaks(out)))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.html(blocks.bars(budget_bars(out), "Where the mean latency goes", budget_key()))
+        st.html(blocks.bars(storage_bars(out), "Storage: the fullest node against its volume"))
+    with right:
+        st.html(blocks.bars(memory_bars(out), "Memory: one process of each kind on its host", MEMORY_KEY))
+    head, rows = bill_table(out.bill)
+    st.html(blocks.table(head, rows, numbers=range(1, len(head)), total=True))
+
+
+def _latency(found: Forecasts) -> None:
+    _chart(charts.latency_curve, found, "Latency: share of records that can be found within", "latency")
+    _chart(charts.budget, found, "Where the mean latency goes", "budget")
+    _each(found, lambda out: _table(*answer_rows(out)))
+
+
+def _table(head: list[str], rows: Any, **told: Any) -> None:
+    st.html(blocks.table(head, rows, **told))
+
+
+def _batches(found: Forecasts) -> None:
+    _chart(charts.lag, found, "Lag: records not yet read, when each batch starts", "lag")
+    for slot, out in found.items():
+        own = {slot: out}
+        of = f" of {slot}" if len(found) > 1 else ""
+        _chart(charts.gantt, own, f"Batches{of}: what outlasts its trigger is red", f"gantt-{slot}")
+        _chart(charts.heat_map, own, f"Lag{of} by partition", f"heat-{slot}")
+        _chart(charts.tasks, own, f"Tasks{of} of the last batches", f"tasks-{slot}")
+
+
+def _load(found: Forecasts) -> None:
+    for slot, out in found.items():
+        of = f" of {slot}" if len(found) > 1 else ""
+        _chart(charts.busy, {slot: out}, f"How busy each part{of} is", f"busy-{slot}")
+    _each(found, lambda out: st.html(blocks.bars(memory_bars(out), "Memory", MEMORY_KEY)))
+
+
+def _bill(found: Forecasts) -> None:
+    _each(found, _bill_of)
+
+
+def _bill_of(out: Forecast) -> None:
+    head, rows = bill_table(out.bill)
+    _table(head, rows, numbers=range(1, len(head)), total=True)
+    head, rows = bill_lines(out.bill)
+    st.html(blocks.heading("Line by line"))
+    _table(head, rows, numbers=(2, 4, 5))
+    for text in out.bill.notes:
+        st.html(blocks.note(text))
+
+
+def _growth(found: Forecasts) -> None:
+    """The months from now: made once to their horizon, then a slider walks through them."""
+    number = st.slider("Months from now", 1, HORIZON, 12, key="month")
+    for slot, out in found.items():
+        of = f" of {slot}" if len(found) > 1 else ""
+        try:
+            made = state.shelf().ask(state.key("months", out.scenario), lambda out=out: months_of(out, HORIZON))
+        except ValueError as error:
+            st.html(blocks.errors("No months can be told", state.refusal(error)))
+            continue
+        st.html(blocks.tiles(month_numbers(made, number)))
+        draw = partial(charts.growth, made, number)
+        _chart(
+            lambda _, draw=draw: draw(), {slot: out}, f"Bill{of} and fullest disks, month by month", f"months-{slot}"
+        )
+        st.html(blocks.steps(made))
+
+
+def _findings(found: Forecasts) -> None:
+    _each(found, lambda out: st.html(blocks.first_breaks(breaks(out), 30) + blocks.findings(out.warnings)))
+
+
+def _rests_on(found: Forecasts) -> None:
+    _each(found, _rests_on_of)
+
+
+def _rests_on_of(out: Forecast) -> None:
+    st.html(blocks.note(rests_on(out)))
+    _table(["quantity", "this scenario", "measured", ""], range_rows(out))
+    for grade, rows in ledger_rows(out):
+        with st.expander(f"{len(rows)} coefficients: {grade}"):
+            _table(["coefficient", "value", "90 %", "source", "as of"], rows)
