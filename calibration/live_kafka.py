@@ -11,6 +11,7 @@ leaders, in-sync replicas, settings that differ from the defaults, and committed
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -33,6 +34,7 @@ CANNOT_TELL = (
     "bytes before compression, and batch sizes: those are the producers'",
     "lag of Spark: it commits to its checkpoint and not to Kafka, so use StreamingQueryProgress",
 )
+DEFAULTS = ("DEFAULT_CONFIG", "ConfigSourceType.DEFAULT_CONFIG", "5")
 _DENIED = ("AuthorizationFailed", "AuthorizationError", "Authorization")
 
 
@@ -202,7 +204,11 @@ class Kafka:
             }
             for one in told["brokers"]
         ]
-        return {"clusterId": told.get("cluster_id"), "controller": told.get("controller_id"), "brokers": brokers}
+        found = {"clusterId": told.get("cluster_id"), "controller": told.get("controller_id"), "brokers": brokers}
+        with contextlib.suppress(LiveError):  # Kafka 2.4 and newer
+            features = self.ask(lambda client: client.describe_features())
+            found["features"] = {name: one["finalized"][1] for name, one in features.items() if "finalized" in one}
+        return found
 
     def configs(self) -> dict[str, Any]:
         """{"configs": {"broker 1" | "topic events": {name: value}}} where they differ from the defaults."""
@@ -213,12 +219,13 @@ class Kafka:
         brokers = [str(one["id"]) for one in self.cluster()["brokers"]]
         wanted = [ConfigResource(ConfigResourceType.BROKER, name) for name in brokers]
         wanted += [ConfigResource(ConfigResourceType.TOPIC, name) for name in self.offsets_of]
-        told = self.ask(lambda client: client.describe_configs(wanted))
+        told = self.ask(lambda client: client.describe_configs(wanted, config_filter="all"))
         found: dict[str, dict[str, Any]] = {}
         for kind, resources in told.items():
             for name, entries in resources.items():
                 word = str(getattr(kind, "name", kind)).lower()
-                found[f"{word} {name}"] = {key: _value(entry) for key, entry in entries.items()}
+                own = {key: one for key, one in entries.items() if str(one["config_source"]) not in DEFAULTS}
+                found[f"{word} {name}"] = {key: one["value"] for key, one in own.items() if not one["is_sensitive"]}
         return {"configs": found}
 
     def groups(self) -> dict[str, Any]:
@@ -232,11 +239,6 @@ class Kafka:
             for at, one in told.items():
                 found.setdefault(str(group), {}).setdefault(at.topic, {})[str(at.partition)] = one.offset
         return {"groups": found}
-
-
-def _value(entry: Any) -> Any:
-    value = entry.get("value") if isinstance(entry, Mapping) else getattr(entry, "value", entry)
-    return value
 
 
 def _broker_dirs(one: Mapping[str, Any]) -> dict[str, Any]:

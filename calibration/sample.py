@@ -1,7 +1,8 @@
 """Sample: the user's own documents indexed in a real server, and what that cost, as coefficients.
 
-Two halves of the documents are indexed one after the other by bulks of one client, each into an index of its own,
-after the server's JVM was warmed with them. Merges end by themselves, then a flush; nothing is forced. What the
+Two halves of the documents are indexed in the order a, b, b, a by bulks of one client, each time into an index of
+its own, after the server's JVM was warmed with them: what still warms lies in both halves alike. Merges end by
+themselves, then a flush; nothing is forced. What the
 node spent less idling, bulks, refreshes and merges at their known prices is the documents' own; a refresh and a
 merge are counted as the server counts them. The two halves differ by chance only, so half their difference is
 the error of their mean: an interval of 90 % is 6.3 times that (Student's t with one degree of freedom).
@@ -14,7 +15,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from calibration.live import LiveError
@@ -71,6 +72,11 @@ class Spent:
     refreshes: float
     merged_bytes: float
     index_bytes: float
+
+    def with_pass(self, again: Spent) -> Spent:
+        """Both passes over the same documents: work and time add up, the index is the first one's."""
+        summed = {f.name: getattr(self, f.name) + getattr(again, f.name) for f in fields(self)}
+        return Spent(**{**summed, "index_bytes": 2 * self.index_bytes})
 
 
 class Server:
@@ -204,8 +210,9 @@ def measure(
         time.sleep(IDLE_SECONDS)
         after = server.counters()
         idle = (after["cpu"] - before["cpu"]) / (after["t"] - before["t"])
-        spent = [_half(server, name, half, body) for name, half in zip("ab", documents.halves(), strict=True)]
-        return idle, spent
+        one, other = documents.halves()
+        passes = [_half(server, f"{n}", half, body, n < 2) for n, half in enumerate((one, other, other, one))]
+        return idle, [passes[0].with_pass(passes[3]), passes[1].with_pass(passes[2])]
     finally:
         server.drop()
 
@@ -223,19 +230,16 @@ def _warm(server: Server, documents: Documents, body: Mapping[str, Any], seconds
     server.drop()
 
 
-def _half(server: Server, name: str, half: Documents, body: Mapping[str, Any]) -> Spent:
-    server.tell(f"indexing half {name}: {len(half.lines):,} documents of {half.mean_bytes:.0f} bytes")
+def _half(server: Server, name: str, half: Documents, body: Mapping[str, Any], sized: bool) -> Spent:
+    """One pass over one half; where `sized`, its index is weighed too."""
+    server.tell(f"pass {int(name) + 1} of 4: {len(half.lines):,} documents of {half.mean_bytes:.0f} bytes")
     index = server.create(name, body)
     before = server.counters()
     bulks = server.index(index, half.lines)
     server.send("POST", f"/{index}/_refresh")
     server.settled()
     after = server.counters()
-    server.send("POST", f"/{index}/_flush")
-    time.sleep(STORE_CACHE_SECONDS)
-    told = server.endpoint.get_json(f"/{index}/_stats/store,docs")["_all"]["primaries"]
-    if told["docs"]["count"] < len(half.lines):  # nested documents count too, so more may be there
-        raise LiveError("failed", f"{told['docs']['count']:,} of {len(half.lines):,} documents are in the index")
+    stored = _stored(server, index, len(half.lines)) if sized else 0.0
     return Spent(
         documents=len(half.lines),
         json_bytes=sum(map(len, half.lines)),
@@ -244,8 +248,18 @@ def _half(server: Server, name: str, half: Documents, body: Mapping[str, Any]) -
         bulks=bulks,
         refreshes=after["refreshes"] - before["refreshes"],
         merged_bytes=after["merged"] - before["merged"],
-        index_bytes=float(told["store"]["size_in_bytes"]),
+        index_bytes=stored,
     )
+
+
+def _stored(server: Server, index: str, documents: int) -> float:
+    """Bytes of an index after a flush, once the server's cache of sizes is past [bytes]."""
+    server.send("POST", f"/{index}/_flush")
+    time.sleep(STORE_CACHE_SECONDS)
+    told = server.endpoint.get_json(f"/{index}/_stats/store,docs")["_all"]["primaries"]
+    if told["docs"]["count"] < documents:  # nested documents count too, so more may be there
+        raise LiveError("failed", f"{told['docs']['count']:,} of {documents:,} documents are in the index")
+    return float(told["store"]["size_in_bytes"])
 
 
 def document_scale(spent: Spent, idle_cores: float, c: CoefficientSet, speed: float) -> float:
@@ -280,7 +294,7 @@ def coefficients(
     one, other = halves
     ratio = Pair(*(half.index_bytes / half.json_bytes / size for half in (one, other)))
     scale = Pair(*(document_scale(half, idle, c, speed) / cpu for half in (one, other)))
-    count, mean = one.documents + other.documents, one.json_bytes / one.documents
+    count, mean = (one.documents + other.documents) // 2, one.json_bytes / one.documents  # each was indexed twice
     source = f"own documents: {count:,} of {mean:.0f} bytes, mapping {mapping}, codec {codec}"
     found = {"index.bytes_per_json_byte": (ratio, f"{source}; after natural merges and a flush")}
     for name in ("search.document_cpu_seconds", "search.byte_cpu_seconds"):

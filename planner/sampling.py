@@ -67,13 +67,17 @@ def sampled(
     found = sample.coefficients(idle, halves, base, mapping, sample.codec_of(body), speed / base.per_core_speed)
     packed = sample.compressions(read, batch, compression_ratio)
     name = f"sample-{documents.name.split('.')[0]}"
-    head: dict[str, str | float] = {"name": name, "as_of": datetime.now(UTC).date().isoformat(), "machine": base.machine,
-            "per_core_speed": base.per_core_speed, "fills_from": base.name}  # fmt: skip
-    one, other = halves
+    head: dict[str, str | float] = {
+        "name": name,
+        "as_of": datetime.now(UTC).date().isoformat(),
+        "machine": base.machine,
+        "per_core_speed": base.per_core_speed,
+        "fills_from": base.name,
+    }
     cpu = sample.Pair(*(half.cpu_seconds / half.documents for half in halves))
     plain = {
         "schema_version": 1,
-        "documents": one.documents + other.documents,
+        "documents": len(read.lines),
         "mean_json_bytes": read.mean_bytes,
         "passed_over": read.passed_over,
         "template_left_out": left_out,
