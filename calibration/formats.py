@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import contextlib
 import io
 import lzma
 import os
@@ -323,19 +324,21 @@ def _joined(head: bytes, raw: IO[bytes]) -> Iterator[bytes]:
 def unpacked(member: Member, remarks: list[str], limits: Limits) -> Iterator[bytes]:
     """The plain bytes of a member in chunks; `remarks` gets what was wrong with its packing. Raises `Unusable`."""
     try:
-        raw: IO[bytes] = member.open()
+        file = member.open()
     except OSError as error:
         raise Unusable(f"cannot be opened: {error.strerror or type(error).__name__}") from None
-    for _ in range(3):
-        head, raw = _peeked(raw)
-        found = next((unpack for magic, unpack in UNPACKERS.items() if head.startswith(magic)), None)
-        if found is None:
-            break
-        raw = _Chunks(found(raw, remarks))  # type: ignore[assignment]
-    foreign = next((why for magic, why in FOREIGN.items() if head.startswith(magic)), None)
-    if foreign is not None:
-        raise Unusable(foreign)
-    yield from _bounded(raw, member, limits)
+    with contextlib.closing(file):
+        raw: IO[bytes] = file
+        for _ in range(3):
+            head, raw = _peeked(raw)
+            found = next((unpack for magic, unpack in UNPACKERS.items() if head.startswith(magic)), None)
+            if found is None:
+                break
+            raw = _Chunks(found(raw, remarks))  # type: ignore[assignment]
+        foreign = next((why for magic, why in FOREIGN.items() if head.startswith(magic)), None)
+        if foreign is not None:
+            raise Unusable(foreign)
+        yield from _bounded(raw, member, limits)
 
 
 def _bounded(raw: IO[bytes], member: Member, limits: Limits) -> Iterator[bytes]:

@@ -31,6 +31,7 @@ from calibration.observations import (
 )
 
 Kind = Literal["counter", "gauge", "mean"]
+AS_IT_HAPPENS = "Spark event log"  # a source that tells of events and is not sampled: silence is no gap
 GAP = 3.0  # a spacing of more than three usual ones is called a gap: one lost sample is not
 
 
@@ -99,7 +100,7 @@ class Series:
 
     def gaps(self) -> list[tuple[float, float]]:
         """Stretches without samples longer than `GAP` usual spacings, as (last before, first after) [epoch s]."""
-        if len(self.t) < 3:
+        if len(self.t) < 3 or self.format == AS_IT_HAPPENS:
             return []
         wide = np.flatnonzero(np.diff(self.t) > GAP * self.resolution)
         return [(float(self.t[i]), float(self.t[i + 1])) for i in wide]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from calibration.recording import FileRead, Recording, Series
 
 FORMATS = (".json", ".json.gz")
-MOST_LINES = 40  # of one list in the summary; --json and -o hold all
+WIDTH = 108
+MOST_LINES = 60  # of one list in the summary; --json and -o hold all
 
 
 def register(app: typer.Typer) -> None:
@@ -211,47 +213,55 @@ def _length(seconds: float) -> str:
 
 
 def _quantities(r: Recording) -> list[str]:
-    """One line a system, quantity and source: how many tell it, how often, what it came to."""
-    groups: dict[tuple[str, str, str, str], list[Series]] = {}
+    """By system, source and spacing what was told, each with what it came to."""
+    groups: dict[tuple[str, str, str], dict[str, list[Series]]] = {}
     for s in r.series:
-        groups.setdefault((s.system, s.quantity, s.format, s.kind), []).append(s)
-    lines = [_group(*key, series) for key, series in sorted(groups.items())]
+        groups.setdefault((s.system, s.format, _every(s)), {}).setdefault(s.quantity, []).append(s)
+    lines: list[str] = []
+    for (system, source, every), quantities in sorted(groups.items()):
+        entities = sorted({s.entity for each in quantities.values() for s in each})
+        whose = ", ".join(entities[:6]) + (f" and {len(entities) - 6} more" if len(entities) > 6 else "")
+        lines.append(f"{system}: {whose} ({source}, {every})")
+        told = "; ".join(f"{name} {_came_to(each)}" for name, each in sorted(quantities.items()))
+        lines += textwrap.wrap(told, WIDTH, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
+    return lines + _others(r)
+
+
+def _others(r: Recording) -> list[str]:
+    """What is no series: batches, tasks, looks at the index, arrivals."""
+    lines = []
     for q in r.queries:
         restarts = f", {len(q.runs)} starts" if len(q.runs) > 1 else ""
-        lines.append(
-            f"spark batches of {q.name or q.id}: {len(q.batches)}, {_records(q):,} records{restarts}, to the ms"
-        )
+        batches = f"{len(q.batches)} batches, {_records(q):,} records{restarts}"
+        lines.append(f"spark query {q.name or q.id}: {batches}, to the ms")
     if r.tasks:
         lines.append(f"spark tasks: {len(r.tasks):,}, to the ms")
     if r.polls:
-        spacing = [b.answered - a.answered for a, b in zip(r.polls, r.polls[1:], strict=False)]
-        every = f", every {sorted(spacing)[len(spacing) // 2]:.2f} s" if spacing else ""
+        spacing = sorted(b.answered - a.answered for a, b in zip(r.polls, r.polls[1:], strict=False))
+        every = f", every {spacing[len(spacing) // 2]:.2f} s" if spacing else ""
         lines.append(f"visible sequences: {len(r.polls):,} looks{every}")
     for name, curve in r.arrivals.items():
-        lines.append(
-            f"arrivals {name}: {curve.count[-1] - curve.count[0]:,.0f} records over {_length(curve.t[-1] - curve.t[0])}"
-        )
+        count, seconds = curve.count[-1] - curve.count[0], float(curve.t[-1] - curve.t[0])
+        lines.append(f"arrivals {name}: {count:,.0f} records over {_length(seconds)}")
     return lines
 
 
-def _group(system: str, quantity: str, format_: str, kind: str, series: list[Series]) -> str:
-    from calibration.quantities import QUANTITIES
+def _every(s: Series) -> str:
+    """The spacing of samples, rounded so that neighbours agree."""
+    if s.period is not None:
+        return f"means of {s.period:g} s"
+    return f"every {s.resolution:.2g} s" if s.resolution == s.resolution else "one sample"
 
-    entities = sorted({s.entity for s in series})
-    whose = ", ".join(entities[:4]) + (f" and {len(entities) - 4} more" if len(entities) > 4 else "")
-    known = [s.resolution for s in series if s.resolution == s.resolution]
-    every = f"every {sorted(known)[len(known) // 2]:.3g} s" if known else "one sample"
+
+def _came_to(series: list[Series]) -> str:
+    """Of running totals the growth, of values the mean, over those without labels where there are such."""
     bare = [s for s in series if not s.labels] or series
-    if kind == "counter":
-        total = sum(float(s.counter().unwrapped()[-1] - s.value[0]) for s in bare)
-        value = f"+{total:,.6g} {QUANTITIES[system][quantity].unit}"
-    else:
-        means = [float(s.value.mean()) for s in bare]
-        low, high = min(means), max(means)
-        value = f"{low:,.4g}" if low == high else f"{low:,.4g} to {high:,.4g}"
-        value = f"mean {value} {QUANTITIES[system][quantity].unit}" + (" (means of periods)" if kind == "mean" else "")
-    more = f", {len(series)} series" if len(series) > len(entities) else ""
-    return f"{system} {quantity}: {value}, {every}, of {whose}{more} ({format_})"
+    unit = "" if bare[0].unit == "1" else f" {bare[0].unit}"
+    if bare[0].kind == "counter":
+        return f"+{sum(float(s.counter().unwrapped()[-1] - s.value[0]) for s in bare):,.6g}{unit}"
+    means = [float(s.value.mean()) for s in bare]
+    low, high = f"{min(means):,.4g}", f"{max(means):,.4g}"
+    return f"~{low}{unit}" if low == high else f"~{low} to {high}{unit}"
 
 
 def _breaks(r: Recording) -> list[str]:
