@@ -75,8 +75,8 @@ def _iso(text: str) -> float | None:
 
 
 def exposition(text: str) -> bool:
-    """Whether a text is Prometheus exposition: two or more lines of it at the beginning."""
-    return len(_EXPOSITION.findall(text[:4000])) >= 2
+    """Whether a text is Prometheus exposition: a line of it near the beginning."""
+    return _EXPOSITION.search(text[:4000]) is not None
 
 
 # shapes --------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def _text(value: str, t: float | None, source: str, level: int) -> Iterator[Samp
             yield from samples(parse(value.strip()), t, source, level + 1)
         except ValueError:
             return
-    elif "\n" in value and exposition(value):
+    elif exposition(value):
         yield Sample("prometheus_text", value, t, source)
 
 

@@ -105,7 +105,6 @@ _STREAM = re.compile(
     r"^metrics_(.+?)_driver_spark_streaming_(.+)_(latency|inputrate_total|processingrate_total|states_rowstotal|states_usedbytes)"
     r"_(value|number)$"
 )
-_DRIVER = re.compile(r"^metrics_(.+?)_(driver|\d+)_(.+)_(value|number|count)$")
 STREAM = {
     "latency": ("batch_seconds", MS),
     "inputrate_total": ("records_in_per_second", 1.0),
@@ -122,6 +121,7 @@ DRIVER = {
     "executor_cputime": ("cpu_seconds", NS),
     "executor_jvmgctime": ("gc_seconds", MS),
 }
+_DRIVER = re.compile(rf"^metrics_(.+?)_(driver|\d+)_({'|'.join(DRIVER)})_(value|number|count)$")
 
 _JAVA = Rule("java", "", "jmx_exporter")
 _TOPIC_LABEL = {"topic": "topic"}
@@ -367,7 +367,7 @@ def _stream(lower: str, name: str) -> list[Rule]:
 
 def _driver(lower: str, name: str) -> list[Rule]:
     match = _DRIVER.match(lower)
-    if not match or match[3] not in DRIVER:
+    if not match:
         return []
     quantity, scale = DRIVER[match[3]]
     return [

@@ -21,7 +21,7 @@ from calibration.finish import recording
 from calibration.formats import Limits, Member, Unusable, members, open_text
 from calibration.formats_json import Found, documents
 from calibration.formats_kinds import Sample, epoch, samples
-from calibration.gather import Gathering
+from calibration.gather import File, Gathering
 from calibration.observations import ObservationError
 from calibration.recording import FileRead, Recording, Unused
 
@@ -61,10 +61,15 @@ def read_all(paths: Iterable[Path | str], limits: Limits | None = None) -> Impor
     runs = _runs(given, limits)
     for member in members(given, limits):
         place = next((run for run in runs if _inside(member.name, run)), "")
-        name = place.rpartition("/")[2] or (given[0].name or given[0].resolve().name)
-        into = groups.setdefault(place, Gathering(name.removesuffix(".zip")))
+        into = groups.setdefault(place, Gathering(place.rpartition("/")[2] or _called(given[0])))
         read_member(member, into, limits)
     return _imported(groups)
+
+
+def _called(path: Path) -> str:
+    """What a recording is called that nobody named: its folder or file, without what packs it."""
+    name = path.name or path.resolve().name
+    return name if path.is_dir() else File(name).entity
 
 
 def _runs(paths: list[Path], limits: Limits) -> list[str]:
