@@ -1,0 +1,149 @@
+"""The command `recommend`: which stack to buy, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+MANAGED = "as stated, managed, self-managed or either"
+Repeated = list[str] | None
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the command onto the application."""
+    from planner.cli import guarded
+
+    app.command()(guarded(recommend))
+
+
+def recommend(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="YAML file; - reads standard input")],
+    p99: Annotated[str, typer.Option("--p99", help="99th percentile of latency, such as 10s")] = "",
+    catch_up: Annotated[str, typer.Option("--catch-up", help="time to catch up after the outage")] = "",
+    outage: Annotated[str, typer.Option("--outage", help="length of that outage")] = "",
+    headroom: Annotated[
+        float | None, typer.Option("--headroom", help="sustainable rate over the peak", min=0.1)
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="USD a month: P90 of the dearest month", min=1)
+    ] = None,
+    survive: Annotated[Repeated, typer.Option("--survive", help="zone, broker, data-node or none; repeatable")] = None,
+    months: Annotated[int | None, typer.Option("--months", help="of growth to last", min=1, max=60)] = None,
+    regions: Annotated[Repeated, typer.Option("--regions", "-r", help="allowed regions, comma-separated")] = None,
+    families: Annotated[Repeated, typer.Option("--families", help="allowed families, comma-separated")] = None,
+    managed: Annotated[bool | None, typer.Option("--managed/--self-managed", help="who runs the systems")] = None,
+    either: Annotated[bool, typer.Option("--either", help="managed or self-managed, whatever is cheaper")] = False,
+    max_nodes: Annotated[int | None, typer.Option("--max-nodes", help="most machines of all kinds", min=3)] = None,
+    keep: Annotated[str, typer.Option("--keep", help="scenario of what runs today: the way from there")] = "",
+    output: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", help="write to this file: .json .md .html .txt, .yaml the stack; repeatable"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output")] = False,
+    paste: Annotated[Path | None, typer.Option("--paste", help="write ready configuration into this folder")] = None,
+    trials: Annotated[int, typer.Option("--trials", help="stacks that may be simulated", min=1, max=5000)] = 40,
+    reasons: Annotated[bool, typer.Option("--reasons/--no-reasons", help="runner-up, growth, price of targets")] = True,
+    seed: Annotated[int, typer.Option("--seed", help="of all dice", min=0, max=2**31 - 1)] = 1,
+) -> None:
+    """Which stack to buy: the cheapest that keeps its promises, and why not another. Exit 3 if none does."""
+    from planner import cli
+    from planner import recommend_text as told
+    from planner.recommend import recommend as asked
+    from planner.render import refuse_suffixes, write_files
+    from planner.scenario import load_scenario
+
+    writers = {".json": told.as_json, ".md": told.as_markdown, ".html": told.as_html, ".txt": told.as_text,
+               ".yaml": told.as_yaml}  # fmt: skip
+    refuse_suffixes(output or [], writers)
+    wanted: dict[str, Any] = {"headroom": headroom, "budget": budget, "months": months, "most_nodes": max_nodes}
+    wanted |= {"p99": _seconds("--p99", p99), "catch_up": _seconds("--catch-up", catch_up)}
+    wanted |= {"outage": _seconds("--outage", outage), "survive": _losses(survive)}
+    loaded = load_scenario(scenario)
+    wanted |= {"regions": _regions(loaded, regions), "families": _families(families)}
+    wanted["managed"] = "either" if either else {True: "managed", False: "self-managed", None: None}[managed]
+    today = load_scenario(keep) if keep else None
+    with cli.progress() as said:
+        out = asked(loaded, seed=seed, trials=trials, reasons=reasons, today=today, progress=said, **wanted)
+    write_files(output or [], {suffix: lambda w=writer: w(out) for suffix, writer in writers.items()})  # type: ignore[misc]
+    if paste is not None and out.scenario is not None:
+        from planner.paste import write_paste
+
+        write_paste(out.scenario, paste)
+    if as_json:
+        print(told.as_json(out), end="")
+    elif not output:
+        cli.console().print(told.rendered(out))
+    if out.interrupted:
+        raise typer.Exit(cli.INTERRUPTED)
+    if not out.holds:
+        raise typer.Exit(cli.TARGET_BROKEN)
+
+
+def _seconds(option: str, text: str) -> float | None:
+    from models.units import parse_seconds
+
+    if not text:
+        return None
+    try:
+        value = float(parse_seconds(text))
+    except ValueError as error:
+        raise typer.BadParameter(f"'{text}'; {error}", param_hint=option) from None
+    if value <= 0:
+        raise typer.BadParameter(f"'{text}'; expected more than 0 s", param_hint=option)
+    return value
+
+
+def _split(values: Repeated) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _losses(values: Repeated) -> tuple[str, ...] | None:
+    import difflib
+
+    known = ("broker", "data-node", "zone")
+    found = _split(values)
+    if not found:
+        return None
+    if found == ("none",):
+        return ()
+    for loss in found:
+        if loss not in known:
+            near = difflib.get_close_matches(loss, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)} or none"
+            raise typer.BadParameter(f"'{loss}'; {hint}", param_hint="--survive")
+    return found
+
+
+def _regions(scenario: Any, values: Repeated) -> tuple[str, ...] | None:
+    import difflib
+
+    from planner.bill import book_of
+
+    found = _split(values)
+    if not found:
+        return None
+    known = book_of(scenario.money).regions("transfer/zones")
+    for region in found:
+        if region not in known:
+            near = difflib.get_close_matches(region, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the price book has {', '.join(known)}"
+            raise typer.BadParameter(f"'{region}'; {hint}", param_hint="--regions")
+    return found
+
+
+def _families(values: Repeated) -> tuple[str, ...] | None:
+    import difflib
+
+    from models.machines import machines
+
+    found = _split(values)
+    if not found:
+        return None
+    known = sorted({m.family for m in machines()})
+    for family in found:
+        if family not in known:
+            near = difflib.get_close_matches(family, known, n=3)
+            raise typer.BadParameter(f"'{family}'; expected {', '.join(near or known)}", param_hint="--families")
+    return found

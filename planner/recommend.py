@@ -1,0 +1,196 @@
+"""Which stack to buy: the cheapest one that keeps its promises, with the reasons, the runner-up and the price of each.
+
+All three systems are chosen together, for every flow through them. The answer is the stack of day 1; what growth asks
+for later is a list of dated steps. A recommendation is a scenario again: `recommendation.scenario` can be forecast,
+billed, and given back as what runs today.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from models.coefficients import CoefficientSet
+from models.spark import AVAILABLE_NOW
+from models.stack import Scenario
+from planner.bill import MonthlyBill, monthly_bill
+from planner.candidates import Builder, Excuse
+from planner.candidates_wants import Wants, growth_of, wants_of
+from planner.domain import domain_of
+from planner.forecast import coefficients_of
+from planner.recommend_growth import Step, grown
+from planner.recommend_reasons import TargetPrice, family_excuses, price_of_targets, runner_up
+from planner.recommend_search import TRIALS, Found, Search
+from planner.recommend_stack import Stack, built
+from planner.recommend_trial import Outcome, Trials
+from planner.refusal import ScenarioError
+
+if TYPE_CHECKING:
+    from planner.migrate import Migration
+
+SCHEMA_VERSION = 1
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Recommendation:
+    """The stack to buy and why. `best` is None where nothing holds; `excuses` then say what was short."""
+
+    given: Scenario
+    wants: Wants
+    region: str
+    seed: int
+    best: Stack | None
+    outcome: Outcome | None
+    scenario: Scenario | None
+    bill: MonthlyBill | None
+    runner: tuple[Stack, Outcome] | None
+    steps: list[Step]
+    prices: list[TargetPrice]
+    excuses: list[Excuse]
+    families: list[Excuse]
+    untried: int
+    counts: dict[str, int]
+    unmeasured: str
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    migration: Migration | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a stack was found that keeps every want, the budget included."""
+        return self.best is not None and self.within_budget
+
+    @property
+    def worst_p90_usd(self) -> float:
+        """P90 of the dearest month of the horizon [USD]."""
+        months = [self.bill.range.p90_usd] if self.bill is not None else []
+        return max([*months, *(step.p90_usd for step in self.steps)], default=math.nan)
+
+    @property
+    def within_budget(self) -> bool:
+        return self.wants.budget is None or self.worst_p90_usd <= self.wants.budget
+
+    def as_dict(self) -> dict[str, Any]:
+        from planner.recommend_text import as_dict
+
+        return as_dict(self)
+
+    def as_text(self) -> str:
+        from planner.recommend_text import as_text
+
+        return as_text(self)
+
+
+def recommend(
+    scenario: Scenario, *, seed: int = 1, trials: int = TRIALS, reasons: bool = True, today: Scenario | None = None,
+    progress: Progress | None = None, **wanted: Any,
+) -> Recommendation:  # fmt: skip
+    """The cheapest stack that keeps the scenario's targets. `wanted` overrides wants by name (p99=10.0, months=12).
+
+    `today` is what runs: partitions never shrink below it, and the way from there is told in steps.
+    Raises ScenarioError for what cannot be searched.
+    """
+    began = time.perf_counter()
+    if refused := unsearchable(scenario):
+        raise ScenarioError(refused)
+    wants = _kept(wants_of(scenario, **wanted), today)
+    coefficients, said = coefficients_of(scenario), progress or (lambda *_: None)
+    first = growth_of(scenario, wants.growth_to_first - 1)
+    trials_made = Trials(scenario, coefficients, [r * first for r in wants.peaks], seed, lambda text: said(text, 0, 0))
+    regions = {}
+    for region in wants.regions:
+        search = Search(Builder(scenario, coefficients, wants, region, first), trials_made, wants, said)
+        regions[region] = search, search.solve(trials)
+    seconds = {"search": time.perf_counter() - began}
+    region = min(regions, key=lambda r: _usd(regions[r][1]))
+    search, found = regions[region]
+    out = _answer(scenario, wants, region, seed, search, found, coefficients)
+    out.seconds = seconds
+    if out.best is not None and reasons and not out.interrupted:
+        _reasons(out, search, found, coefficients, trials, said)
+    if out.best is not None and today is not None:
+        from planner.migrate import migration
+
+        out.migration = migration(today, out.scenario or today, coefficients)
+    out.seconds["all"] = time.perf_counter() - began
+    return out
+
+
+def unsearchable(scenario: Scenario) -> list[str]:
+    """Why a scenario's stack cannot be searched, a line each."""
+    found = []
+    for part in ("kafka", "spark", "elasticsearch"):
+        if hosts := getattr(scenario, part).hosts:
+            found.append(f"{part}.hosts = {', '.join(hosts)}; expected none: machines are what is searched")
+    for k, flow in enumerate(scenario.flows):
+        if flow.query.trigger == AVAILABLE_NOW:
+            found.append(f"flows[{k}].query.trigger = 'available now'; expected a trigger: it has no latency to keep")
+    return found
+
+
+def _kept(wants: Wants, today: Scenario | None) -> Wants:
+    """What runs today bounds what can come: partitions never shrink, state partitions are in the checkpoint."""
+    if today is None:
+        return wants
+    return replace(wants, least_partitions=tuple(f.topic.partitions for f in today.flows), frozen_shuffles=True)
+
+
+def _usd(found: Found) -> float:
+    return found.best.usd if found.best is not None else math.inf
+
+
+def _answer(
+    scenario: Scenario, wants: Wants, region: str, seed: int, search: Search, found: Found, c: CoefficientSet
+) -> Recommendation:
+    best = found.best
+    made = built(scenario, best, region) if best is not None else None
+    bill = monthly_bill(made, c, seed=seed, pace=_pace(made)) if made is not None else None
+    counts = {"settings": search.builder.considered, "screened": found.screened, "simulated": search.trials.stacks,
+              "runs": search.trials.runs}  # fmt: skip
+    failed = [outcome.excuse for _, outcome in found.outcomes if outcome.excuse is not None]
+    return Recommendation(
+        scenario, wants, region, seed, best, found.outcome, made, bill, None, [], [],
+        [*failed, *search.builder.excuses], [], found.untried, counts, _unmeasured(made or scenario, c),
+        interrupted=found.interrupted,
+    )  # fmt: skip
+
+
+def _pace(scenario: Scenario) -> Any:
+    from planner.usage import Pace
+
+    return {f.name: Pace(f.query.trigger if f.query.trigger > 0 else 1.0) for f in scenario.flows}
+
+
+def _reasons(out: Recommendation, search: Search, found: Found, c: CoefficientSet, trials: int, said: Progress) -> None:
+    """Runner-up, growth, families and the price of each target; what a Ctrl-C leaves out is said."""
+    try:
+        began = time.perf_counter()
+        out.runner = runner_up(search, found)
+        out.seconds["runner-up"] = time.perf_counter() - began
+        said("growth", 0, 0)
+        out.steps, notes = grown(out, search, c)
+        out.notes += notes
+        out.seconds["growth"] = time.perf_counter() - began
+        said("families", 0, 0)
+        out.families = family_excuses(search, found)
+        out.seconds["families"] = time.perf_counter() - began
+        out.prices = price_of_targets(search, found, max(4, trials // 6), said)
+        out.seconds["prices"] = time.perf_counter() - began
+    except KeyboardInterrupt:
+        out.interrupted = True
+
+
+def _unmeasured(scenario: Scenario, c: CoefficientSet) -> str:
+    """What was never measured of that which the answer in time rests on, and the measurement that would tell; or ''."""
+    from planner.domain import SURE, drivers
+
+    if domain_of(scenario, c) == "measured":
+        return ""
+    weak = [n for flow in scenario.flows for n in drivers(flow) if c.values[n].grade not in SURE]
+    names = ", ".join(dict.fromkeys(weak)) or "the ranges it was measured in do not reach this load"
+    return names
