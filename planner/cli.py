@@ -125,6 +125,9 @@ def forecast(
         raise typer.BadParameter("give --json or --html, not both (-o may be given several times)")
     if level not in ("auto", "fluid", "exact", "reference"):
         raise typer.BadParameter(f"'{level}'; expected auto, fluid, exact or reference", param_hint="--level")
+    from planner.start import without_blas
+
+    without_blas()
     from planner.forecast import forecast as answered
     from planner.publish import FORMATS, publish
     from planner.render import refuse_suffixes
