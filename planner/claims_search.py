@@ -158,7 +158,7 @@ def corrupts(k: Known) -> Iterator[Claim]:
         "false",
         "; ".join(risks)
         if risks
-        else f"{min(f.index.copies for f in k.scenario.flows)} copies, a synced translog, snapshots: no single loss takes one",
+        else f"{min(f.index.copies for f in k.scenario.flows)} copies, synced translog, snapshots: no loss takes one",
         "Every file carries a checksum; merges and snapshots find corruption, disks cause it. Real bugs existed and "
         "were fixed.",
         "elasticsearch.md E",

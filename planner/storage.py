@@ -231,9 +231,17 @@ def _replaced(fill: Fill, **changed: object) -> Fill:
 
 
 def _index_at(
-    scenario: Scenario, coefficients: CoefficientSet, nodes: int, transient: bool = True, relieve: bool = True
+    scenario: Scenario,
+    coefficients: CoefficientSet,
+    nodes: int,
+    transient: bool = True,
+    relieve: bool = True,
+    kept: Callable[[Flow, float], float] | None = None,
 ) -> Callable[[float], list[float]]:
-    """Bytes on each of a number of data nodes at a time; on shards past the high mark the allocator's moves counted."""
+    """Bytes on each of a number of data nodes at a time; of nodes past the high mark the allocator's moves counted.
+
+    `kept` gives the bytes of one copy at a time, where growth at the mean rate is not the whole story.
+    """
     cluster, flows = scenario.elasticsearch, scenario.flows
     shares = [node_shares(flow, nodes) for flow in flows]
     marks = watermark_bytes(cluster.volume.size, cluster.kind, cluster.version, cluster.free_space_rule)
@@ -242,7 +250,7 @@ def _index_at(
     counts = [write_shards(flow, nodes) for flow in flows]
 
     def at(seconds: float) -> list[float]:
-        whole = [kept_index(flow, coefficients, seconds) for flow in flows]
+        whole = [kept(f, seconds) if kept else kept_index(f, coefficients, seconds) for f in flows]
         held = _summed([[s * w for s in of] for of, w in zip(shares, whole, strict=True)], nodes)
         beside = transient_bytes(scenario, coefficients, seconds, counts) if transient else [0.0] * nodes
         total = [h + b for h, b in zip(held, beside, strict=True)]

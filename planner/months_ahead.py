@@ -1,0 +1,332 @@
+"""Months ahead: what fills, what grows, what gives way first, and on which date.
+
+The workload's own curves, growth, campaigns and steps are laid on a grid of hours. Disks hold what retention keeps
+of them, merges and burst credits carry what a peak leaves, state follows its watermark, and what the query cannot
+read waits. Batches come from the tables of `simulator.months`, so the query's capacity and its late batches are
+simulated; what the analytic screen says of busier hours is used below 70 % of everything only. The stack starts empty
+and nobody acts: a disk that stops writes stays full, and the topic's retention then ends what nobody read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from models.coefficients import CoefficientSet
+from models.spark import AVAILABLE_NOW
+from models.stack import Flow, Scenario
+from models.storage import index_life_seconds
+from models.units import DAY, HOUR, show
+from planner.answers import finite
+from planner.findings import Finding, Severity
+from planner.refusal import ScenarioError
+from planner.storage import _index_at, document_bytes, stored_event_bytes, topic_shares, unexpired_bytes
+from simulator.months import Table, tabulate
+from simulator.months import months as walked
+from simulator.months_slow import backlog, kept
+
+Array = np.ndarray[Any, np.dtype[Any]]
+STEP = HOUR
+MOST_DAYS = 5 * 366
+MOST_BATCHES = 8e6  # walked one by one; longer horizons carry the lag by capacity only
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """One thing that gives way: its code, day from the start, what happens, how it is known, what would do."""
+
+    code: str
+    day: float
+    severity: Severity
+    where: str
+    message: str
+    evidence: str
+    remedy: str
+    source: str
+
+    def as_dict(self, start: date | None) -> dict[str, Any]:
+        told: dict[str, Any] = {key: getattr(self, key) for key in self.__dataclass_fields__}
+        return told | {"date": on(start, self.day)}
+
+    def as_finding(self) -> Finding:
+        return Finding(self.code, self.severity, self.where, self.message, self.evidence, self.remedy, self.source)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What one flow's query gets through [records/s], from which batches, and whether they were simulated."""
+
+    flow: str
+    per_second: float
+    evidence: str
+
+
+@dataclass(frozen=True)
+class MonthsAhead:
+    """Everything over the horizon: series by hour, marks of the disks, what breaks in order of time."""
+
+    scenario: Scenario
+    start: date | None
+    days: float
+    seed: int
+    series: dict[str, Array] = field(repr=False)
+    marks: dict[str, dict[str, float]]
+    capacity: tuple[Capacity, ...]
+    breaks: tuple[Breaking, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def already(self) -> tuple[Breaking, ...]:
+        """What does not hold in the very first hour."""
+        return tuple(b for b in self.breaks if b.day <= STEP / DAY and b.severity != "info")
+
+    @property
+    def first(self) -> Breaking | None:
+        """The first thing to give way later than the first hour; what only informs is passed over."""
+        return next((b for b in self.breaks if b.severity != "info" and b not in self.already), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data: the series by day (greatest value in each)."""
+        first = self.first
+        return {
+            "schema_version": 1,
+            "scenario": self.scenario.name,
+            "start": self.start.isoformat() if self.start else None,
+            "horizon_days": self.days,
+            "seed": self.seed,
+            "already": [b.code for b in self.already],
+            "first": None if first is None else first.as_dict(self.start),
+            "breaks": [b.as_dict(self.start) for b in self.breaks],
+            "capacity": [
+                {"flow": c.flow, "records_per_second": finite(c.per_second), "evidence": c.evidence}
+                for c in self.capacity
+            ],
+            "marks_bytes": self.marks,
+            "days": {name: [finite(v) for v in values] for name, values in self.by_day().items()},
+            "notes": list(self.notes),
+        }
+
+    def by_day(self) -> dict[str, Array]:
+        """The series by day: `day` from 1, each other the greatest of its hours; nan where nothing was seen."""
+        a_day = round(DAY / STEP)
+        count = len(self.series["rate"]) // a_day
+        out: dict[str, Array] = {"day": np.arange(1, count + 1, dtype=float)}
+        for name, values in self.series.items():
+            rows = values[: count * a_day].reshape(count, a_day)
+            seen = np.where(np.isnan(rows), -np.inf, rows).max(axis=1)
+            out[name] = np.where(np.isneginf(seen), np.nan, seen)
+        return out
+
+
+def on(start: date | None, day: float) -> str | None:
+    """The date of a day from the start, ISO; None where no start is known.
+
+    >>> on(date(2026, 12, 1), 30.7), on(None, 1.0)
+    ('2026-12-31', None)
+    """
+    return (start + timedelta(days=math.floor(day))).isoformat() if start else None
+
+
+def first_of_month(scenario: Scenario) -> date | None:
+    """Day one of the month that `money.month` dates; None for an average one."""
+    month = scenario.money.month
+    return None if month == "average" else date.fromisoformat(f"{month}-01")
+
+
+@dataclass(frozen=True)
+class Load:
+    """One flow's arrivals by hour: events a second on the mean and at most, and events in the hour."""
+
+    flow: Flow
+    mean: Array
+    peak: Array
+
+    @property
+    def events(self) -> Array:
+        return self.mean * STEP
+
+    @property
+    def factor(self) -> Array:
+        """Mean rate of the hour over the scenario's own [1]."""
+        return self.mean / self.flow.workload.events_per_second
+
+
+def load_of(flow: Flow, hours: int) -> Load:
+    """Arrivals over the grid. After the end of a recorded series its mean goes on, with the growth."""
+    until = hours * STEP
+    times, rates = (np.array(x, dtype=float) for x in flow.workload.corners(until))
+    if flow.workload.steps and times[-1] < until:
+        later = np.arange(times[-1], until, STEP)
+        grown = [(1 + flow.workload.growth_per_month) ** (t / (730 * HOUR)) for t in later - times[-1]]
+        times = np.concatenate([times[:-1], later])
+        rates = np.concatenate([rates[:-1], flow.workload.events_per_second * np.array(grown)])
+    grid = np.arange(hours + 1) * STEP
+    total = np.concatenate([[0.0], np.cumsum(rates[:-1] * np.diff(times))])
+    ends = np.interp(
+        grid,
+        np.append(times, max(until, times[-1] + STEP)),
+        np.append(total, total[-1] + rates[-1] * (max(until, times[-1] + STEP) - times[-1])),
+    )
+    peak = rates[np.maximum(0, np.searchsorted(times, grid[:-1], side="right") - 1)].copy()
+    inside = np.minimum((times // STEP).astype(int), hours - 1)
+    np.maximum.at(peak, inside[times < until], rates[times < until])
+    return Load(flow, np.diff(ends) / STEP, peak)
+
+
+def months_ahead(
+    scenario: Scenario, coefficients: CoefficientSet, days: float = 365.0, *, seed: int = 1, start: date | None = None
+) -> MonthsAhead:
+    """What happens over so many days. Raises ScenarioError for a horizon that is none, or what cannot be run."""
+    from planner.months_breaks import all_breaks
+
+    if not 1 <= days <= MOST_DAYS:
+        raise ScenarioError(f"horizon = {days:g} days; expected 1 to {MOST_DAYS} days [d]")
+    hours, notes = math.ceil(days * DAY / STEP), []
+    loads = [load_of(flow, hours) for flow in scenario.flows]
+    if any(flow.workload.steps for flow in scenario.flows):
+        notes.append("after the end of a series its mean rate goes on, with the growth")
+    tables, why = _tables(scenario, coefficients, hours, seed)
+    notes += [why] if why else []
+    series: dict[str, Array] = {"rate": sum((one.mean for one in loads), np.zeros(hours))}
+    series["rate_peak"] = sum((one.peak for one in loads), np.zeros(hours))
+    series |= disks(scenario, coefficients, loads)
+    capacity = tuple(_capacity(scenario, coefficients, f, tables) for f in range(len(loads)))
+    series |= _batches(scenario, coefficients, tables, hours, seed, notes)
+    found, more = all_breaks(scenario, coefficients, loads, series, capacity)
+    order = {"critical": 0, "warning": 1, "info": 2}
+    ordered = sorted((b for b in found if b.day <= days), key=lambda b: (b.day, order[b.severity]))
+    from planner.months_breaks import marks_of
+
+    return MonthsAhead(
+        scenario,
+        start or first_of_month(scenario),
+        days,
+        seed,
+        series | more,
+        marks_of(scenario),
+        capacity,
+        tuple(ordered),
+        tuple(notes),
+    )
+
+
+def _tables(scenario: Scenario, c: CoefficientSet, hours: int, seed: int) -> tuple[list[Table], str]:
+    """The batches' tables; none, and why, where the query has no steady batches or fails at its largest."""
+    if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
+        return [], "available now: the query reads what is there and ends, so no batches are carried through"
+    try:
+        return tabulate(scenario, c, hours * STEP, seed=seed), ""
+    except (ValueError, MemoryError) as error:
+        return [], f"no tables of batches ({error}); the query's capacity is the analytic screen's"
+
+
+def _capacity(scenario: Scenario, c: CoefficientSet, f: int, tables: Sequence[Table]) -> Capacity:
+    """Records a second that a flow's query gets through, with the others loaded alike.
+
+    With a cap its largest batch again and again; without one batches grow until only their growing part counts: the
+    slope of the table between its two largest batches. Where the table ends above its trigger that is what it ran at.
+    """
+    flow = scenario.flows[f]
+    if not tables:
+        return _screened_capacity(scenario, c, f)
+    table = tables[f]
+    seconds = table.base + table.per_factor
+    most = flow.query.max_offsets_per_trigger
+    if most is not None and most <= table.records[-1] * 1.02:
+        at = float(np.interp(most, table.records, seconds))
+        return Capacity(
+            flow.name,
+            most / max(at, flow.query.trigger),
+            f"its cap of {show(float(most), 'count')} records takes {show(at, 's')}",
+        )
+    grows = float(seconds[-1] - seconds[-3]) / float(table.records[-1] - table.records[-3])
+    if most is not None:
+        at = float(seconds[-1]) + grows * (most - float(table.records[-1]))
+        return Capacity(
+            flow.name,
+            most / max(at, flow.query.trigger),
+            f"its cap of {show(float(most), 'count')} records takes some {show(at, 's')}, beyond the table",
+        )
+    largest = f"batches of {show(float(table.records[-1]), 'count')} records take {show(float(seconds[-1]), 's')}"
+    if grows <= 0:
+        return Capacity(flow.name, float(table.records[-1] / seconds[-1]), f"{largest}; no more was seen")
+    return Capacity(flow.name, 1 / grows, f"{largest}; larger ones grow by {grows * 1e6:.3g} µs a record")
+
+
+def _screened_capacity(scenario: Scenario, c: CoefficientSet, f: int) -> Capacity:
+    from simulator.screen import screen
+    from simulator.screen_numbers import numbers_of
+
+    flow = scenario.flows[f]
+    if any(one.query.trigger == AVAILABLE_NOW for one in scenario.flows):
+        return Capacity(flow.name, math.inf, "available now: not bounded here")
+    factor = float(screen(numbers_of(scenario, c)).sustainable[0])
+    return Capacity(flow.name, factor * flow.workload.events_per_second, f"{factor:.3g} times the mean rate (screened)")
+
+
+def disks(scenario: Scenario, coefficients: CoefficientSet, loads: Sequence[Load]) -> dict[str, Array]:
+    """Bytes on the fullest broker and data node at the end of each hour; `plain`: before the allocator moves shards."""
+    hours = len(loads[0].mean)
+    brokers = np.zeros((hours, scenario.kafka.brokers))
+    held: dict[str, Array] = {}
+    for load in loads:
+        flow = load.flow
+        log = kept(load.events, STEP, flow.topic.retention) * stored_event_bytes(flow) * 1.005
+        log = log + np.minimum(unexpired_bytes(flow), log)
+        brokers += np.outer(log, topic_shares(scenario, flow))
+        life = index_life_seconds(flow.index.retention, flow.index.rollover)
+        documents = 0.0 if flow.query.sink.kind == "noop" else flow.workload.documents_per_event
+        held[flow.name] = kept(load.events, STEP, life) * documents * document_bytes(flow, coefficients)
+
+    def at_hour(flow: Flow, seconds: float) -> float:
+        return float(held[flow.name][min(hours - 1, round(seconds / STEP) - 1)])
+
+    out = {"kafka": brokers.max(axis=1)}
+    for name, relieve in (("elasticsearch", True), ("elasticsearch_plain", False)):
+        at = _index_at(scenario, coefficients, scenario.elasticsearch.data_nodes, relieve=relieve, kept=at_hour)
+        out[name] = np.array([max(at((k + 1) * STEP)) for k in range(hours)])
+    return out
+
+
+def _batches(
+    scenario: Scenario, c: CoefficientSet, tables: Sequence[Table], hours: int, seed: int, notes: list[str]
+) -> dict[str, Array]:
+    """Batch time, share of late batches and lag by hour, of the flow where each is worst."""
+    if not tables:
+        return {}
+    shortest = min(max(flow.query.trigger, 0.05) for flow in scenario.flows)
+    if hours * STEP / shortest > MOST_BATCHES:
+        days = MOST_BATCHES * shortest / DAY
+        notes.append(f"batches are walked one by one for the first {days:.0f} days; later their lag follows capacity")
+        hours_walked = max(1, int(days * DAY / STEP))
+    else:
+        hours_walked = hours
+    told = walked(scenario, c, hours_walked * STEP, seed=seed, tables=tables, points=hours_walked)
+    out = {}
+    for name in ("batch_seconds", "late", "lag_records", "lag_seconds"):
+        rows = np.array([m.series[name] for m in told.values()])
+        worst = np.where(np.isnan(rows), -np.inf, rows).max(axis=0)
+        whole = np.full(hours, np.nan)
+        whole[:hours_walked] = np.where(np.isneginf(worst), np.nan, worst)
+        out[name] = whole
+    return out
+
+
+def unread(loads: Sequence[Load], capacity: Sequence[Capacity], stops: float | None) -> Mapping[str, Array]:
+    """Records unread, their age and those that retention ends, by hour, of all flows; nothing is read from `stops` "
+    "[s] on."""
+    hours = len(loads[0].mean)
+    left, age, lost = np.zeros(hours), np.zeros(hours), np.zeros(hours)
+    ends = (np.arange(hours) + 1) * STEP
+    for load, able in zip(loads, capacity, strict=True):
+        reads = np.full(hours, able.per_second if math.isfinite(able.per_second) else 1e15)
+        if stops is not None:
+            reads = reads * np.clip((stops - (ends - STEP)) / STEP, 0.0, 1.0)
+        one, old, gone = backlog(load.mean, reads, STEP, load.flow.topic.retention)
+        left, age, lost = left + one, np.maximum(age, old), lost + gone
+    return {"unread": left, "unread_seconds": age, "lost": lost}

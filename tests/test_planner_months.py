@@ -1,0 +1,202 @@
+"""Months ahead: dates against closed forms and against stepping, and what moves them."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.stack import Scenario
+from models.units import DAY, HOUR, MONTH
+from planner.forecast import coefficients_of
+from planner.months_ahead import Breaking, MonthsAhead, load_of, months_ahead
+from planner.months_tell import as_csv, as_html, as_json, as_markdown, as_text, headline
+from planner.refusal import ScenarioError
+from planner.scenario import example_text, from_yaml
+from planner.storage import index_storage, topic_storage
+
+BASE = """
+name: ahead
+flows:
+- workload: {rate: 2000/s, size: 1 kB}
+  topic: {partitions: 8, retention: 2 d}
+  query:
+    trigger: 4 s
+    checkpoint: local
+    sink: {kind: jvm-connector, ids: explicit}
+  index: {primaries: 3, retention: 20 d}
+kafka: {volume: {size: 4 TiB}}
+elasticsearch: {volume: {size: 2 TiB}}
+"""
+
+
+@cache
+def ahead(days: float = 90.0, *changes: tuple[str, str]) -> MonthsAhead:
+    scenario = stack(*changes)
+    return months_ahead(scenario, coefficients_of(scenario), days, start=date(2026, 12, 1))
+
+
+def stack(*changes: tuple[str, str]) -> Scenario:
+    text = BASE
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return from_yaml(text)
+
+
+def found(out: MonthsAhead, code: str) -> Breaking:
+    return next(b for b in out.breaks if b.code == code)
+
+
+GROWS = ("size: 1 kB}", "size: 1 kB, growth_per_month: 30 %}")
+FULL = ("volume: {size: 2 TiB}", "volume: {size: 1 TiB}")
+
+
+def test_without_curves_the_dates_are_those_of_the_fill() -> None:
+    out = ahead(90.0, GROWS, FULL)
+    c = coefficients_of(out.scenario)
+    fill, log = index_storage(out.scenario, c), topic_storage(out.scenario)
+    for mark in ("low", "high", "flood"):
+        assert found(out, f"disk-{mark}").day == pytest.approx(fill.days_to[mark] or 0.0, abs=0.05), mark
+    assert out.series["kafka"][60 * 24 - 1] == pytest.approx(
+        max(held for day, held in log.curve if day <= 60.5 and day > 0), rel=0.1
+    )
+
+
+def test_a_campaign_brings_the_date_forward() -> None:
+    """Ten times the load for two days, before the disk was nearly full."""
+    plain = ahead(90.0, FULL)
+    burst = ("size: 1 kB}", "size: 1 kB, bursts: [{at: 5 d, duration: 2 d, factor: 10}]}")
+    assert found(ahead(90.0, FULL, burst), "disk-flood").day < found(plain, "disk-flood").day - 3
+    assert found(ahead(90.0, FULL, burst), "disk-flood").day > 5
+
+
+def test_growth_passes_capacity_on_the_day_that_logarithms_say() -> None:
+    big = ("size: 1 kB}", "size: 1 kB, growth_per_month: 100 %}")
+    out = ahead(400.0, big, ("index: {primaries: 3, retention: 20 d}", "index: {primaries: 3, retention: 1 h}"),
+                ("retention: 2 d", "retention: 1 h"))  # fmt: skip
+    able = out.capacity[0].per_second
+    on_paper = math.log(able / 2000) / math.log(2) * MONTH / DAY
+    assert found(out, "peak-over-capacity").day == pytest.approx(on_paper, abs=0.1)
+    assert found(out, "lag-for-good").day == pytest.approx(on_paper, abs=1.1)
+    assert found(out, "records-lost").day > on_paper
+
+
+def test_records_are_lost_one_retention_after_the_block() -> None:
+    out = ahead(90.0, FULL)
+    stops = min(found(out, "disk-flood").day, found(out, "disk-write-block").day)
+    assert found(out, "records-lost").day == pytest.approx(stops + 2.0, abs=0.1)
+    assert out.first is not None and out.first.code in ("disk-flood", "disk-write-block")
+    assert out.series["unread"][-1] == pytest.approx(2000 * 2 * DAY, rel=1e-3)
+
+
+def test_a_weekly_curve_shows_in_every_week() -> None:
+    curve = ("size: 1 kB}", "size: 1 kB, weekly_curve: [1, 1, 1, 1, 1, 2, 3]}")
+    out = ahead(28.0, curve)
+    weeks = out.series["rate"].reshape(4, -1)
+    assert np.allclose(weeks, weeks[0])
+    assert weeks[0].max() / weeks[0].min() == pytest.approx(3.0)
+    assert weeks[0].mean() == pytest.approx(2000)
+
+
+def test_arrivals_of_an_hour_are_the_integral_of_the_rate() -> None:
+    """Curve, growth and a burst of ten minutes, against ten-second steps."""
+    flow = stack(("size: 1 kB}", "size: 1 kB, daily_curve: [1, 3, 2, 2], growth_per_month: 40 %, "
+                  "bursts: [{at: 30 h, duration: 10 min, factor: 6}]}")).flows[0]  # fmt: skip
+    load = load_of(flow, 72)
+    for hour in (0, 17, 30, 31, 71):
+        fine = [flow.workload.factor_at(hour * HOUR + t + 5) * 2000 for t in range(0, 3600, 10)]
+        assert load.mean[hour] == pytest.approx(np.mean(fine), rel=2e-3), hour
+        assert load.peak[hour] == pytest.approx(max(fine), rel=2e-3), hour
+
+
+def test_a_recorded_series_goes_on_at_its_mean() -> None:
+    flow = stack(("rate: 2000/s, size: 1 kB", "size: 1 kB, steps: [[6 h, 1000/s], [6 h, 3000/s]]")).flows[0]
+    load = load_of(flow, 48)
+    assert list(load.mean[:12]) == pytest.approx([1000.0] * 6 + [3000.0] * 6)
+    assert load.mean[12:] == pytest.approx(np.full(36, 2000.0))
+
+
+def test_more_volume_never_breaks_earlier() -> None:
+    small, large = ahead(90.0, FULL), ahead(90.0)
+    assert all(b.day >= found(small, b.code).day - 1e-9 for b in large.breaks if b.code.startswith("disk-"))
+
+
+def test_state_without_a_watermark_fills_the_heap_on_its_day() -> None:
+    """2,000 keys a second of 213 B over two executors of 8 GiB, 70 % of them: 3.3 days."""
+    state = (
+        "    trigger: 4 s",
+        "    trigger: 4 s\n    state: {shuffle_partitions: 8, keys: 0, watermark_delay: never}",
+    )
+    out = ahead(20.0, state)
+    assert found(out, "state-full").day == pytest.approx(0.7 * 8 * 1024**3 * 2 / (2000 * 213) / DAY, abs=0.05)
+
+
+def test_ebs_credits_of_small_brokers_are_spent() -> None:
+    """3 × 60 MB/s on three m7g.large, whose 78.8 MB/s baseline carries no more, nor does half an hour
+    a day of 1.25 GB/s. Against stepping the bucket hour by hour."""
+    heavy = ("rate: 2000/s, size: 1 kB", "rate: 100000/s, size: 1 kB")
+    wide = ("kafka: {volume: {size: 4 TiB}}", "kafka: {volume: {size: 60 TiB, throughput: 500 MiB/s}}")
+    out = ahead(20.0, heavy, wide, ("partitions: 8", "partitions: 48"))
+    day = found(out, "kafka-ebs-credits").day
+    from models.machines import machine
+    from planner.limits import limits
+
+    box = machine("m7g.large")
+    base, peak = box.ebs_baseline_bytes_per_second, box.ebs_peak_bytes_per_second
+    used = next(x for x in limits(out.scenario, coefficients_of(out.scenario)) if x.name == "kafka volume").utilisation
+    left, hours = (peak - base) * 1800, 0
+    while left >= 0:
+        left += (base - min(used * base, peak, 500 * 1024**2)) * HOUR
+        hours += 1
+    assert day == pytest.approx(hours / 24, abs=0.05)
+
+
+def test_rolled_over_shards_reach_the_cap_on_their_day() -> None:
+    """72 indices a day of 3 × 2 shards over three nodes: the thousandth on a node is there in a week."""
+    index = ("index: {primaries: 3, retention: 20 d}", "index: {primaries: 3, retention: 20 d, rollover: 20 min}")
+    assert found(ahead(20.0, index), "shards-cap").day == pytest.approx(500 / 72, abs=0.1)
+
+
+def test_what_is_broken_from_the_start_is_not_the_first_to_break() -> None:
+    scenario = from_yaml(example_text("events"))
+    out = months_ahead(scenario, coefficients_of(scenario), 30, start=date(2026, 12, 1))
+    assert "batches-late" in {b.code for b in out.already}
+    assert out.first is not None and out.first.code == "disk-flood"
+    assert "2026-12-10" in headline(out)
+
+
+def test_a_horizon_that_is_none_is_refused() -> None:
+    scenario = stack()
+    with pytest.raises(ScenarioError, match="expected 1 to"):
+        months_ahead(scenario, coefficients_of(scenario), 0.1)
+
+
+def test_months_are_told_in_every_format() -> None:
+    out = ahead(90.0, FULL)
+    told = json.loads(as_json(out))
+    assert told["first"]["date"] and len(told["days"]["kafka"]) == 90 and told["marks_bytes"]["elasticsearch"]["flood"]
+    assert len(as_csv(out).splitlines()) == 91
+    assert "First to break" in as_markdown(out) and "First to break" in as_text(out)
+    page = as_html(out)
+    assert "Fullest data node" in page and "<script src" not in page
+
+
+def test_the_command_exits_with_3_when_something_breaks(tmp_path: Path, root: Path) -> None:
+    path = tmp_path / "ahead.yaml"
+    path.write_text(BASE.replace("size: 2 TiB", "size: 1 TiB"), encoding="utf-8")
+    ask = [sys.executable, "-m", "planner", "months", str(path), "--horizon", "60 d", "--start", "2026-12-01"]
+    out = subprocess.run(ask, capture_output=True, text=True, cwd=root, timeout=120)
+    assert out.returncode == 3, out.stderr
+    assert "First to break" in out.stdout
+    wrong = subprocess.run([*ask[:-1], "1.12.2026"], capture_output=True, text=True, cwd=root, timeout=60)
+    assert wrong.returncode == 1 and "expected a date such as 2026-12-01" in wrong.stderr
+    wrong = subprocess.run([*ask[:-3], "soon"], capture_output=True, text=True, cwd=root, timeout=60)
+    assert wrong.returncode == 1 and "--horizon 'soon'" in wrong.stderr
