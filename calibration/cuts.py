@@ -33,14 +33,14 @@ def cuts(into: Gathering, series: Sequence[Series], queries: Sequence[Query]) ->
         *_statements(into),
         *_sizes(series),
         *_answers(into),
-        *_membership(series),
+        *_membership(into, series),
         *_partitions(queries),
         *_force_merges(series),
         *_reindexes(series),
         *_seen_tasks(into.events),
     ]
     unique = {(round(c.t, 3), c.system, c.why): c for c in found}
-    return sorted(unique.values(), key=lambda c: c.t)
+    return sorted(unique.values(), key=lambda c: (c.t, c.why))
 
 
 def _statements(into: Gathering) -> Iterable[Cut]:
@@ -81,9 +81,10 @@ def _answers(into: Gathering) -> Iterable[Cut]:
             before = t, now
 
 
-def _membership(series: Sequence[Series]) -> Iterable[Cut]:
+def _membership(into: Gathering, series: Sequence[Series]) -> Iterable[Cut]:
     """Brokers and nodes that are each recorded by themselves: one that begins late or ends early."""
-    for system in ("kafka", "search"):
+    together = any(len(names) > 1 for by_time in into.nodes.values() for names in by_time.values())
+    for system in ("kafka",) if together else ("kafka", "search"):
         mine = [s for s in series if s.system == system and s.quantity == "cpu_seconds" and len(s.t) > 1]
         if len(mine) < 2:
             continue
