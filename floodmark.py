@@ -8,6 +8,9 @@
 This module only re-exports what users may rely on; the folders behind it may move.
 """
 
+from calibration.importer import import_paths as import_recordings
+from calibration.importer import load_recordings
+from calibration.recording import Recording
 from models.coefficients import CoefficientError, CoefficientSet, load_set, packaged_sets
 from models.machines import machine, machines
 from models.stack import Flow, Run, Scenario, Targets
@@ -27,6 +30,7 @@ __all__ = [
     "Finding",
     "Flow",
     "Forecast",
+    "Recording",
     "Run",
     "Scenario",
     "ScenarioError",
@@ -37,6 +41,8 @@ __all__ = [
     "example_names",
     "forecast",
     "forecast_schema",
+    "import_recordings",
+    "load_recordings",
     "load_scenario",
     "load_set",
     "machine",
