@@ -21,7 +21,7 @@ TIMES = ("t", "time", "ts", "timestamp", "@timestamp", "epoch", "date", "Time", 
 INNER = ("body", "text", "data", "response", "result", "answer", "payload", "message", "content", "value", "_source")
 HINTED = {  # kinds that a recorder names and whose shape alone would not tell
     *("kafka_cluster", "kafka_groups", "cat_nodes", "cat_allocation", "spark_applications", "spark_environment"),
-    *("spark_streaming_statistics", "end"),
+    *("spark_streaming_statistics", "prometheus_families", "end"),
 }
 SINCE, UNTIL = 946684800.0, 4102444800.0  # 2000 and 2100: a number outside is no time of a recording
 ENVELOPES = 5  # levels of wrapping
@@ -118,11 +118,10 @@ def _librdkafka(body: Mapping[str, Any]) -> bool:
     return whole or {"tx", "txmsgs", "rtt"} <= body.keys()
 
 
+NODE_PARTS = ("indices", "jvm", "process", "thread_pool", "fs")
 DICTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-    "nodes_stats": lambda b: (
-        _nodes(b, "indices", "jvm", "process", "thread_pool", "fs") and not _nodes(b, "build_hash")
-    ),
-    "nodes_info": lambda b: _nodes(b, "version", "build_hash"),
+    "nodes_stats": lambda b: _nodes(b, *NODE_PARTS) and not _nodes(b, "version"),
+    "nodes_info": lambda b: _nodes(b, "version"),
     "index_stats": lambda b: isinstance(b.get("_all"), Mapping) and "primaries" in b["_all"],
     "lab_index_end": lambda b: "primaries" in b and "docs" in (b["primaries"] or {}) and "_all" not in b,
     "cluster_health": lambda b: {"cluster_name", "status", "number_of_nodes"} <= b.keys(),
@@ -165,6 +164,9 @@ LISTS: dict[str, Callable[[Any], bool]] = {
 }
 
 
+KINDS = HINTED | set(DICTS) | set(LISTS)
+
+
 def recognise(value: Json) -> str | None:
     """The kind of an answer, None where its shape is none that is read."""
     shapes: Mapping[str, Callable[[Any], bool]] = DICTS if isinstance(value, Mapping) else LISTS
@@ -191,10 +193,10 @@ def samples(value: Json, t: float | None = None, source: str = "", level: int = 
     if isinstance(value, Mapping):
         t, source = _time(value, t), _source(value, source)
         hint = value.get("kind")
-        if kind is not None:
-            yield Sample(kind, value, t, source)
-        elif isinstance(hint, str) and hint in HINTED and "body" in value:
+        if isinstance(hint, str) and hint in KINDS and isinstance(value.get("body"), Mapping | list):
             yield Sample(hint, value["body"], t, source)
+        elif kind is not None:
+            yield Sample(kind, value, t, source)
         elif level < ENVELOPES:
             yield from _inside(value, t, source, level)
     elif isinstance(value, list):

@@ -36,6 +36,10 @@ class Rule:
     fixed: Mapping[str, str] = field(default_factory=dict)
     cluster: bool = False  # of the whole cluster, whoever is asked
 
+    def may_fit(self, line: str) -> bool:
+        """Whether a line of text has those labels, before it is taken apart: most of a scrape has not."""
+        return all(f'{key}="{wanted.rstrip("*")}' in line for key, wanted in self.where.items())
+
     def fits(self, labels: Mapping[str, str]) -> bool:
         for key, wanted in self.where.items():
             got = labels.get(key, "")

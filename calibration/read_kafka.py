@@ -76,6 +76,9 @@ def cluster(sample: Sample, into: Gathering) -> None:
         into.add("kafka", "cluster", "brokers", sample.t, len(brokers), format=FORMAT)
     if isinstance(sample.body.get("version"), str):
         into.state("kafka.version", sample.body["version"], sample.t)
+    level = dig(sample.body, ("features", "metadata.version"))
+    if level is not None:
+        into.state("kafka.metadata.version", level, sample.t)
     into.file.saw("Kafka cluster", sample.t)
 
 

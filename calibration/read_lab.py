@@ -130,5 +130,6 @@ READERS = {
     "cat_allocation": nothing,
     "spark_applications": nothing,
     "spark_streaming_statistics": nothing,
+    "prometheus_families": nothing,
     **dict.fromkeys(("lab_producer", "lab_bulk", "lab_outcome", "lab_log_dirs", "lab_index_end"), document),
 }

@@ -19,7 +19,7 @@ from calibration.formats_prometheus import PREFIXES, TIMES, VERSIONS, Rule, rule
 from calibration.gather import File, Gathering, number
 from calibration.secrets import redact_text as redact
 
-_WANTED = re.compile(rf"^(?:{'|'.join(PREFIXES)})[^\n]*$", re.MULTILINE | re.IGNORECASE)
+_WANTED = re.compile(rf"^((?:{'|'.join(PREFIXES)})[\w:]*)[^\n]*$", re.MULTILINE | re.IGNORECASE)
 _EXEMPLAR = re.compile(r"\s# \{.*$")
 VIRTUAL = ("lo", "veth", "ram", "dm-", "docker", "br-", "cali")  # devices whose bytes are another's
 Labels = Mapping[str, str]
@@ -43,19 +43,13 @@ def parsed(text: str) -> tuple[list[Point], int]:
     """
     wanted = []
     for match in _WANTED.finditer(text):
-        line = match[0]
-        name = line[: _end(line)]
-        if rules(name) or name in VERSIONS or name in TIMES:
+        line, name = match[0], match[1]
+        if name in VERSIONS or name in TIMES or any(rule.may_fit(line) for rule in rules(name)):
             wanted.append(_EXEMPLAR.sub("", line.rstrip("\r")))
     try:
         return list(_points("\n".join(wanted) + "\n")), 0
     except (ValueError, KeyError, IndexError, TypeError):
         return _one_by_one(wanted)
-
-
-def _end(line: str) -> int:
-    ends = [at for at in (line.find("{"), line.find(" "), line.find("\t")) if at >= 0]
-    return min(ends, default=len(line))
 
 
 def _points(text: str) -> Iterator[Point]:

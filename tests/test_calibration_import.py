@@ -276,12 +276,22 @@ def test_a_record_file_with_every_kind_in_it_is_read(tmp_path: Path) -> None:
         *({**stats(s, node(s, s)), "source": "search", "kind": "nodes_stats"} for s in (0, 10)),
         *({"t": T0 + s, "source": "kafka-7", "kind": "prometheus_text", "text": text} for s in (0, 10)),
         {"t": T0 + 10, "source": "search", "kind": "error", "text": "timed out after 5 s"},
+        {
+            "t": T0,
+            "source": "search",
+            "kind": "nodes_info",
+            "body": {"nodes": {"a": {"name": "n0", "version": "3.8.0"}}},
+        },
+        {"t": T0, "source": "search", "kind": "tasks", "body": {"nodes": {}}},
+        {"t": T0, "source": "prometheus", "kind": "prometheus_families", "body": {"families": {"up": 3}}},
         {"t": T0, "source": "visible", "kind": "visible", "body": [T0, T0 + 0.1, {"0": [5, 4]}]},
         '{"t": 1795418020, "source": "sea',
     ]
     [r] = import_paths([write(tmp_path / "rec.jsonl", *lines)])
     assert r.entities("kafka") == ["kafka-7"] and r.entities("search") == ["n0"] and r.polls[0].highest == {0: 4}
     assert "search failed 1 time(s): timed out after 5 s" in r.notes
+    assert r.setting("search.node n0 version") == "3.8.0"
+    assert [u.reason for u in r.unused] == ["an error instead of an answer: timed out after 5 s"]
     assert r.files[0].remarks == ("the last document is cut short and left out",)
 
 
