@@ -16,7 +16,7 @@ from models.kafka import KafkaCluster, Topic
 from models.money import Money
 from models.noun import Noun
 from models.spark import Query, SparkCluster
-from models.units import MINUTE, Ratio, Seconds, Whole, field
+from models.units import MINUTE, Fraction, Ratio, Seconds, Whole, field
 from models.workload import Workload
 
 
@@ -59,6 +59,25 @@ class Targets(Noun):
     )
     judged: dict[Literal["p50", "p99"], Judged] = field(
         {}, unit="", meaning="over what p50 and p99 are judged, where that is not run.measure"
+    )
+    cpu_headroom: Fraction | None = field(
+        None, unit="1", meaning="share of the busiest host's CPU that a recommended stack leaves free at the peak",
+        ge=0, lt=1,
+    )  # fmt: skip
+    disk_headroom: Fraction | None = field(
+        None, unit="1", meaning="share below its first mark that a recommended disk leaves free once retention is full",
+        ge=0, lt=1,
+    )  # fmt: skip
+    memory_headroom: Fraction | None = field(
+        None, unit="1", meaning="share of a host's memory that a recommended process leaves free", ge=0, lt=1
+    )
+    regions: tuple[str, ...] = field((), unit="", meaning="regions to recommend in; none: money.region")
+    families: tuple[str, ...] = field((), unit="", meaning="machine families to recommend; none: all that are sold")
+    managed: Literal["as stated", "managed", "self-managed", "either"] = field(
+        "as stated", unit="", meaning="who may run what is recommended: as the clusters' kinds say, or another"
+    )
+    most_nodes: Whole | None = field(
+        None, unit="count", meaning="most machines of a recommended stack, of all kinds", ge=3, le=5000
     )
 
 

@@ -5,14 +5,13 @@ A looser want allows all that a stricter one does, so a looser one can never cos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from models.stack import Flow, Scenario
-from models.units import DAY, MONTH, WEEK, Seconds
+from models.units import MONTH, Seconds
 from models.workload import Workload
 from planner.checks import not_survived
 
@@ -93,7 +92,7 @@ class Wants:
         for zones in _zones(scenario.elasticsearch.zones, False, self.zone_floor):
             found = [self._index(scenario, flow, zones) for flow in scenario.flows]
             if all(found):
-                return tuple(c for c in found if c), zones
+                return tuple(filter(None, found)), zones
         return (), 0
 
     def _index(self, scenario: Scenario, flow: Flow, zones: int) -> int | None:
@@ -147,12 +146,12 @@ def _zones(stated: int, several: bool, floor: bool) -> list[int]:
     """Zones to try, as stated first; fewer only where the scenario's own number is no floor."""
     least = 2 if several else 1
     more = [z for z in (2, 3) if z > stated]
-    fewer = [] if floor else [z for z in range(least, stated)]
+    fewer = [] if floor else list(range(least, stated))
     return [*fewer, *([stated] if stated >= least else []), *more]
 
 
 def peak_of(load: Workload) -> float:
-    """Highest rate that a workload reaches, growth left out [1/s]: its curves' tops together, its highest burst on it."""
+    """Highest rate of a workload, growth left out [1/s]: its curves' tops together, its highest burst on them."""
     if load.steps:
         return max(rate for _, rate in load.steps)
     rate: float = load.events_per_second
@@ -170,21 +169,14 @@ def growth_of(scenario: Scenario, months: float) -> float:
 def wants_of(scenario: Scenario, **given: Any) -> Wants:
     """The wants of a scenario's targets; `given` overrides fields by name."""
     t = scenario.targets
-    months = max(1, round((t.horizon or MONTH) / MONTH)) if hasattr(t, "horizon") else 1
     wants = Wants(
         tuple(peak_of(f.workload) for f in scenario.flows), t.p99, t.p50, t.catch_up, t.outage,
-        t.throughput_headroom or HEADROOM, _or_zero(t, "cpu_headroom"), _or_zero(t, "disk_headroom"),
-        _or_zero(t, "memory_headroom"), tuple(t.survive), t.monthly_budget_usd, months,
-        tuple(getattr(t, "regions", ())) or (scenario.money.region,), tuple(getattr(t, "families", ())),
-        getattr(t, "managed", None) or "as stated", getattr(t, "most_nodes", None),
+        t.throughput_headroom or HEADROOM, t.cpu_headroom or 0.0, t.disk_headroom or 0.0, t.memory_headroom or 0.0,
+        tuple(t.survive), t.monthly_budget_usd, max(1, round((t.horizon or MONTH) / MONTH)),
+        tuple(t.regions) or (scenario.money.region,), tuple(t.families), t.managed, t.most_nodes,
         least_partitions=(0,) * len(scenario.flows),
     )  # fmt: skip
     return replace(wants, **{k: v for k, v in given.items() if v is not None})
 
 
-def _or_zero(targets: Any, name: str) -> float:
-    value = getattr(targets, name, None)
-    return 0.0 if value is None else float(value)
-
-
-__all__ = ["DAY", "WEEK", "Wants", "growth_of", "math", "peak_of", "quorum_survives", "wants_of"]
+__all__ = ["Wants", "growth_of", "peak_of", "quorum_survives", "wants_of"]

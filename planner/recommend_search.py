@@ -262,11 +262,11 @@ class Search:
         done, low, tables, best = 0, -math.inf, [], None
         while low < bound and done < most:
             high = min(bound, _threshold(a, b, done + (ROUND // 4 if comfortable else ROUND)))
+            if high <= low:
+                break
             s, e = _between(a, b, low, high)
             low = high
             if len(s) == 0:
-                if high >= bound or not math.isfinite(high):
-                    break
                 continue
             done += len(s)
             table = self._screen(spark, search, s, e)
@@ -281,7 +281,7 @@ class Search:
                 break
         if not comfortable:
             self.table = _stacked(tables) if tables else Table.empty()
-            self.complete_below = bound if low >= bound else low
+            self.complete_below = bound if low >= min(bound, float(a[-1] + b[-1])) else low
         return best
 
     def _comfortable(self, table: Table) -> Stack | None:

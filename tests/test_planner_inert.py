@@ -22,6 +22,7 @@ import pytest
 from models.stack import Scenario
 from planner import yaml_text
 from planner.bill import monthly_bill
+from planner.candidates_wants import wants_of
 from planner.charts import budget
 from planner.checks import check
 from planner.engine import simulate
@@ -287,6 +288,13 @@ TABLE: dict[str, list[Row]] = {
     "targets.judged": [
         row("burst", {"targets.judged": {"p99": {"window": "10 min"}}}, "promise.p99", "-", "a burst among many")
     ],
+    "targets.cpu_headroom": [row("small", {"targets.cpu_headroom": 0.5}, "recommend.wants", "!", "what is bought")],
+    "targets.disk_headroom": [row("small", {"targets.disk_headroom": 0.3}, "recommend.wants", "!", "what is bought")],
+    "targets.memory_headroom": [row("small", {"targets.memory_headroom": 0.2}, "recommend.wants", "!", "bought")],
+    "targets.regions": [row("small", {"targets.regions": ["eu-west-1"]}, "recommend.wants", "!", "what is bought")],
+    "targets.families": [row("small", {"targets.families": ["m7g"]}, "recommend.wants", "!", "what is bought")],
+    "targets.managed": [row("small", {"targets.managed": "either"}, "recommend.wants", "!", "what is bought")],
+    "targets.most_nodes": [row("small", {"targets.most_nodes": 9}, "recommend.wants", "!", "what is bought")],
     "run.measure": [row("small", {"run.measure": 200}, "batch.count", "+", "")],
     "run.warm_up": [row("cold", {"run.warm_up": 300}, "batch.seconds", "-", "spark.md A8: the JVM warms")],
     "run.repeats": [row("small", {"run.repeats": 8}, "interval", "!", "Student's t")],
@@ -507,6 +515,7 @@ def outputs(it: Scenario, level: str) -> dict[str, Any]:
     out["memory.driver"] = driver.reserved_bytes
     out |= {"memory.in_flight": node.in_flight_limit_bytes, "traffic": sum(cross_zone_bytes_per_second(it).values())}
     out["findings"] = sorted(f.code for f in check(it))
+    out["recommend.wants"] = wants_of(it)
     return out
 
 
