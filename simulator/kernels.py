@@ -1258,6 +1258,13 @@ def next_change(I, F, f, time):
 
 
 @compiled
+def _even(I, F, f, stream, k):
+    """Whether the records of a stream's batch k come evenly, not as Poisson's do."""
+    random = F[row(I, POISSON_SHARE, f)]
+    return random < 1.0 and uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 1) >= random
+
+
+@compiled
 def open_batch(I, F, stream):
     """Draw a stream's next producer batch and announce when it closes.
 
@@ -1265,23 +1272,20 @@ def open_batch(I, F, stream):
     (most-1)-th of them: given their number they lie uniformly, and the mean of that order statistic stands
     for the draw (so counts and mean cycle are exact, the spread of full batches' times is not). Even arrivals: the
     record that is due next opens it, and as many follow as linger and size let in. Dispersions between 0 and 1 mix
-    the two by batch, as models/kafka.py's `batch_records` does.
+    the two by batch, as models/kafka.py's `batch_records` does; what an even batch left over shortens the next gap, so
+    that the rate is kept.
     """
     f = I[row(I, STREAM_FLOW, stream)]
     k = I[row(I, STREAM_K, stream)]
     I[row(I, STREAM_K, stream)] = k + 1
     clock = F[row(I, STREAM_CLOCK, stream)]
-    random = F[row(I, POISSON_SHARE, f)]
-    even = random < 1.0 and uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 1) >= random
-    need = exponential(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
     rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
-    if even:
-        passed = rate * (clock - F[row(I, STREAM_FIRST, stream)])
-        need = (
-            max(0.0, F[row(I, STREAM_N, stream)] - passed)
-            if k > 0
-            else uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
-        )
+    even, owed = _even(I, F, f, stream, k), 1.0  # records that are due before the next one
+    if k > 0 and _even(I, F, f, stream, k - 1):
+        owed = max(0.0, F[row(I, STREAM_N, stream)] - rate * (clock - F[row(I, STREAM_FIRST, stream)]))
+    elif k == 0 and even:
+        owed = uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
+    need = owed if even else owed * exponential(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
     edge = next_change(I, F, f, clock)
     while rate <= 0.0 or need > rate * (edge - clock):
         if edge == math.inf:

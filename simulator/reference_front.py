@@ -106,14 +106,13 @@ class ReferenceFront:
     ) -> tuple[Batch, Partition] | None:
         """The next batch after `clock`, by Poisson arrivals or by even ones (see kernels.open_batch)."""
         m, seed, share = self.plane.m, self.plane.seed, float(self.plane.m.stream_share[stream])
-        random = float(m.poisson_share[f])
-        even = random < 1.0 and k.uniform(seed, k.DICE_GAP + 100 * f, stream, number, 1) >= random
-        need = k.exponential(seed, k.DICE_GAP + 100 * f, stream, number, 0)
         rate, edge = self._rate(f, clock) * share, self._edge(f, clock)
-        if even and before is None:
-            need = k.uniform(seed, k.DICE_GAP + 100 * f, stream, number, 0)
-        elif even and before is not None:
-            need = max(0.0, before.records - rate * (clock - before.first))
+        even, owed = self._even(f, stream, number), 1.0
+        if before is not None and self._even(f, stream, number - 1):
+            owed = max(0.0, before.records - rate * (clock - before.first))
+        elif before is None and even:
+            owed = k.uniform(seed, k.DICE_GAP + 100 * f, stream, number, 0)
+        need = owed if even else owed * k.exponential(seed, k.DICE_GAP + 100 * f, stream, number, 0)
         while rate <= 0 or need > rate * (edge - clock):
             if edge == math.inf:
                 return None
@@ -131,6 +130,10 @@ class ReferenceFront:
             if more >= most - 1:
                 close, more = first + linger * (most - 1) / (more + 1), most - 1
         return Batch(1 + more, first, close), self._choose(stream, f, number)
+
+    def _even(self, f: int, stream: int, number: int) -> bool:
+        random = float(self.plane.m.poisson_share[f])
+        return random < 1 and k.uniform(self.plane.seed, k.DICE_GAP + 100 * f, stream, number, 1) >= random
 
     def _rate(self, f: int, time: float) -> float:
         at = self.plane.m.rate_at[f]

@@ -153,7 +153,7 @@ def _sized(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "size": draw(of(100, 500, 3000)),
         "size_cv": draw(of(0, 2)),
-        "arrivals": draw(of("deterministic", "poisson", 20)),
+        "arrivals": draw(of("deterministic", "poisson", 0.4, 20)),
         "partition_skew": draw(of(0, 0, 1.2)),
         "kept": draw(of(1, 0.4)),
         "fan_out": draw(of(1, 1, 2.5)),

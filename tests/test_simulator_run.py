@@ -453,7 +453,7 @@ def fluid_errors(changed: dict[str, Any]) -> tuple[float, float, float]:
     """Relative errors of median, 99th percentile and mean batch time, pooled over seeds."""
     seen = {}
     for level in ("fluid", "exact"):
-        load = POISSON | changed.get("flow__workload", {})  # the exact front's arrivals are Poisson
+        load = POISSON | changed.get("flow__workload", {})
         it = stack(**{"run": {"measure": 24.0, "warm_up": 6.0}} | changed | {"flow__workload": load})
         runs = [simulate(it, GENERIC, seed=seed, level=level) for seed in range(4)]
         seen[level] = np.array(
@@ -462,13 +462,26 @@ def fluid_errors(changed: dict[str, Any]) -> tuple[float, float, float]:
     return tuple(seen["fluid"] / seen["exact"] - 1)
 
 
+@pytest.mark.parametrize("partitioner", ["keyed", "sticky"])
+@pytest.mark.parametrize("arrivals", [0, 0.3, 0.7])
+def test_the_exact_front_keeps_the_rate_however_even_arrivals_are(arrivals: float, partitioner: str) -> None:
+    """2,000 records a second for 40 s; even ones to a batch, mixed ones within three of Poisson's deviations."""
+    topic = {"partitions": 6, "producer": {"partitioner": partitioner, "count": 3}}
+    it = stack(flow__topic=topic, flow__workload=EVEN | {"arrivals": arrivals}, run={"measure": 38.0, "warm_up": 2.0})
+    made = simulate(it, CALM, seed=2, level="exact", settle=False).flows["events"].counts["produced"]
+    assert made == pytest.approx(80_000, abs=100 if arrivals == 0 else 900), made
+
+
+@pytest.mark.parametrize("arrivals", [0, 0.5, 1])
 @pytest.mark.parametrize("copies", [1, 2, 3])
-def test_the_fluid_front_spends_what_every_producer_batch_would(copies: int) -> None:
+def test_the_fluid_front_spends_what_every_producer_batch_would(copies: int, arrivals: float) -> None:
     """Brokers' CPU by law against the same summed over appends, fetches and followers."""
     topic = {"partitions": 6, "copies": copies, "min_insync": 1}
     spent = {}
     for level in ("fluid", "exact"):
-        it = stack(flow__topic=topic, flow__workload=POISSON, run={"measure": 20.0, "warm_up": 2.0})
+        it = stack(
+            flow__topic=topic, flow__workload=EVEN | {"arrivals": arrivals}, run={"measure": 20.0, "warm_up": 2.0}
+        )
         spent[level] = cpu_of(simulate(it, CALM, seed=5, level=level), "kafka")
     assert spent["fluid"] == pytest.approx(spent["exact"], rel=FLUID_CPU), spent
 
