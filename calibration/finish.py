@@ -16,6 +16,11 @@ from calibration.quantities import NEEDS
 from calibration.recording import Event, Query, Recording, Series, Untold
 
 SKEW = 1.0  # seconds between clocks that are worth telling
+VERSIONS = {
+    "kafka": "kafka_server_app_info of jmx_exporter",
+    "search": "GET / or GET /_nodes",
+    "spark": "the event log, or spark_info of the Prometheus page",
+}
 LIMITS = {
     # what a source cannot tell, by the beginning of its name: system, quantity, reason, what would
     "CloudWatch": ("kafka", "quantiles", "CloudWatch tells means over its period only", "JMX (MSK: Open Monitoring)"),
@@ -118,6 +123,9 @@ def _untold(made: Recording, into: Gathering) -> list[Untold]:
     for system, quantity, remedy in NEEDS:
         if system in seen and (system, quantity) not in have:
             found.append(Untold(system, quantity, _why(system, quantity, have, into), remedy))
+    for system in sorted({"kafka", "search", "spark"} & seen):
+        if made.setting(f"{system}.version") is None:
+            found.append(Untold(system, "version", "no file states it", VERSIONS[system]))
     for s in sorted({s.format for s in made.series}):
         found += [Untold(*limit) for name, limit in LIMITS.items() if s.startswith(name)]
     return found

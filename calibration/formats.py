@@ -95,14 +95,28 @@ def _of(path: Path) -> Iterator[Member]:
 
 
 def _folder(path: Path) -> Iterator[Member]:
-    """Regular files only: a pipe in a folder would wait for ever. Hidden ones and links to elsewhere are left out."""
-    for place, folders, names in os.walk(path):
+    """Regular files only: a pipe in a folder would wait for ever. Hidden ones and linked folders are left out."""
+    closed: list[OSError] = []
+    for place, folders, names in os.walk(path, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted((n for n in names if not n.startswith(".")), key=_natural):
             file = Path(place) / name
-            if stat.S_ISREG(file.lstat().st_mode):
-                told = PurePosixPath(path.name or path.resolve().name, *file.relative_to(path).parts)
-                yield Member(str(told), file.stat().st_size, lambda file=file: file.open("rb"))
+            try:
+                found = file.stat()
+            except OSError:
+                found = None  # a link that leads nowhere: opening it says so
+            if found is None or stat.S_ISREG(found.st_mode):
+                yield Member(_told(path, file), found.st_size if found else 0, lambda file=file: file.open("rb"))
+    for error in closed:
+        yield Member(_told(path, Path(str(error.filename))), 0, lambda error=error: _raise(error))
+
+
+def _told(path: Path, file: Path) -> str:
+    return str(PurePosixPath(path.name or path.resolve().name, *file.relative_to(path).parts))
+
+
+def _raise(error: OSError) -> IO[bytes]:
+    raise error
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

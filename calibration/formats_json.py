@@ -21,7 +21,8 @@ LONGEST = 64 * MIB  # characters of one document
 RETRIES = 8  # times that lines are read again behind an opening that never closed
 STARTS = 40  # places in a line at which a document is looked for
 _START = re.compile(r'[{\[](?=\s*(?:["{\[\]}\-\d]|$|\'|null|true|false))')
-_MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]')
+# a string, closed or not (a pattern that must find the end would look for it again from each quote), or a bracket
+_MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
 _DECODER = json.JSONDecoder(strict=False)
 
 

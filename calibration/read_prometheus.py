@@ -87,7 +87,10 @@ def text(sample: Sample, into: Gathering) -> None:
     if t is None and any(p.t is None for p in unique.values()):
         into.skip('scrapes without a time, which tell no rate; wrap each as {"t": epoch seconds, "text": ...}')
         return
-    _Scrape(into, t, sample.source or into.file.entity).take(unique.values())
+    scrape = _Scrape(into, t, sample.source or into.file.entity)
+    scrape.take(unique.values())
+    if not sample.source and any(what[1] == into.file.entity for what in scrape.sums):
+        into.file.remark("nothing in it names whom it speaks of: called after the file")
 
 
 class _Scrape:

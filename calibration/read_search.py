@@ -104,6 +104,8 @@ def _node(node: Mapping[str, Any], name: str, t: float | None, into: Gathering) 
         return None
     for quantity, (path, unit) in NODE_PATHS.items():
         value = number(dig(node, path))
+        if value is None and path[:2] == ("thread_pool", "write"):
+            value = number(dig(node, ("thread_pool", "bulk", path[2])))  # its name before Elasticsearch 6.3
         if value is None:
             if quantity not in OPTIONAL:
                 into.missing("search", quantity, name)

@@ -151,6 +151,8 @@ def _text(r: Recording, most: int) -> str:
     parts.append(_block("Stated", [f"{s.key} = {s.value}" for s in r.stated], most))
     parts.append(_block("Events", [_event(e) for e in r.events], most))
     parts.append(_block("Cut", [_cut(c) for c in r.cuts], most))
+    pieces = [f"{clock(p.start)} +{_length(p.seconds)}, after {p.opened_by}" for p in r.pieces()]
+    parts.append(_block("Pieces between cuts", pieces if r.cuts else [], most))
     parts.append(_block("Gaps and restarts", _breaks(r), most))
     parts.append(
         _block("Not told", [f"{u.system} {u.quantity}: {u.reason}{_remedy(u.remedy)}" for u in r.untold], most)

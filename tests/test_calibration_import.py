@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from calibration.elasticsearch import Node
@@ -261,6 +263,46 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
     assert {"wrong.json", "wide.json", "zeros.gz"} <= why.keys()
     assert r.one("search", "documents").counter().rate(T0, T0 + 10) == 1
     assert time.monotonic() - start < 15
+
+
+def _mended(data: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
+    for at, length, put in cuts:
+        at %= len(data) + 1
+        data = data[:at] + put + data[at + length :]
+    return data
+
+
+PROGRESS = {"batchId": 1, "durationMs": {"triggerExecution": 5}, "timestamp": "2026-11-23T07:13:20Z", "numInputRows": 3}
+RESULT = {"Id": "m", "Label": "BytesInPerSec", "Timestamps": [T0, T0 + 60], "Values": [1, 2]}
+SOUND = [
+    json.dumps(stats(0, node(0, 5))),
+    json.dumps(PROGRESS),
+    json.dumps({"t": T0, "text": 'kafka_log_log_size{topic="a",partition="0"} 5\nprocess_cpu_seconds_total 7\n'}),
+    json.dumps({"MetricDataResults": [RESULT]}),
+    json.dumps({"Event": "SparkListenerJobStart", "Properties": {"streaming.sql.batchId": "1"}, "Stage IDs": [1]}),
+    json.dumps([T0, T0 + 1, {"0": [1, 2]}]),
+    "t,rate\n1795418000,5\n1795418060,6",
+]
+NOISE = st.sampled_from(
+    [b"", b"{", b"}", b"[", b'"', b"\\", b"\n", b"null", b"\xff", b"\x00", b"1e999", b"-", b"{}", b","]
+)
+CUTS = st.lists(st.tuples(st.integers(0, 999), st.integers(0, 30), NOISE))
+
+
+@given(st.lists(st.sampled_from(SOUND), min_size=1, max_size=4), CUTS)
+def test_whatever_a_file_has_become_it_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], cuts: list[tuple[int, int, bytes]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "mended.txt"
+    path.write_bytes(_mended("\n".join(lines).encode(), cuts))
+    try:
+        made = import_paths([path])
+    except ObservationError as error:
+        assert "nothing here could be read" in str(error)
+        return
+    for r in made:
+        assert all(np.isfinite(s.value).all() and (np.diff(s.t) > 0).all() for s in r.series)
+        assert r.span()[0] <= r.span()[1]
 
 
 def test_nothing_usable_is_an_error_that_says_what_was_there(tmp_path: Path) -> None:
