@@ -239,7 +239,7 @@ def _search() -> dict[str, list[Rule]]:
 
 
 def _hosts() -> dict[str, list[Rule]]:
-    container = Rule("process", "", "cAdvisor", entity=("pod", "name", "container", "instance"))
+    container = Rule("process", "", "cAdvisor", entity=("pod", "pod_name", "name", "container", "instance"))
     node = Rule("machine", "", "node_exporter", entity=("instance", "nodename"))
     device = {"device": "device"}
     modes = {
