@@ -139,10 +139,9 @@ def _actuals(
 
 
 def _loaded(scenario: str, book: str) -> Any:
-    from planner.cli_money import with_book
-    from planner.scenario import load_scenario
+    from planner.cli_money import load_with_book
 
-    return with_book(load_scenario(scenario), book)
+    return load_with_book(scenario, book)
 
 
 def _write(made: Report, path: Path) -> None:

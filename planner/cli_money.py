@@ -60,11 +60,10 @@ def bill(
     from planner import cli, money_tell
     from planner.bill import billed
     from planner.render import refuse_suffixes
-    from planner.scenario import load_scenario
 
     outputs = output or []
     refuse_suffixes(outputs, money_tell.FORMATS)
-    loaded, *others = [with_book(load_scenario(one), book) for one in scenario]
+    loaded, *others = [load_with_book(one, book) for one in scenario]
     if others and (against or months or alternatives):
         raise typer.BadParameter("--against, --months and --alternatives take one scenario")
     made = billed(loaded, *others, seed=seed, draws_of_coefficients=draws, simulated=simulate)
@@ -89,13 +88,15 @@ def bill(
         raise typer.Exit(cli.TARGET_BROKEN)
 
 
-def with_book(scenario: Any, folder: str) -> Any:
-    """The scenario billed from another book, whose newer machines are then known."""
-    from planner.scenario import resolved, validated
+def load_with_book(source: str, folder: str) -> Any:
+    """The scenario billed from another book, whose newer machines are known before it is read."""
+    from planner.money_prices import know_machines
+    from planner.scenario import load_scenario, resolved, validated
 
     if not folder:
-        return scenario
-    data = resolved(scenario)
+        return load_scenario(source)
+    know_machines(folder)
+    data = resolved(load_scenario(source))
     data["money"]["price_book"] = folder
     return validated(data)
 

@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from planner.export_actuals import Actuals, Charge
-from pricing.bill import NOTHING, Bill, Line, cents
+from pricing.bill import CENT, NOTHING, Bill, Line, cents
 from pricing.build_compute import PREFIXES
 from pricing.price_book import MissingPrice, PriceBook
 
@@ -226,8 +226,11 @@ def _row(key: Key, lines: list[Line], charges: list[Charge], known: Mapping[Key,
     if q0 is None or q1 is None or not q0 or unit0 != unit1:
         why = f"forecast in {unit0 or 'no one unit'}, charged in {unit1 or 'no one unit'}"
         return row("unexplained", f"quantities cannot be compared: {why}")
-    moved = cents((q1 - q0) * (forecast / q0))
-    return row("matched", "", quantity=moved, rate=actual - forecast - moved)
+    price = sum((x.exact_usd for x in lines), NOTHING) / q0
+    moved = cents((q1 - q0) * price)
+    rate = actual - forecast - moved
+    told = "a cent of rounding" if rate and abs(rate) <= CENT else ""
+    return row("matched", told, quantity=moved, rate=rate)
 
 
 def _quantity_of_lines(lines: list[Line]) -> tuple[Decimal | None, str]:

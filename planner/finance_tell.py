@@ -68,18 +68,19 @@ def executive(out: Report) -> list[tuple[str, str]]:
 
 def best_saving(out: Report) -> str:
     """The best commitment of each machine that saves something, and what could turn it."""
-    told = []
+    told, saved, cash, turned = [], Decimal(0), Decimal(0), False
     for one in out.commitments:
         best = one.best
         if best.plan is None or best.saved_usd <= 0:
             continue
         bought = f"{best.plan.bought:f}".rstrip("0").rstrip(".")
-        turned = f"; an unsure price could make {', '.join(one.turned_by)} the best" if one.turned_by else ""
-        told.append(
-            f"{bought} x {one.machine} as {best.name} saves {best.saved_usd:,.0f} USD in {len(out.months)} months "
-            f"(amortised), {best.total_cash_usd:,.0f} leave in cash{turned}"
-        )
-    return "; ".join(told)
+        told.append(f"{bought} x {one.machine} ({best.name})")
+        saved, cash, turned = saved + best.saved_usd, cash + best.cash_usd[0], turned or bool(one.turned_by)
+    if not told:
+        return ""
+    unsure = "; which payment is best rests on derived rates" if turned else ""
+    return (f"{saved:,.0f} USD less over {len(out.months)} months, amortised, with {', '.join(told)}; "
+            f"{cash:,.0f} USD leave in the first month{unsure}")  # fmt: skip
 
 
 def as_dict(out: Report) -> dict[str, Any]:
@@ -177,8 +178,13 @@ def tables(out: Report) -> list[tuple[str, Head, list[list[str]]]]:
         heads = _heads("machine", "option", "bought#", "USD an hour#", "upfront#", "cash#", "amortised#", "saved#",
                        "break-even month#", "stranded#")  # fmt: skip
         found.append((f"Commitments over {len(out.months)} months", heads, _options(out)))
-        if missing := [[one.machine, text] for one in out.commitments for text in one.missing]:
-            found.append(("Sold, and not priced", _heads("machine", "why"), missing))
+        missing: dict[str, list[str]] = {}
+        for one in out.commitments:
+            for text in one.missing:
+                missing.setdefault(text, []).append(one.machine)
+        if missing:
+            rows = [[", ".join(machines), text] for text, machines in missing.items()]
+            found.append(("Sold, and not priced", _heads("machine", "what"), rows))
     if out.bill.commitments:
         heads = _heads("commitment", "count#", "USD an hour#", "used#", "break-even month#", "saved over the term#",
                        "stranded#")  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from models.machines import UnknownMachine, machine
+from models.machines import UnknownMachine, extend, machine
 from planner.refusal import ScenarioError
 from pricing.price_book import DATA, PriceBook
 from pricing.rows import PriceGrade, Row, unpack
@@ -29,6 +29,15 @@ def opened(folder: str) -> PriceBook:
     if not (path / "services.csv.gz").is_file():
         raise ScenarioError(f"price book '{folder}'; expected 'packaged' or a folder of price tables")
     return PriceBook(path)
+
+
+def know_machines(folder: str) -> int:
+    """Make the hardware of a book known, where it was refreshed with its prices; how many types are new."""
+    table = opened(folder).folder / "instance_types.csv"
+    try:
+        return extend(table) if table.is_file() else 0
+    except ValueError as error:
+        raise ScenarioError(f"price book '{folder}': {error}") from None
 
 
 def every_row(book: PriceBook) -> dict[tuple[str, str, str], Row]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pricing.bill import NOTHING, Bill, cents
-from pricing.commitments import NotSold, Offer, Plan, best_count, hold, offer
+from pricing.commitments import MONTH_HOURS, NotSold, Offer, Plan, best_count, hold, offer
 from pricing.price_book import MissingPrice, PriceBook
 from pricing.spread import SPREAD
 
@@ -36,6 +36,7 @@ class Choice:
     spread: float
     stranded_usd: Decimal = NOTHING
     break_even_month: int | None = None
+    committed_usd: Decimal = NOTHING  # of the amortised total, what the commitments' own price makes
 
     @property
     def total_usd(self) -> Decimal:
@@ -78,8 +79,7 @@ def _end(choice: Choice, sign: int) -> Decimal:
     """Amortised cost at an end of the price's 90 % interval; hours beyond the commitment keep their list price."""
     if choice.plan is None or not choice.spread:
         return choice.total_usd
-    own = choice.plan.hourly_commitment_usd * 730 * sum(1 for m in choice.plan.months if m.bought)
-    return choice.total_usd + sign * own * Decimal(repr(choice.spread))
+    return choice.total_usd + sign * choice.committed_usd * Decimal(repr(choice.spread))
 
 
 def compared(bills: Sequence[Bill], book: PriceBook, leave_after: int | None = None) -> tuple[Compared, ...]:
@@ -107,36 +107,54 @@ def _of_machine(
     base = tuple(cents(w * Decimal(repr(b.month.hours)) * listed.usd) for w, b in zip(wanted, bills, strict=True))
     on_demand = sum(base, NOTHING)
     choices = [Choice(machine, "on demand", None, base, base, on_demand, SPREAD[listed.grade])]
-    missing = []
+    missing: dict[str, list[str]] = {}
     for kind, years in SEARCH_KINDS if service.startswith("opensearch") else EC2_KINDS:
         for payment in PAYMENTS:
             try:
                 sold = offer(book, kind, machine, region, years, payment)
             except (NotSold, MissingPrice) as error:
-                missing.append(f"{kind} {years} yr, {payment} upfront: {error}")
+                why = (
+                    "its rate is not in the book" if isinstance(error, MissingPrice) else str(error).rpartition("; ")[0]
+                )
+                missing.setdefault(why.rpartition(", ")[2], []).append(f"{kind} {years} yr")
                 continue
             choices.append(_held(sold, wanted, bills, on_demand, leave_after))
-    return Compared(machine, tuple(wanted), tuple(choices), tuple(dict.fromkeys(missing)))
+    return Compared(
+        machine,
+        tuple(wanted),
+        tuple(choices),
+        tuple(
+            f"{', '.join(dict.fromkeys(names))}: {why}; give money.commitments' share_of_listed"
+            for why, names in missing.items()
+        ),
+    )
 
 
 def _held(
     sold: Offer, wanted: Sequence[Decimal], bills: Sequence[Bill], on_demand: Decimal, leave_after: int | None
 ) -> Choice:
+    """An offer over the horizon; a term that ends within it is bought anew, as often as pays best then."""
     boxes = [float(w) for w in wanted]
-    count = best_count(sold, boxes)
-    plan = hold(sold, count, boxes)
+    plans = [_plan(sold, boxes[k : k + sold.months]) for k in range(0, len(boxes), sold.months)]
+    months = [m for plan in plans for m in plan.months]
     rest = [
         cents(max(NOTHING, w - m.bought) * Decimal(repr(b.month.hours)) * sold.listed.usd)
-        for w, m, b in zip(wanted, plan.months, bills, strict=True)
+        for w, m, b in zip(wanted, months, bills, strict=True)
     ]
-    paid = [m.bought * sold.price.usd * Decimal(730) for m in plan.months]
-    cash = [m.bought * (sold.hourly_cash_usd * 730) + (m.bought * sold.upfront_usd if m.month == 1 else NOTHING)
-            for m in plan.months]  # fmt: skip
-    stranded = hold(sold, count, boxes, change_month=leave_after + 1).stranded_usd if leave_after else NOTHING
+    paid = [m.bought * sold.price.usd * MONTH_HOURS for m in months]
+    cash = [m.bought * sold.hourly_cash_usd * MONTH_HOURS + (m.bought * sold.upfront_usd if m.month == 1 else NOTHING)
+            for m in months]  # fmt: skip
+    count = float(plans[0].bought)
     term = hold(sold, count, [boxes[min(k, len(boxes) - 1)] for k in range(sold.months)])
-    name = f"{sold.kind} {sold.years} yr, {sold.payment} upfront"
+    left = hold(sold, count, boxes, change_month=leave_after + 1) if leave_after else None
     return Choice(
-        sold.machine, name, plan, tuple(cents(c) + r for c, r in zip(cash, rest, strict=True)),
-        tuple(cents(p) + r for p, r in zip(paid, rest, strict=True)), on_demand, SPREAD[sold.price.grade], stranded,
-        term.break_even_month if count else None,
+        sold.machine, f"{sold.kind} {sold.years} yr, {sold.payment} upfront", plans[0],
+        tuple(cents(c) + r for c, r in zip(cash, rest, strict=True)),
+        tuple(cents(p) + r for p, r in zip(paid, rest, strict=True)), on_demand, SPREAD[sold.price.grade],
+        left.stranded_usd if left else NOTHING, term.break_even_month if count else None,
+        sum((m.bought for m in months), NOTHING) * sold.price.usd * MONTH_HOURS,
     )  # fmt: skip
+
+
+def _plan(sold: Offer, boxes: Sequence[float]) -> Plan:
+    return hold(sold, best_count(sold, boxes), boxes)

@@ -69,6 +69,8 @@ def interruption_band(book: PriceBook, machine: str, region: str) -> tuple[float
 def replaced_hours(usage: SparkUsage, book: PriceBook, share_of_month: float = 1.0) -> float:
     """Hours paid in a month while replacements of spot boxes taken back start [h]; 0 where no band is known (the bill
     then says so)."""
+    if not usage.spot_share:
+        return 0.0
     often = usage.spot_interruptions
     if often is None:
         band = interruption_band(book, box_name(usage.machine), usage.region)

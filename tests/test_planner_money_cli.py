@@ -13,6 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import models.machines as tables
 from planner.cli_money import register
 from planner.money_alternatives import alternatives
 from planner.scenario import example
@@ -139,6 +140,38 @@ def test_a_bill_from_another_book_names_it(run, file, other):
     file.write_text(QUICK + f"money: {{price_book: {other}}}\n")
     told = json.loads(run("bill", file, "--no-simulate", "--json").stdout)["bill"]
     assert told["price_book"]["digest"] == PriceBook(other).digest != PriceBook().digest
+
+
+def test_another_book_is_named_on_the_command_line_and_its_new_machines_are_known(run, file, other, monkeypatch):
+    """The book's hardware is in its digest, and a type that only it knows can be billed."""
+    monkeypatch.setenv(tables.MORE_TABLES, "")
+    rows = tables.TABLE.read_text().splitlines()
+    new = next(r for r in rows if r.startswith("m7g.2xlarge,")).replace("m7g.2xlarge,m7g,", "m77g.2xlarge,m77g,")
+    bare = PriceBook(other).digest
+    (other / "instance_types.csv").write_text("\n".join([rows[0], new]) + "\n")
+    sold = [r._replace(item=r.item.replace("/m7g.", "/m77g."), usd="1") for r in unpack(other / "ec2.csv.gz")
+            if r.item == "ec2/on-demand/m7g.2xlarge"]  # fmt: skip
+    (other / "ec2.csv.gz").write_bytes(pack([*unpack(other / "ec2.csv.gz"), *sold]))
+    file.write_text(QUICK + "spark: {kind: ec2, machine: m77g.2xlarge}\n")
+    assert run("bill", file, "--no-simulate").exit_code == 1  # the packaged table does not know it
+    told = json.loads(run("bill", file, "--no-simulate", "--json", "--book", other).stdout)["bill"]
+    assert any("m77g.2xlarge" in line["name"] for line in told["lines"])
+    assert told["price_book"]["digest"] == PriceBook(other).digest != bare
+    monkeypatch.delenv(tables.MORE_TABLES)
+    tables._by_name.cache_clear()
+    tables.machines.cache_clear()
+
+
+def test_a_workbook_holds_bridge_and_months_where_they_were_asked_for(run, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    path = ROOT / "planner" / "data" / "examples" / "events.yaml"
+    done = run("bill", path, "--no-simulate", "--against", "plan", "--months", 3, "-o", tmp_path / "x.xlsx")
+    assert done.exit_code == 0, done.output
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    assert book.sheetnames == ["lines", "sums", "notes", "bridge", "months"]
+    bridge = list(book["bridge"].iter_rows(min_row=2, values_only=True))
+    assert bridge[0][2] + sum(row[1] for row in bridge[1:]) == pytest.approx(bridge[-1][2])
+    assert [row[0] for row in book["months"].iter_rows(min_row=2, values_only=True)] == [1, 2, 3]
 
 
 def test_the_policy_is_printed(run):

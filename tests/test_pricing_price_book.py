@@ -72,10 +72,11 @@ INTERNET = {
     "ca-central-1": ("0.09", "0.085", "0.07", "0.05"), "eu-north-1": ("0.09", "0.085", "0.07", "0.05"),
 }  # fmt: skip
 OTHERS = [
-    # infracost's goldens data_transfer_test, lb_test, ebs_volume_test; arkime's aws-aio price_report.py (S3, EBS)
+    # infracost's goldens data_transfer_test, lb_test, ebs_volume_test; arkime's aws-aio price_report.py (S3, EBS); an
+    # infracost report that Aquid16/SM-status-page keeps (NAT's GB)
     ("transfer/zones", "0.01"), ("transfer/region-us-west-2", "0.02"), ("transfer/region-us-east-2", "0.01"),
     ("alb/hour", "0.0225"), ("alb/lcu", "0.008"), ("nlb/hour", "0.0225"), ("nlb/lcu", "0.006"),
-    ("nat/hour", "0.045"), ("ipv4/hour", "0.005"), ("eks/cluster-hour", "0.10"),
+    ("nat/hour", "0.045"), ("nat/gb", "0.045"), ("ipv4/hour", "0.005"), ("eks/cluster-hour", "0.10"),
     ("ebs/gp3-storage", "0.08"), ("ebs/gp3-iops", "0.005"), ("ebs/gp3-throughput", "0.04"), ("ebs/gp2-storage", "0.1"),
     ("ebs/io1-storage", "0.125"), ("ebs/io1-iops", "0.065"), ("ebs/io2-storage", "0.125"), ("ebs/st1-storage", "0.045"),
     ("ebs/sc1-storage", "0.015"), ("fargate-eks/vcpu-hour", "0.04048"),

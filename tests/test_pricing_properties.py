@@ -56,6 +56,8 @@ def sparks(draw):
         1,
         zones=draw(st.integers(1, 4)),
         spot_share=draw(st.sampled_from([0.0, 0.5])),
+        spot_fallback=draw(st.sampled_from([0.0, 0.2])),
+        spot_replacement_seconds=draw(st.sampled_from([0.0, 600.0])),
         shuffle_bytes=draw(flows),
         put_requests=draw(st.floats(0, 1e10)),
         checkpoint_bytes=draw(flows),
