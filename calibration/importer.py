@@ -21,7 +21,7 @@ from calibration.finish import recording
 from calibration.formats import Limits, Member, Unusable, members, open_text
 from calibration.formats_json import Found, documents
 from calibration.formats_kinds import Sample, epoch, samples
-from calibration.gather import File, Gathering
+from calibration.gather import File, Gathering, number
 from calibration.observations import ObservationError
 from calibration.recording import FileRead, Recording, Unused
 
@@ -143,6 +143,7 @@ def _json(lines: Iterator[str], into: Gathering) -> None:
     found, unknown = Found(), 0
     for value, before in documents(lines, found):
         used = value in ([], {})
+        _clock(value, into)
         if used:
             into.file.saw("an empty list", None)
         for sample in samples(value):
@@ -163,6 +164,14 @@ def _json(lines: Iterator[str], into: Gathering) -> None:
         into.skip("documents longer than 64 MiB; export a shorter time")
     if not found.documents:
         into.skip("neither JSON, exposition text nor a table of time and load")
+
+
+def _clock(value: Any, into: Gathering) -> None:
+    """A recorder's own word on how far the clock of whom it asked was ahead."""
+    clock = value.get("clock") if isinstance(value, dict) else None
+    ahead = number(clock.get("ahead_s")) if isinstance(clock, dict) else None
+    if ahead is not None:
+        into.skew(str(value.get("source") or "a source"), ahead)
 
 
 def _timed(sample: Sample, before: str) -> Sample:

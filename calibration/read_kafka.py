@@ -94,7 +94,8 @@ def groups(sample: Sample, into: Gathering) -> None:
 def librdkafka(sample: Sample, into: Gathering) -> None:
     """One statistics object: the whole one, or the laboratory's thinned one."""
     body = sample.body
-    t = sample.t if sample.t is not None else epoch(body.get("time"))
+    own = epoch(body.get("time"))
+    t = sample.t if sample.t is not None else own
     if t is None:
         into.skip("librdkafka statistics without a time")
         return

@@ -83,7 +83,10 @@ def text(sample: Sample, into: Gathering) -> None:
     unique = {(p.name, tuple(sorted(p.labels.items())), p.t): p for p in points}
     if len(unique) < len(points):
         into.file.remark("a scrape shows the same series twice (two in one sample?); the later is kept")
-    t = sample.t if sample.t is not None else next((p.value for p in points if p.name in TIMES), None)
+    own = next((epoch(p.value) for p in points if p.name in TIMES), None)
+    t = sample.t if sample.t is not None else own
+    if sample.t is not None and own is not None:
+        into.skew(f"host {sample.source or into.file.entity}", own - sample.t)
     if t is None and any(p.t is None for p in unique.values()):
         into.skip('scrapes without a time, which tell no rate; wrap each as {"t": epoch seconds, "text": ...}')
         return

@@ -64,7 +64,7 @@ def _write(found: Imported, output: Path) -> None:
     from planner.version import engine_version
 
     dump(found.recordings, output, engine_version(), found.machine)
-    print(f"wrote {output}; next: floodmark calibrate {output}", file=sys.stderr)
+    print(f"wrote {output}; next: floodmark calibrate {output} --name NAME", file=sys.stderr)
 
 
 # JSON ----------------------------------------------------------------------------------------------

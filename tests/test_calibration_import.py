@@ -316,6 +316,7 @@ def test_a_record_file_with_every_kind_in_it_is_read(tmp_path: Path) -> None:
     lines = [
         {"t": T0, "source": "recorder", "kind": "header", "body": {"floodmark_recording": 1}},
         *({**stats(s, node(s, s)), "source": "search", "kind": "nodes_stats"} for s in (0, 10)),
+        {"t": T0, "source": "kafka", "kind": "kafka_cluster", "body": {"brokers": [1]}, "clock": {"ahead_s": 61.5}},
         *({"t": T0 + s, "source": "kafka-7", "kind": "prometheus_text", "text": text} for s in (0, 10)),
         {"t": T0 + 10, "source": "search", "kind": "error", "text": "timed out after 5 s"},
         {
@@ -330,9 +331,14 @@ def test_a_record_file_with_every_kind_in_it_is_read(tmp_path: Path) -> None:
         '{"t": 1795418020, "source": "sea',
     ]
     [r] = import_paths([write(tmp_path / "rec.jsonl", *lines)])
-    assert r.entities("kafka") == ["kafka-7"] and r.entities("search") == ["n0"] and r.polls[0].highest == {0: 4}
+    assert (
+        r.entities("kafka") == ["cluster", "kafka-7"]
+        and r.entities("search") == ["n0"]
+        and r.polls[0].highest == {0: 4}
+    )
     assert "search failed 1 time(s): timed out after 5 s" in r.notes
     assert r.setting("search.node n0 version") == "3.8.0"
+    assert "the clock of kafka is 61.5 s ahead of the recorder's, whose times are taken" in r.notes
     assert [u.reason for u in r.unused] == ["an error instead of an answer: timed out after 5 s"]
     assert r.files[0].remarks == ("the last document is cut short and left out",)
 
