@@ -17,7 +17,7 @@ from typing import Any
 from calibration.formats import MIB
 
 DEEPEST = 200  # levels; the deepest answer that is read has some ten
-LONGEST = 64 * MIB  # characters of one document
+LONGEST = 64 * MIB  # characters of one document over several lines
 RETRIES = 8  # times that lines are read again behind an opening that never closed
 STARTS = 40  # places in a line at which a document is looked for
 _START = re.compile(r'[{\[](?=\s*(?:["{\[\]}\-\d]|$|\'|null|true|false))')
@@ -70,7 +70,8 @@ class _Reader:
     """Takes lines, gives documents; `held` are the lines of one that is still open."""
 
     def __init__(self, found: Found) -> None:
-        self.found, self.held, self.depth, self.length, self.before = found, [], 0, 0, ""
+        self.held: list[str] = []
+        self.found, self.depth, self.length, self.before, self.retries = found, 0, 0, "", 0
 
     def feed(self, line: str) -> Iterator[tuple[Any, str]]:
         if not self.held:
@@ -85,14 +86,17 @@ class _Reader:
 
     def end(self) -> Iterator[tuple[Any, str]]:
         """What is still open was none: the lines after its first are read again, some times at most."""
-        for _ in range(RETRIES):
-            if not self.held:
-                return
-            again, self.held = self.held[1:], []
-            self.found.broken += 1
-            self.found.cut_short = not again
-            for line in again:
-                yield from self.feed(line)
+        while self.held:
+            self.found.cut_short = len(self.held) == 1
+            yield from self._again()
+
+    def _again(self) -> Iterator[tuple[Any, str]]:
+        """The lines behind an opening that never closed, read once more; after some such openings no longer."""
+        again, self.held = self.held[1:], []
+        self.found.broken += 1
+        self.retries += 1
+        for line in again if self.retries <= RETRIES else ():
+            yield from self.feed(line)
 
     def _begins_anew(self, line: str) -> bool:
         """Whether a line is a document by itself although one is open whose first line ended in mid-word."""
@@ -148,8 +152,8 @@ class _Reader:
         self.length += len(line)
         if depth > DEEPEST or self.length > LONGEST:
             self.found.too_long += self.length > LONGEST
-            self.found.broken += self.length <= LONGEST
-            self.held = []
+            self.held.append(line)
+            yield from self._again()
             return
         if end is None:
             self.held.append(line)

@@ -146,6 +146,14 @@ def test_a_broken_document_costs_itself_only() -> None:
     assert values == [{"t": 1}, {"t": 2}] and not seen.cut_short
 
 
+def test_an_opening_that_never_closes_does_not_swallow_a_long_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    import calibration.formats_json as formats_json
+
+    monkeypatch.setattr(formats_json, "LONGEST", 2000)
+    values, seen = found("\n".join(["settings {", *(f'{{"t": {i}}}' for i in range(1000))]))
+    assert [v["t"] for v in values] == list(range(1000)) and seen.too_long == 1
+
+
 def test_nesting_and_numbers_without_end_are_refused_in_time() -> None:
     start = time.monotonic()
     for text in (
