@@ -7,7 +7,7 @@ BIN := .venv/bin
 EXTRAS ?= dev
 SHELL := /bin/bash
 
-.PHONY: demo test lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
+.PHONY: demo test test-live lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
 
 # Exit 3 means that a target is broken, which for the demo is the answer and no failure.
 demo: .venv/ready
@@ -21,6 +21,10 @@ test: lint
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.numba_cache/bounds $(BIN)/python -m pytest -p no:cacheprovider $(KERNEL_TESTS)
 	NUMBA_DISABLE_JIT=1 FLOODMARK_SHORT=1 $(BIN)/python -m pytest -p no:cacheprovider $(KERNEL_TESTS)
 	$(BIN)/python -m pytest -p no:cacheprovider
+
+# Real Kafka, Spark, OpenSearch, Elasticsearch and Prometheus, some five minutes; all skip where no Java 21+ is found.
+test-live: .venv/ready
+	FLOODMARK_LIVE=1 $(BIN)/python -m pytest -p no:cacheprovider -rs tests/test_live_stack.py tests/test_live_sample.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .
