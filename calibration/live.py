@@ -107,9 +107,9 @@ class Source:
                 call.due = began + call.every * 0.98 if call.every else 0.0
             except LiveError as error:
                 rest = ASK_DENIED_AGAIN_SECONDS if error.reason in DENIED else error.wait_seconds or 0.0
-                call.due = began + max(rest, call.every * 0.98)
+                call.due = began + rest  # else at the next tick, even of what is asked once a minute
                 yield Trouble(time.time(), self.name, call.name, error.reason, str(error))
             except Exception as error:  # an answer of a shape that nobody foresaw must not end a night's recording
-                call.due = began + call.every * 0.98
+                call.due = began + call.every * 0.98  # ours to mend: the same answer would only fail again
                 text = redact_text(f"{self.shown}: {type(error).__name__}: {error}")
                 yield Trouble(time.time(), self.name, call.name, "failed", text)

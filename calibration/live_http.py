@@ -68,6 +68,11 @@ class Reply:
             return None
         return then + DATE_GRAIN - (self.asked + self.answered) / 2
 
+    @property
+    def clock_grain(self) -> float:
+        """How far `ahead_seconds` may be off: half a second, and half the time that the answer took [s]."""
+        return DATE_GRAIN + (self.answered - self.asked) / 2
+
 
 class _Loop:
     """One event loop in a thread of its own, so that plain functions in any thread can ask with a deadline."""
@@ -102,6 +107,7 @@ class Endpoint:
     limits: Limits = field(default_factory=Limits)
     system: str = ""
     ahead_seconds: float | None = None
+    clock_grain: float = 0.0
     _client: httpx.AsyncClient | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -150,7 +156,7 @@ class Endpoint:
                 if not again or time.monotonic() + wait >= until:
                     raise
                 time.sleep(wait)
-        self.ahead_seconds = reply.ahead_seconds
+        self.ahead_seconds, self.clock_grain = reply.ahead_seconds, reply.clock_grain
         return reply
 
     def close(self) -> None:

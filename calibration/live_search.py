@@ -18,7 +18,7 @@ from calibration.live_http import Endpoint
 
 NODE_STATS = "/_nodes/stats/indices,os,process,jvm,thread_pool,fs,breaker,indexing_pressure"
 SLOW_SECONDS = 60.0
-SKEW_TOLD_SECONDS = 2.0  # a Date header has whole seconds, and a busy server answers late
+SKEW_TOLD_SECONDS = 1.5  # beyond what cannot be told apart
 _CAT = {"format": "json", "bytes": "b"}
 _NODES = "nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.build_flavor,nodes.*.os,nodes.*.jvm,nodes.*.thread_pool"
 CANNOT_TELL = (
@@ -62,9 +62,9 @@ def answered(endpoint: Endpoint, source: str, kind: str, path: str, params: Mapp
 
 
 def skew(endpoint: Endpoint) -> float | None:
-    """How far that server's clock is ahead [s], where it is more than a Date header's grain can explain."""
+    """How far that server's clock is ahead [s], where a Date header and a slow answer cannot explain it."""
     ahead = endpoint.ahead_seconds
-    return ahead if ahead is not None and abs(ahead) > SKEW_TOLD_SECONDS else None
+    return ahead if ahead is not None and abs(ahead) > SKEW_TOLD_SECONDS + endpoint.clock_grain else None
 
 
 def index_path(index: str) -> str:

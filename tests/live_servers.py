@@ -29,7 +29,7 @@ class Asked:
 
 
 class Server:
-    """Answers GET and POST by the longest route that the path starts with; a route gives JSON, or (status, text)."""
+    """Answers every method by the longest route that the path starts with; a route gives JSON, or (status, text)."""
 
     def __init__(self, routes: dict[str, Any], clock_ahead: float = 0.0, tls: Path | None = None) -> None:
         self.routes, self.clock_ahead, self.asked = routes, clock_ahead, []  # type: ignore[var-annotated]
@@ -56,7 +56,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_POST = do_GET
+            do_POST = do_PUT = do_DELETE = do_GET
 
         self.httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.httpd.daemon_threads = True

@@ -316,3 +316,20 @@ def test_a_slow_prometheus_is_left_for_the_next_tick() -> None:
         source.close()
     assert [one.reason for one in seen if isinstance(one, Trouble)] == ["too large", "slow"]
     assert time.monotonic() - began < 2  # not once a family
+
+
+def test_what_failed_once_is_asked_at_the_next_tick_even_if_it_is_asked_once_a_minute() -> None:
+    """Seen on a real Spark UI: its first answer took 12 s, and the next 60 s of the recording had no executors."""
+    listed = [{"id": "a", "attempts": [{"completed": False}]}]
+    replies = [(500, "{}"), listed]
+    routes = {
+        "/api/v1/applications": lambda asked: replies.pop(0),
+        "/api/v1/applications/a/allexecutors": [{"id": "1"}],
+        "/metrics/": (200, "x 1\n"),
+    }
+    with servers.server(routes) as s:
+        source = spark_source(Endpoint(s.url))
+        first, second = list(source.sample(everything=True)), list(source.sample())
+        source.close()
+    assert [one.kind for one in first if isinstance(one, Answer)] == ["prometheus_text"] * 2
+    assert {"spark_applications", "spark_executors"} <= {one.kind for one in second if isinstance(one, Answer)}

@@ -1,0 +1,27 @@
+"""What the tests against real servers share: when they run, and the command as a user gives it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import java
+
+ROOT = Path(__file__).parent.parent
+LIVE = [
+    pytest.mark.skipif(not os.environ.get("FLOODMARK_LIVE"), reason="FLOODMARK_LIVE is not set (make test-live)"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.skipif(not any(one.major >= 21 for one in java.find()), reason=f"no Java 21 or newer; {java.HOW}"),
+]
+
+
+def floodmark(*arguments: str, timeout: float = 180, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """The command as a user gives it."""
+    command = [sys.executable, "-m", "planner", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-4000:]
+    return done
