@@ -222,11 +222,87 @@ class Query(Noun):
     sink: Sink = field(unit="", meaning="how documents reach the index")
 
 
+class Scaling(Noun):
+    """Executors that come and go. A forecast's runs keep `executors`; `floodmark scale` walks the rules."""
+
+    kind: Literal["dynamic-allocation", "managed"] = field(
+        "dynamic-allocation",
+        unit="",
+        meaning="executors come and go on nodes that stay, or nodes come and go with them (EMR managed scaling)",
+        foreign="spark.dynamicAllocation.enabled",
+        by_version={"Spark": "off", "EMR since 4.4": "on"},
+        source="spark.md B2",
+    )
+    least: Whole = field(
+        1, unit="count", meaning="fewest executors", foreign="spark.dynamicAllocation.minExecutors", ge=1, le=2000
+    )
+    most: Whole = field(
+        unit="count", meaning="most executors", foreign="spark.dynamicAllocation.maxExecutors", ge=1, le=2000
+    )
+    backlog_timeout: Seconds = field(
+        1.0,
+        unit="s",
+        meaning="tasks have waited so long when the first executor is asked for",
+        foreign="spark.dynamicAllocation.schedulerBacklogTimeout",
+        gt=0,
+        le=3600,
+        source="spark.md B2: 1 s, then doubling",
+    )
+    sustained_timeout: Seconds | None = field(
+        None,
+        unit="s",
+        meaning="wait from one request to the next, which is twice as large; none: backlog_timeout",
+        foreign="spark.dynamicAllocation.sustainedSchedulerBacklogTimeout",
+        gt=0,
+        le=3600,
+        source="spark.md B2",
+    )
+    idle_timeout: Seconds = field(
+        60.0,
+        unit="s",
+        meaning="an executor without a task for so long is let go",
+        foreign="spark.dynamicAllocation.executorIdleTimeout",
+        gt=0,
+        le=7 * 86400,
+        source="spark.md B2",
+    )
+    start: Seconds = field(
+        30.0,
+        unit="s",
+        meaning="from asking for an executor to its first task, on a node that is there",
+        ge=0,
+        le=3600,
+        source="spark.md A8: a new container 10-60 s (remembered)",
+    )
+    node_start: Seconds = field(
+        180.0,
+        unit="s",
+        meaning="managed: from asking for a node to having it",
+        ge=0,
+        le=7200,
+        source="a guess: minutes, by experience; no published figure was found",
+    )
+    node_idle: Seconds = field(
+        300.0,
+        unit="s",
+        meaning="managed: a node without an executor is kept, and paid, for so long",
+        ge=0,
+        le=86400,
+        source="a guess: no published figure was found",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Scaling:
+        if self.least > self.most:
+            raise ValueError(f"least = {self.least} exceeds most = {self.most} executors")
+        return self
+
+
 class SparkCluster(Drive):
     """Driver and executors."""
 
     not_modelled: ClassVar[dict[str, str]] = {
-        "dynamic_allocation": "the number of executors is fixed here",
+        "dynamic_allocation": "say spark.scaling: {kind: dynamic-allocation, most: 8}",
         "speculation": "off in Spark by default; with a non-idempotent sink it duplicates writes",
     }
 
@@ -255,6 +331,7 @@ class SparkCluster(Drive):
         foreign="spark.master",
         source="spark.md C2, C4",
     )
+    scaling: Scaling | None = field(None, unit="", meaning="executors that come and go, if they do")
     python_memory: Bytes | None = field(
         None,
         unit="bytes",

@@ -15,6 +15,7 @@ from models.units import DAY, show
 from planner import checks_access as access
 from planner import checks_kafka as kafka
 from planner import checks_memory as held
+from planner import checks_scaling as scaling
 from planner import checks_search as search
 from planner import checks_shards as shards
 from planner import checks_spark as spark
@@ -95,4 +96,5 @@ RULES: tuple[Rule, ...] = (
     held.risks, held.shared_hosts, held.executor_heap_pointers, held.memory_maps, held.endless_state,
     zones.copies_over_zones, zones.uneven_zones, zones.spark_in_one_zone,
     versions.brokers_and_clients, versions.java, versions.scala, versions.connectors,
+    scaling.never_idle, scaling.bounded_by_partitions, scaling.too_slow, scaling.emr_s_default,
 )  # fmt: skip

@@ -22,6 +22,7 @@ def codes(*changes: tuple[str, str]) -> set[str]:
 
 
 OWN_KAFKA = ("kind: msk-standard", "kind: self-managed")
+ELASTIC = ("cores: 4", "cores: 4\n  scaling: {most: 2}")
 ANY_ZONE = ("survive: [broker, data-node, zone]", "survive: [broker]")
 ROCKSDB = ("provider: hdfs-backed", "provider: rocksdb-changelog")
 
@@ -118,6 +119,10 @@ TRIPS = {  # code: (a change that trips it, a change that clears it)
         [("cores: 4", "cores: 4\n  resource_manager: kubernetes"), ("kind: emr-ec2", "kind: ec2")],
         [("cores: 4", "cores: 3\n  resource_manager: kubernetes"), ("kind: emr-ec2", "kind: ec2")],
     ),
+    "scaling-never-in": ([ELASTIC], [("cores: 4", "cores: 4\n  scaling: {most: 2, idle_timeout: 5 s}")]),
+    "scaling-bounded": ([("cores: 4", "cores: 4\n  scaling: {most: 100}")], [ELASTIC]),
+    "scaling-late": ([ELASTIC], [("cores: 4", "cores: 4\n  scaling: {most: 2, start: 10 s}")]),
+    "scaling-emr-default": ([], [ELASTIC]),
     "zone-topic": ([ANY_ZONE, ("brokers: 3\n  zones: 3", "brokers: 3\n  zones: 1")], [ANY_ZONE]),
     "zone-index": ([ANY_ZONE, ("data_nodes: 3\n  zones: 3", "data_nodes: 3\n  zones: 1")], [ANY_ZONE]),
     "zones-uneven": ([("data_nodes: 3", "data_nodes: 4")], []),

@@ -31,6 +31,7 @@ from planner.forecast import Forecast, coefficients_of, forecast
 from planner.limits import limits
 from planner.memory import memory
 from planner.money_months import months
+from planner.scaling import scaling
 from planner.scenario import example_text, load_scenario
 from planner.storage import index_storage, topic_storage
 from planner.traffic import cross_zone_bytes_per_second
@@ -239,6 +240,25 @@ TABLE: dict[str, list[Row]] = {
     "spark.python_memory": [row("python", {"spark.python_memory": "2 GiB"}, "memory.container", "+", "spark.md C1")],
     "spark.off_heap": [row("small", {"spark.off_heap": "2 GiB"}, "memory.container", "+", "spark.md C1")],
     "spark.driver_heap": [row("small", {"spark.driver_heap": "8 GiB"}, "memory.driver", "+", "spark.md C3")],
+    "spark.scaling.kind": [row("elastic", {"spark.scaling.kind": "managed"}, "scaling.nodes", "-", "nodes leave")],
+    "spark.scaling.least": [row("elastic", {"spark.scaling.least": 3}, "scaling.held", "+", "spark.md B2")],
+    "spark.scaling.most": [row("elastic", {"spark.scaling.most": 1}, "scaling.held", "-", "spark.md B2")],
+    "spark.scaling.backlog_timeout": [
+        row("elastic", {"spark.scaling.backlog_timeout": "20 s"}, "scaling.asked", "-", "spark.md B2")
+    ],
+    "spark.scaling.sustained_timeout": [
+        row("elastic", {"spark.scaling.sustained_timeout": "20 s"}, "scaling.held", "!", "spark.md B2")
+    ],
+    "spark.scaling.idle_timeout": [
+        row("elastic", {"spark.scaling.idle_timeout": "1 h"}, "scaling.held", "+", "spark.md B2")
+    ],
+    "spark.scaling.start": [row("elastic", {"spark.scaling.start": "2 min"}, "scaling.held", "!", "spark.md A8")],
+    "spark.scaling.node_start": [
+        row("nodes", {"spark.scaling.node_start": "20 min"}, "scaling.held", "!", "no published figure")
+    ],
+    "spark.scaling.node_idle": [
+        row("nodes", {"spark.scaling.node_idle": "1 s"}, "scaling.nodes", "-", "no published figure")
+    ],
     "spark.memory_overhead": [row("small", {"spark.memory_overhead": "4 GiB"}, "memory.container", "+", "spark.md C1")],
     "spark.machine": [row("busy", {"spark.machine": "m7g.large"}, "batch.seconds", "+", "cores and speed")],
     "spark.driver_machine": [row("small", {"spark.driver_machine": "m7i.4xlarge"}, "batch.seconds", "!", "speed")],
@@ -400,6 +420,8 @@ flows:
 targets: {p99: 1 h, p50: 1 h, catch_up: 10 h, outage: 2 min, throughput_headroom: 0.01}
 run: {measure: 60, warm_up: 20}
 """
+ELASTIC = {W + "rate": "8k/s", Q + "trigger": "60 s", T + "partitions": 16, Q + "transform_cpu_ratio": 10,
+           "spark.executors": 1, "spark.cores": 2, "spark.scaling": {"most": 4, "idle_timeout": "20 s"}}  # fmt: skip
 BASES: dict[str, dict[str, Any]] = {  # on top of BASE
     "small": {},
     "raw": {W + "size_is": "raw"},
@@ -417,6 +439,8 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
                 "elasticsearch.kind": "self-managed-opensearch", "elasticsearch.heap": "256 MiB"},
     "spark4": {"spark.version": "4.1"},
     "kafka4": {"kafka.version": "4.1"},
+    "elastic": ELASTIC,
+    "nodes": ELASTIC | {"spark.scaling": {"kind": "managed", "most": 4, "idle_timeout": "20 s"}},
     "watermark": {Q + "state": {"shuffle_partitions": 8, "watermark_delay": "10 min"}, Q + "checkpoint": "local"},
     "six": {X + "primaries": 6},
     "searched": {X + "search.rate": "20/s"},
@@ -515,6 +539,9 @@ def outputs(it: Scenario, level: str) -> dict[str, Any]:
     out["memory.driver"] = driver.reserved_bytes
     out |= {"memory.in_flight": node.in_flight_limit_bytes, "traffic": sum(cross_zone_bytes_per_second(it).values())}
     out["findings"] = sorted(f.code for f in check(it))
+    if it.spark.scaling is not None:
+        policy = scaling(it, c, 0.1).policies[0]
+        out |= {"scaling.held": policy.held_hours, "scaling.nodes": policy.node_hours, "scaling.asked": policy.asked}
     out["recommend.wants"] = wants_of(it)
     return out
 
