@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,8 @@ def python_literal(text: str) -> Any:
     if len(text) > MIB:
         raise ValueError("too long")
     try:
-        value = ast.literal_eval(text)
+        with warnings.catch_warnings(action="ignore"):  # of numbers that run into names
+            value = ast.literal_eval(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError, TypeError):
         raise ValueError("neither JSON nor a Python literal") from None
     if not isinstance(value, dict | list):

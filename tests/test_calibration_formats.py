@@ -136,6 +136,7 @@ def test_documents_are_found_wherever_they_lie() -> None:
     shell = "$ curl x\nHTTP/1.1 200 OK\ncontent-type: application/json\n\n" + '{"nodes":{"a":1}}\nreal 0.1s'
     values, seen = found(shell)
     assert values == [{"nodes": {"a": 1}}] and seen.noise == 4
+    assert found("{'a': 1or 2}")[0] == []  # Python warns of such a number
     assert found("{'id': 'a', 'name': None, 'on': True}")[0] == [{"id": "a", "name": None, "on": True}]
 
 
