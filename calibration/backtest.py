@@ -62,7 +62,7 @@ def until(run: LabRun, end: float) -> LabRun:
         experiment=replace(run.experiment, plan=before),
         batches=tuple(b for b in run.batches if b.end <= end),
         tasks=tuple(t for t in run.tasks if t.finish <= end),
-        polls=tuple(p for p in run.polls if p.answered <= end),
+        polls=(),  # what was due and not yet seen has no latency
         events=tuple(e for e in run.events if e.t <= end),
         processes=processes,
         node=node,

@@ -114,6 +114,26 @@ def fetch_wait(run: LabRun, task: Task, before: Task | None) -> float:
     return 0.0
 
 
+def assumed_tasks(run: LabRun, batch: Batch) -> list[Task]:
+    """The tasks that a batch must have had where no event log tells them: one a partition with records, and those of
+    its state; of no length, since nobody saw it."""
+    counts = batch.records_by_partition() if batch.start_offsets is not None else {0: batch.records}
+    having = [p for p, n in sorted(counts.items()) if n > 0]
+    kind = "ShuffleMapTask" if run.experiment.state_partitions else "ResultTask"
+    at = batch.trigger
+    found = [Task(0, k, kind, at, at, 0.0, 0.0, 0.0, 0.0, counts[p]) for k, p in enumerate(having)]
+    state = range(run.experiment.state_partitions)
+    return found + [Task(1, k, "ResultTask", at, at, 0.0, 0.0, 0.0, 0.0, 0) for k in state]
+
+
+def waves(run: LabRun, tasks: int) -> float:
+    """Share of its tasks' time that a batch lasts: they follow each other in waves over the slots [1].
+
+    A task's time counts in whole waves: five tasks on four slots last as long as two.
+    """
+    return math.ceil(tasks / run.experiment.cores) / tasks if tasks else 1.0
+
+
 @dataclass(frozen=True)
 class Seen:
     """One batch with its tasks: its waits, the law's work in it, and that work summed since the JVM started [s].
@@ -139,7 +159,7 @@ def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
     tasks, total = tasks_of(run.batches, run.tasks), 0.0
     before: dict[int, Task] = {}
     for batch in run.batches:
-        mine = tasks[batch.number]
+        mine = tasks[batch.number] if run.tasks else assumed_tasks(run, batch)
         readers = {t.index: t for t in mine if reads(run, t)}
         parked = sum(fetch_wait(run, t, before.get(t.index)) for t in readers.values())
         index, before = index_wait(run, batch), readers
@@ -177,6 +197,10 @@ def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: 
         "spark.state_task_cpu_seconds": float(len(tasks) - len(readers)),
     }
     spent, outside = sum(t.seconds for t in tasks), driver_seconds(seen.batch, list(tasks))
+    if not run.tasks:  # progress only: one equation for the whole batch
+        share = waves(run, len(tasks))
+        rows.add(run.name, outside, waits * share, seen.work_before, driver | {n: x * share for n, x in slot.items()})
+        return
     if outside <= 0 or spent <= 0:
         return
     if run.experiment.state_partitions:

@@ -50,7 +50,7 @@ def spreads(runs: Sequence[LabRun]) -> Spreads:
             clipped = np.clip(log, -0.5, 0.5)
             products.append(clipped[1:] * clipped[:-1])
             squares.append(clipped**2)
-            task_logs.append(_within(np.array([[t.seconds for t in tasks[b.number]] for b in batches])))
+            task_logs += _task_logs([[t.seconds for t in tasks[b.number]] for b in batches])
             for name in COMMITS:
                 seconds = np.array([max(b.phases[name], 1e-3) for b in batches])
                 commits.append(seconds)
@@ -60,7 +60,7 @@ def spreads(runs: Sequence[LabRun]) -> Spreads:
     return Spreads(
         batch_sigma=_sigma(np.concatenate(logs)),
         batch_autocorrelation=float(np.mean(np.concatenate(products)) / np.mean(np.concatenate(squares))),
-        task_sigma=_sigma(np.concatenate(task_logs)),
+        task_sigma=_sigma(np.concatenate(task_logs)) if task_logs else math.nan,
         commit_seconds=float(np.mean(np.concatenate(commits))),
         commit_sigma=_sigma(np.concatenate(commit_logs)),
         batches=sum(len(log) for log in logs),
@@ -79,6 +79,13 @@ def commit_seconds(runs: Sequence[LabRun]) -> Floats:
 def _sigma(log: Floats) -> float:
     """Standard deviation by quartiles; 1.349 of them span the middle half of a normal."""
     return float(np.subtract(*np.quantile(log, [0.75, 0.25])) / 1.349)
+
+
+def _task_logs(lengths: list[list[float]]) -> list[Floats]:
+    """Spreads of tasks within batches of the usual number of tasks; none where no event log tells them."""
+    usual = max((len(x) for x in lengths), key=[len(x) for x in lengths].count, default=0)
+    alike = [x for x in lengths if len(x) == usual and min(x, default=0.0) > 0]
+    return [_within(np.array(alike))] if usual and len(alike) >= 2 else []
 
 
 def _within(seconds: Floats) -> Floats:
@@ -112,6 +119,14 @@ def equal_runs(runs: Sequence[LabRun]) -> list[tuple[LabRun, LabRun]]:
     for run in sorted(runs, key=lambda r: r.start):
         groups.setdefault(experiment_of(run.name), []).append(run)
     return [pair for mine in groups.values() for pair in itertools.pairwise(mine)]
+
+
+def has_pauses(run: LabRun) -> bool:
+    """Whether a run shows collections and the CPU of the processes that had them."""
+    start, end = run.window()
+    c = run.spark_cpu
+    covered = c is not None and len(c.t) > 1 and c.t[0] <= start and c.t[-1] >= end
+    return covered and any(t.gc_seconds > 0 and start <= t.launch <= end for t in run.tasks)
 
 
 def pauses(runs: Sequence[LabRun]) -> tuple[float, float, int]:

@@ -74,7 +74,10 @@ def _spark(law: str, runs: Sequence[LabRun], value: Mapping[str, float]) -> list
     parts = {
         "a batch's driver": (drives & ~works, ("spark.batch_cpu_seconds", "spark.launch_seconds")),
         "a batch's tasks": (works & ~drives, ("spark.task_cpu_seconds", "spark.record_cpu_seconds", "sink.…")),
-        "a stateful batch": (works & drives, ("spark.batch_cpu_seconds", "spark.state_task_cpu_seconds")),
+        "a whole batch": (
+            works & drives,
+            ("spark.batch_cpu_seconds", "spark.task_cpu_seconds", "spark.record_cpu_seconds"),
+        ),
     }
     return [
         drift_of(name, names, block.take(np.flatnonzero(rows).astype(float)), known)

@@ -92,6 +92,14 @@ LAWS: dict[str, tuple[str, str]] = {
     "index.dynamic_mapping_ratio": ("1", "index bytes with dynamic text+keyword mapping over an explicit one"),
     "index.dynamic_mapping_cpu_ratio": ("1", "indexing CPU with dynamic text+keyword mapping over an explicit one"),
     "index.text_mapping_cpu_ratio": ("1", "indexing CPU of prose over keywords and numbers, a byte"),
+    "model.batch_time_sigma": ("1", "log standard deviation of the model's own error in a batch's time"),
+    "model.latency_sigma": ("1", "the same of latency up to its 95th percentile, and of its hops"),
+    "model.tail_sigma": ("1", "the same of latency's and publishing's 99th percentile and beyond"),
+    "model.lag_sigma": ("1", "the same of lag"),
+    "model.catch_up_sigma": ("1", "the same of the time to catch up"),
+    "model.throughput_sigma": ("1", "the same of sustainable throughput"),
+    "model.cpu_sigma": ("1", "the same of a process's CPU"),
+    "model.bytes_sigma": ("1", "the same of bytes on disk"),
     "hosts.zone_round_trip_seconds": ("s", "round trip between two zones"),
     "hosts.local_round_trip_seconds": ("s", "round trip within a zone"),
     "hosts.smt_yield": ("1", "throughput of a core with both hardware threads busy over one"),
@@ -124,7 +132,8 @@ class CoefficientSet:
 
     `per_core_speed` is CoreMark iterations a second of one thread alone on a core of that machine.
     `domain` holds the ranges that were measured ({quantity: (low, high)}); outside them a forecast
-    says `extrapolated`.
+    says `extrapolated`. `anchored` says whether the load that a calibration was made from came out as measured when it
+    was replayed, and `anchor` why; None where nobody tried (a packaged set of laws, no set of one's own stack).
     """
 
     name: str
@@ -134,6 +143,8 @@ class CoefficientSet:
     values: dict[str, Coefficient]
     domain: dict[str, tuple[float, float]]
     digest: str
+    anchored: bool | None = None
+    anchor: str = ""
 
     def __getitem__(self, name: str) -> float:
         return self.values[name].value
@@ -225,7 +236,13 @@ def load_set(name: str) -> CoefficientSet:
         values,
         domain,
         _digest(values),
+        *_anchor(raw.get("anchor", {})),
     )
+
+
+def _anchor(told: dict[str, Any]) -> tuple[bool | None, str]:
+    """What `floodmark calibrate` wrote of its replay."""
+    return (told["anchored"] == "yes" if "anchored" in told else None), str(told.get("why", ""))
 
 
 def _digest(values: dict[str, Coefficient]) -> str:

@@ -20,7 +20,7 @@ from planner.backtest_scenario import scenario_of, unlike
 from planner.backtest_score import Score
 from planner.backtest_values import Value, backlogs, part_names, seen
 from planner.domain import measured_ranges
-from planner.uncertainty import Z, model_sigma
+from planner.uncertainty import Z, model_law, model_sigma
 
 DISTURBANCES = {"job_stop": "restart", "index_block": "block", "broker_kill": "broker kill", "search_kill": "node kill"}
 LOAD, KNOBS, DISTURBED, WITHIN = "load", "knobs", "disturbances", "interpolation"
@@ -134,7 +134,7 @@ def _score(
     constant = 0.5 * (e.trigger_seconds + e.refresh_seconds) if quantity.startswith("latency") else 0.0
     told = forecast.values[key].value
     low, high = forecast.low.get(key), forecast.high.get(key)
-    if with_interval:
+    if with_interval and model_law(quantity):
         low, high = interval(told, forecast.spread(key), model_sigma(c, quantity), Z)
     last, lines, rule = (other[key].value if key in other else None for other in others)
     same = spread.get(key, spread.get(("", quantity)))

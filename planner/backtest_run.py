@@ -84,8 +84,7 @@ def held_parts(
         c = loaded(text, Path(work) / "held-out.toml")
         found = []
         for run, before in ((run, n) for run, n in late if not unlike(run)):
-            others = [r for r in early if r.name != run.name]
-            one = scored(run, c, [*others, run], early, seeds, count)
+            one = scored(run, c, [r for r, _ in late], early, seeds, count)
             after = set(part_names(run)[before:])
             ways = {way: [s for s in told if s.part in after] for way, told in both(run, c).items()}
             found.append(replace(one, scores=[s for s in one.scores if s.part in after], ways=ways))

@@ -2,9 +2,9 @@
 
 The laboratory's stack is the packaged example's, with the settings that the run's `experiment.json` names: broker and
 search on one core, Spark on the other, one JVM each, all cold. The load is the run's plan with its warm-up before it.
-A job that was stopped is an outage of its query, as long as it was meant to be down and then needs to start: that is
-what its first start took, which was over before anything was measured. What has no counterpart in the simulator is
-refused by name, and is then not scored.
+A job that was stopped is an outage of its query, as long as it was really down, and then for as long as its first start
+took, which was over before anything was measured. When something was done to the stack is known, as due times are: it
+is part of the question. What has no counterpart in the simulator is refused by name, and not scored.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from calibration.lab import LabRun
 from models.stack import Scenario
+from planner.backtest_values import stops
 from planner.refusal import ScenarioError
 from planner.scenario import example
 
@@ -43,17 +44,12 @@ def load_steps(run: LabRun) -> list[tuple[float, float]]:
 
 
 def outages(run: LabRun) -> list[tuple[float, float]]:
-    """Stretches without a query as (start, length) from the simulation's start [s], from what was planned.
+    """Stretches without a query as (start, length) from the simulation's start [s].
 
-    `at_s` counts from the plan's first due time. The job is away for `restart_after_s` and for as long as its first
-    start took.
+    A job is away until it was started anew, and then for as long as its first start took.
     """
     first_start = float(run.experiment.start_seconds.get("spark_started", 0.0))
-    return [
-        (run.start - zero_of(run) + d["at_s"], d["restart_after_s"] + first_start)
-        for d in run.experiment.disturb
-        if d["kind"] == "job_stop"
-    ]
+    return [(stop - zero_of(run), back - stop + first_start) for stop, back in stops(run)]
 
 
 def unlike(run: LabRun) -> list[str]:

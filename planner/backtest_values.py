@@ -115,9 +115,29 @@ def batch_values(part: str, median: float, p90: float) -> list[Value]:
     return [Value(part, BATCH, "s", median), Value(part, BATCH_P90, "s", p90)]
 
 
+def stops(run: LabRun) -> list[tuple[float, float]]:
+    """When the job was stopped, or failed, and when it was started anew [epoch s], as it was really done.
+
+    A start that failed before it showed a batch belongs to the outage before it (SPARK-55271 does that once after a
+    restart that repeats a batch). Without a record of events, as was planned.
+    """
+    downs = [e.t for e in run.events if e.kind in ("job_stopped", "job_failed")]
+    ups = [e.t for e in run.events if e.kind == "job_restarted"]
+    if not downs:
+        asked = [d for d in run.experiment.disturb if d["kind"] == "job_stop"]
+        return [(run.start + d["at_s"], run.start + d["at_s"] + d["restart_after_s"]) for d in asked]
+    found: list[tuple[float, float]] = []
+    for down, up in zip(downs, ups, strict=False):
+        if found and not any(found[-1][1] <= b.trigger <= down for b in run.batches):
+            found[-1] = found[-1][0], up
+        else:
+            found.append((down, up))
+    return found
+
+
 def backlogs(run: LabRun) -> list[float]:
-    """When a backlog begins to be worked off [epoch s]: a stopped job's planned return, the end of a burst."""
-    found = [run.start + d["at_s"] + d["restart_after_s"] for d in run.experiment.disturb if d["kind"] == "job_stop"]
+    """When a backlog begins to be worked off [epoch s]: a stopped job's return, the end of a block or of a burst."""
+    found = [back for _, back in stops(run)]
     blocks = [run.start + d["at_s"] + d["for_s"] for d in run.experiment.disturb if d["kind"] == "index_block"]
     steps = run.steps()
     return sorted([*found, *blocks, *(a.end for a, b in itertools.pairwise(steps) if 0 < b.rate * BURST <= a.rate)])

@@ -19,13 +19,14 @@ from calibration.fit import Base, Outcome, fit_runs
 from calibration.fit_set import to_toml
 from calibration.lab import LabRun
 from calibration.observations import ObservationError
-from models.coefficients import CoefficientSet, carried, load_set
+from models.coefficients import LAWS, CoefficientSet, carried, load_set
 from planner.backtest import repeats, scored
 from planner.backtest_forecast import foreseen
 from planner.backtest_scenario import unlike
 from planner.backtest_score import Score
 from planner.backtest_values import part_names, seen
 from planner.calibrate_load import Gathered
+from planner.calibrate_model import UNTOLD, left_out, model_errors, residuals
 from planner.refusal import ScenarioError
 
 SEEDS, DRAWS = range(1, 5), 8
@@ -56,6 +57,7 @@ class Calibration:
     gathered: Gathered
     outcome: Outcome
     text: str
+    prior: str
     coefficients: CoefficientSet
     held: list[Score] = field(default_factory=list)
     held_refused: str = ""
@@ -69,9 +71,10 @@ class Calibration:
 
 def calibrate(
     gathered: Gathered, name: str, *, prior: str = "generic-2026-11", holdout: float = 0.25, made_by: str = "",
-    work: Path, progress: Progress | None = None,
+    work: Path, progress: Progress | None = None, leave_out: bool = True,
 ) -> Calibration:  # fmt: skip
-    """Fit, hold out, replay. `work` is a folder for the set while it is tried.
+    """Fit, hold out, replay. `work` is a folder for the set while it is tried; `leave_out` tells the model's own error
+    by leaving out each experiment in turn, which takes as many fits.
 
     Raises ScenarioError, a line a reason, where the recordings cannot be fitted.
     """
@@ -86,6 +89,9 @@ def calibrate(
         held, refused = _held_out(gathered, base, prior, holdout, work)
     said("fitting", 0, 1)
     outcome = _fitted(runs, base)
+    if leave_out:
+        said("leaving out each experiment in turn", 0, 1)
+        _own_error(outcome, gathered, base, prior, work)
     text = to_toml(name, gathered.machine, prior, made_by, gathered.digest, runs, outcome)
     central = loaded(text, work / f"{name}.toml")
     said("replaying today's load", 0, 1)
@@ -93,7 +99,17 @@ def calibrate(
     text = to_toml(
         name, gathered.machine, prior, made_by, gathered.digest, runs, outcome, _told(gathered, replay, held)
     )
-    return Calibration(name, gathered, outcome, text, loaded(text, work / f"{name}.toml"), held, refused, replay)
+    return Calibration(name, gathered, outcome, text, prior, loaded(text, work / f"{name}.toml"), held, refused, replay)
+
+
+def _own_error(outcome: Outcome, gathered: Gathered, base: Base, prior: str, work: Path) -> None:
+    """The model's own error by quantity, told into the outcome or named as left."""
+    found, why = left_out(gathered, base, prior, work)
+    told = model_errors(residuals(found))
+    outcome.told |= told
+    for law in (law for law in LAWS if law.startswith("model.") and law not in told):
+        short = "no fit run shows a backlog or an overload" if law in UNTOLD else why or "too few experiments show it"
+        outcome.left[law] = short
 
 
 def loaded(text: str, path: Path) -> CoefficientSet:
@@ -123,7 +139,7 @@ def _held_out(
     central, found = loaded(text, work / "held-out.toml"), []
     for run, before in ((run, n) for run, n in late if not unlike(run)):
         after = set(part_names(run)[before:])
-        one = scored(run, central, [*(r for r in early if r.name != run.name), run], early, SEEDS, DRAWS)
+        one = scored(run, central, [r for r, _ in late], early, SEEDS, DRAWS)
         found += [s for s in one.scores if s.part in after]
     return found, ""
 

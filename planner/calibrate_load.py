@@ -138,7 +138,8 @@ def _imported(paths: Sequence[Path], scenario: Scenario | None) -> list[LabRun]:
         ) from None
     if scenario is None:
         raise ScenarioError(
-            "exported metrics do not say record size, trigger, bulk size and slots; give the stack with --scenario FILE"
+            f"{', '.join(map(str, paths))}: no experiment.json; exported metrics do not say record size, trigger, bulk "
+            "size and slots; give the stack with --scenario FILE"
         )
     written = [p for p in paths if p.suffixes[-2:] == [".json", ".gz"] and p.name.startswith("imported")]
     recordings = [r for p in written for r in load_recordings(p)]

@@ -27,7 +27,6 @@ def print_calibration(out: Calibration, console: Console) -> None:
     table = Table(box=None, pad_edge=False, title_justify="left", title=f"{out.name}: told by {_runs(out)}")
     for name in ("coefficient", "value", "low", "high", "unit", "prior"):
         table.add_column(name, justify="left" if name in ("coefficient", "unit") else "right")
-    prior = out.coefficients
     for name in (n for n in LAWS if n in out.outcome.told):
         one = out.outcome.told[name]
         table.add_row(name, f"{one.value:.4g}", f"{one.low:.4g}", f"{one.high:.4g}", LAWS[name][0], _prior(out, name))
@@ -39,7 +38,7 @@ def print_calibration(out: Calibration, console: Console) -> None:
         console.print(f"background, {what}: {cores:+.3f} cores; it is laid on no record")
     for what, why in out.outcome.refused.items():
         console.print(f"not fitted, {what}: {why}")
-    console.print(f"\nleft at the prior ({prior.name} filled from it), and what would tell it:")
+    console.print(f"\nleft at the prior ({out.prior}), and what would tell it:")
     for name, why in sorted(out.outcome.left.items()):
         console.print(f"  {name}: {why}", highlight=False)
     for name, why in out.gathered.skipped.items():
@@ -72,7 +71,7 @@ def _runs(out: Calibration) -> str:
 def _prior(out: Calibration, name: str) -> str:
     from models.coefficients import carried, load_set
 
-    base = carried(load_set("generic-2026-11"), float(out.gathered.machine["per_core_speed"]))
+    base = carried(load_set(out.prior), float(out.gathered.machine["per_core_speed"]))
     return f"{base[name].value:.4g}"
 
 

@@ -33,6 +33,7 @@ from planner.answers import (
     Throughput,
 )
 from planner.bill import MonthlyBill, monthly_bill
+from planner.calibrate_anchor import anchoring
 from planner.checks import check
 from planner.domain import domain_of, ledger, measured_ranges, watched
 from planner.engine import simulate
@@ -45,7 +46,7 @@ from planner.refusal import ScenarioError
 from planner.scenario import resolved
 from planner.storage import Fill, index_storage, topic_storage
 from planner.throughput import bottleneck, loads, sustainable, through
-from planner.uncertainty import answer, draws
+from planner.uncertainty import answer, draws, model_sigma
 from planner.verdict import promises, run_findings
 from planner.version import engine_digest, engine_version
 from simulator.trace import Histogram, Trace
@@ -158,7 +159,7 @@ def forecast(
     usual = {flow.name: _usual_batch(repeats, flow.name) for flow in scenario.flows}
     throughput = _throughput(scenario, central, seed, draws_of_coefficients, domain)
     said("outage", 0, 1)
-    caught = catch_up_seconds(scenario, central, simulate, seed, usual)
+    caught = _caught_up(scenario, central, seed, draws_of_coefficients, usual, domain)
     flows = {f.name: _flow(scenario, f, repeats, drawn, domain, central, caught) for f in scenario.flows}
     sets = draws(central, scenario, draws_of_coefficients, seed) if drawn else []
     bill = monthly_bill(scenario, central, repeats, drawn, sets, seed)
@@ -173,7 +174,9 @@ def forecast(
     out = replace(out, targets=promises(out))
     return replace(
         out,
-        warnings=sorted_findings([*run_findings(out), *too_busy(scenario, central, engine_level), *check(scenario)]),
+        warnings=sorted_findings(
+            [*run_findings(out), *too_busy(scenario, central, engine_level), *anchoring(central), *check(scenario)]
+        ),
     )
 
 
@@ -248,20 +251,21 @@ def _lasted(trace: Trace, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def _flow(
     scenario: Scenario, flow: Flow, repeats: list[Trace], drawn: list[Trace], domain: Domain, central: CoefficientSet,
-    caught: tuple[float, str],
+    caught: Answer,
 ) -> FlowForecast:  # fmt: skip
     name = flow.name
 
-    def ask(what: Callable[[Trace], float], unit: str = "s", **told: Any) -> Answer:
-        return answer([what(t) for t in repeats], [what(t) for t in drawn], unit, domain, **told)
+    def ask(what: Callable[[Trace], float], quantity: str, unit: str = "s", **told: Any) -> Answer:
+        own = model_sigma(central, quantity)
+        return answer([what(t) for t in repeats], [what(t) for t in drawn], unit, domain, discrepancy=own, **told)
 
     lag = Lag(
-        ask(lambda t: most_lag(t, name)[0], "count"), ask(lambda t: most_lag(t, name)[1]),
-        Answer(caught[0], "s", domain=domain, note=caught[1]), scenario.targets.outage,
+        ask(lambda t: most_lag(t, name)[0], "lag", "count"), ask(lambda t: most_lag(t, name)[1], "lag"),
+        caught, scenario.targets.outage,
     )  # fmt: skip
     batches = [t.flows[name].counted(t.measured_from, t.measured_until) for t in repeats]
     whole = np.concatenate(batches)
-    seconds = ask(lambda t: float(np.mean(_lasted(t, name))) if len(_lasted(t, name)) else float("nan"))
+    seconds = ask(lambda t: float(np.mean(_lasted(t, name))) if len(_lasted(t, name)) else float("nan"), "batch time")
     occupancy = seconds.value / flow.query.trigger if flow.query.trigger > 0 else None
     mean = {key: float(whole[key].mean()) if len(whole) else 0.0 for key in ("records", "tasks")}
     first = repeats[0].flows[name]
@@ -281,14 +285,16 @@ def _latency(name: str, repeats: list[Trace], ask: Callable[..., Answer], centra
         def at(trace: Trace, q: float = q) -> float:
             return trace.flows[name].latency.quantile(q)
 
-        end_to_end[label] = ask(at, lower_bound=tail, note=note)
+        end_to_end[label] = ask(
+            at, f"latency {'p99' if label in ('p99', 'p999') else label}", lower_bound=tail, note=note
+        )
     hops = {}
     for hop in repeats[0].flows[name].hops:
 
         def mean(trace: Trace, hop: str = hop) -> float:
             return float(trace.flows[name].hops.get(hop, float("nan")))
 
-        hops[hop] = ask(mean)
+        hops[hop] = ask(mean, "latency")
     seconds, share = Histogram.pooled([t.flows[name].latency for t in repeats]).cdf(CURVE_POINTS)
     return Latency(end_to_end, hops, [float(s) for s in seconds], [float(s) for s in share])
 
@@ -315,9 +321,22 @@ def _throughput(scenario: Scenario, central: CoefficientSet, seed: int, count: i
     ]
     scale = found.factor * offered / float(np.exp(np.mean(np.log(repeats))))
     note = f"held at {found.low:.3g}, not at {found.high:.3g} times the mean rate"
-    value = answer([x * scale for x in repeats], [x * scale for x in drawn], "1/s", domain, note=note)
+    own = model_sigma(central, "throughput")
+    value = answer([x * scale for x in repeats], [x * scale for x in drawn], "1/s", domain, discrepancy=own, note=note)
     busy = loads(found.at_limit, scenario, central, found.factor)
     return Throughput(offered, peak, value, bottleneck(busy), busy, found.evidence)
+
+
+def _caught_up(
+    scenario: Scenario, central: CoefficientSet, seed: int, count: int, usual: dict[str, float], domain: Domain
+) -> Answer:  # fmt: skip
+    """Time to catch up after the targets' outage, once at the central coefficients and once for each draw."""
+    value, note = catch_up_seconds(scenario, central, simulate, seed, usual)
+    drawn = [
+        catch_up_seconds(scenario, c, simulate, run_seed(seed, scenario.run.repeats + k), usual)[0]
+        for k, c in enumerate(draws(central, scenario, count, seed) if count and math.isfinite(value) else [])
+    ]
+    return answer([value], drawn, "s", domain, discrepancy=model_sigma(central, "catch-up"), note=note)
 
 
 def _once(offered: float, peak: float, domain: Domain) -> Throughput:
@@ -336,6 +355,8 @@ def _provenance(scenario: Scenario, central: CoefficientSet, read: set[str], dom
             "machine": central.machine,
             "per_core_speed": central.per_core_speed,
             "digest": central.digest,
+            "anchored": central.anchored,
+            "anchor": central.anchor or "not calibrated on a stack whose load was replayed",
         },
         "overrides": dict(scenario.overrides),
         "domain": domain,

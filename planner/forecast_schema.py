@@ -174,7 +174,8 @@ def _finding() -> Schema:
 def _provenance() -> Schema:
     row = {name: _number("as unit says") for name in ("value", "low", "high")}
     row |= {name: _text() for name in ("name", "unit", "source", "measured_on", "as_of")}
-    head = {name: _text() for name in ("set", "as_of", "machine", "digest")} | {"per_core_speed": _number("1/s")}
+    head = {name: _text() for name in ("set", "as_of", "machine", "digest", "anchor")}
+    head |= {"per_core_speed": _number("1/s"), "anchored": {"type": ["boolean", "null"]}}
     ends = {"type": ["array", "null"], "items": {"type": "number"}}
     ranges = {"quantity": _text(), "scenario": ends, "measured": ends, "domain": {"enum": DOMAINS}}
     return _object(

@@ -25,12 +25,8 @@ TAIL = (1 - SHARE) / 2
 Z = NormalDist().inv_cdf(1 - TAIL)
 FURTHEST = 2.5  # standard deviations: beyond, a lognormal says more than its two quantiles know
 
-# What the model itself gets wrong with exact coefficients, as a log standard deviation. A guess until
-# enough recordings are forecast blind: published white-box models of Spark err by 10-20 % (spark.md A7),
-# and one laboratory run differs from itself by 10-25 % (lab.md).
-DISCREPANCY = 0.15
-
-# The same by quantity, where recordings that were left out of the fit told it: coefficient sets carry it.
+# What the model itself gets wrong with exact coefficients, by quantity: sets carry it as `model.…` (a log standard
+# deviation), told by recordings that were left out of the fit which forecast them. The first that a name begins with.
 MODEL = {
     "batch time": "model.batch_time_sigma",
     "mean until": "model.latency_sigma",
@@ -44,21 +40,24 @@ MODEL = {
     "CPU": "model.cpu_sigma",
     "index bytes": "model.bytes_sigma",
     "log bytes": "model.bytes_sigma",
-    "resident": "model.bytes_sigma",
 }
 
 SHARES = ("sink.python_overlap", "spark.batch_autocorrelation", "search.async_translog_wait_ratio")  # never above 1
 
 
 def model_sigma(c: CoefficientSet, quantity: str) -> float:
-    """The model's own error in a quantity, as a log standard deviation [1]: of the first of `MODEL` it begins with."""
-    name = next((law for start, law in MODEL.items() if quantity.startswith(start)), "")
-    return c[name] if name in c.values else DISCREPANCY
+    """The model's own error in a quantity, as a log standard deviation [1]."""
+    return c[model_law(quantity)]
+
+
+def model_law(quantity: str) -> str:
+    """The coefficient that holds the model's own error in a quantity; "" where none does, and no interval is stated."""
+    return next((law for start, law in MODEL.items() if quantity.startswith(start)), "")
 
 
 def draws(coefficients: CoefficientSet, scenario: Scenario, count: int, seed: int) -> list[CoefficientSet]:
     """Sets with every coefficient drawn from its interval; the same seed gives the same sets."""
-    names = sorted(coefficients.values)
+    names = sorted(name for name in coefficients.values if not name.startswith("model."))  # no law's coefficient
     groups = _carried(scenario, coefficients)
     rng = np.random.default_rng((seed, DICE))
     grid = np.array([_slices(rng, count) for _ in range(len(names) + len(groups))])
@@ -107,11 +106,12 @@ def t_factor(count: int) -> float:
 
 
 def answer(
-    repeats: Sequence[float], drawn: Sequence[float], unit: str, domain: Domain, *, discrepancy: float = DISCREPANCY,
+    repeats: Sequence[float], drawn: Sequence[float], unit: str, domain: Domain, *, discrepancy: float = 0.0,
     lower_bound: bool = False, note: str = "",
 ) -> Answer:  # fmt: skip
     """Value and both intervals from repeats at the central coefficients and runs at drawn ones.
 
+    `discrepancy` is the model's own error (`model_sigma`), which widens the forecast interval that draws give.
     A run in which the quantity has no end (infinite) makes the interval's upper end infinite if more than the
     interval leaves out are such; nan (nothing was counted) is left out.
     """

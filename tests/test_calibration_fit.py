@@ -12,11 +12,13 @@ import pytest
 from calibration import fit as fitting
 from calibration import noise
 from calibration.elasticsearch import Node
+from calibration.fit_set import domain
 from calibration.fit_spark import fit_batches, walk
 from calibration.lab import Experiment, LabRun, load_run
 from calibration.observations import Batch, Curve, ObservationError, Processes, Task, counter
 from calibration.regress import Block, fit, scaled_condition
-from models.coefficients import LAWS, load_set
+from models.coefficients import LAWS, carried, load_set
+from planner.calibrate_load import gather
 
 RESULTS = Path(__file__).parent.parent / "lab" / "results" / "2026-11-23-epyc-2core"
 TRUE = {
@@ -199,27 +201,25 @@ def test_equal_runs_an_hour_apart_lie_a_tenth_apart() -> None:
     assert fitting.repeats(runs) == pytest.approx(0.108, abs=0.005)
 
 
-def test_the_packaged_laboratory_set_is_what_the_fit_writes(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(root)
-    made = tmp_path / "lab-2026-11-23.toml"
-    folder = RESULTS.relative_to(root).as_posix()
-    assert fitting.main([folder, "-o", str(made)]) == 0
-    again, packaged = load_set(str(made)), load_set("lab-2026-11-23")
-    assert (again.name, again.machine, again.domain) == (packaged.name, packaged.machine, packaged.domain)
-    for name in LAWS:  # to 2 %: another BLAS may round a resample otherwise
-        assert again[name] == pytest.approx(packaged[name], rel=0.02, abs=1e-12), name
-        assert again.values[name].grade == packaged.values[name].grade
+def test_the_packaged_laboratory_set_is_what_a_calibration_of_the_recordings_gives() -> None:
+    gathered, packaged = gather([RESULTS]), load_set("lab-2026-11-23")
+    base = fitting.Base.of(carried(load_set("generic-2026-11"), float(gathered.machine["per_core_speed"])))
+    told = fitting.fit_runs(gathered.runs, base).told
+    measured = {n for n, c in packaged.values.items() if c.measured_on == packaged.machine}
+    assert measured == set(told) | {n for n in measured if n.startswith("model.")}
+    for name, one in told.items():  # to 2 %: another BLAS may round a resample otherwise
+        assert packaged[name] == pytest.approx(one.value, rel=0.02, abs=1e-12), name
+        assert packaged.values[name].grade == "measured"
+    assert packaged.anchored and set(packaged.domain) == set(domain(gathered.runs))
+    for name, ends in domain(gathered.runs).items():
+        assert packaged.domain[name] == pytest.approx(ends, rel=1e-5), name
 
 
 def test_only_fit_runs_are_read(root: Path) -> None:
     assert all(run.name.startswith("fit-") for run in fitting.load_runs(RESULTS))
 
 
-def test_an_empty_folder_is_refused_without_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fitting.main([str(tmp_path), "-o", str(tmp_path / "x.toml")]) == 1
-    assert "refused:" in capsys.readouterr().err
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ObservationError, match="no folder fit-"):
         fitting.load_runs(tmp_path)
 

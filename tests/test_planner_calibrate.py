@@ -115,7 +115,7 @@ def test_a_machine_without_a_speed_is_refused_and_a_type_will_do(copied: Path) -
     assert gather([copied], machine_type="m7a.large").machine["per_core_speed"] == pytest.approx(32161, rel=0.1)
     with pytest.raises(ScenarioError, match=r"did you mean|m7a\.large"):
         gather([copied], machine_type="m7a.lage")
-    with pytest.raises(ScenarioError, match="per_core_speed = 3; expected CoreMark"):
+    with pytest.raises(ScenarioError, match=r"per_core_speed = 3\.0; expected CoreMark"):
         gather([copied], per_core_speed=3.0)
 
 
