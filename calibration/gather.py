@@ -189,13 +189,13 @@ class Gathering:
     def state(self, key: str, value: Any, t: float | None = None) -> None:
         """A setting, version or size; kept where it is new or changed, so that changes can be found."""
         last = next((s for s in reversed(self.stated) if s.key == key), None)
-        value = redact_value(value)
+        value = shown(value)
         if last is None or last.value != value:
             self.stated.append(Stated(clean(key), value, redact(self.file.name), t))
 
     def event(self, t: float | None, kind: str, **detail: Any) -> None:
         if t is not None and len(self.events) < 10_000:
-            self.events.append(Event(t, clean(kind), redact_value(detail)))
+            self.events.append(Event(t, clean(kind), shown(detail)))
 
     def note(self, text: str) -> None:
         self.notes[redact(text)] = None
@@ -267,6 +267,23 @@ def clean(text: Any) -> str:
         shown = "".join(c if c.isprintable() else "?" for c in redact(text))
         _CLEANED[text] = shown if len(shown) <= MOST_NAME else shown[: MOST_NAME - 1] + "…"
     return _CLEANED[text]
+
+
+def shown(value: Any) -> Any:
+    """A JSON value as it may be kept: nothing secret in it, and null for numbers that are none.
+
+    >>> shown({"a": [1, math.inf], "password": "hunter2"})
+    {'a': [1, None], 'password': '(hidden)'}
+    """
+    return _finite(redact_value(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def number(value: Any) -> float | None:

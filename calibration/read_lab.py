@@ -6,16 +6,17 @@ pressure, speed probe) is read where it is there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from calibration.formats_kinds import Sample, epoch
-from calibration.gather import Gathering, clean, number
+from calibration.gather import Gathering, clean, number, shown
 from calibration.observations import Poll
-from calibration.secrets import redact as redact_value
 
 JIFFY = 0.01  # seconds, on Linux's usual USER_HZ
 MICROSECOND = 1e-6
+LARGEST = 1_000_000  # characters of a small result
 
 
 def procs(sample: Sample, into: Gathering) -> None:
@@ -71,7 +72,7 @@ def visible(sample: Sample, into: Gathering) -> None:
 
 def experiment(sample: Sample, into: Gathering) -> None:
     """What was asked of the laboratory; its versions and settings become statements."""
-    body = redact_value(sample.body)
+    body = shown(sample.body)
     into.experiment = body
     into.name = clean(body["name"])
     versions = body.get("versions") or {}
@@ -89,7 +90,10 @@ def experiment(sample: Sample, into: Gathering) -> None:
 def document(sample: Sample, into: Gathering) -> None:
     """A small result, kept as it is."""
     base = into.file.name.rpartition("/")[2]
-    into.documents[base.removesuffix(".gz")] = redact_value(sample.body)
+    if len(json.dumps(sample.body)) > LARGEST:
+        into.skip("a result of more than a million characters")
+        return
+    into.documents[base.removesuffix(".gz")] = shown(sample.body)
     into.file.saw("laboratory: a result", None)
 
 
