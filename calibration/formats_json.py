@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from calibration.formats import MIB
+from calibration.formats_packed import MIB
 
 DEEPEST = 200  # levels; the deepest answer that is read has some ten
 LONGEST = 64 * MIB  # characters of one document over several lines

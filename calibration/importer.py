@@ -18,9 +18,10 @@ from typing import Any
 
 from calibration import read_cloudwatch, read_csv, read_kafka, read_lab, read_prometheus, read_search, read_spark
 from calibration.finish import recording
-from calibration.formats import Limits, Member, Unusable, members, open_text
+from calibration.formats import Limits, Member, members, open_text
 from calibration.formats_json import Found, documents
 from calibration.formats_kinds import Sample, epoch, samples
+from calibration.formats_packed import Unusable
 from calibration.gather import File, Gathering, number
 from calibration.observations import ObservationError
 from calibration.recording import FileRead, Recording, Unused

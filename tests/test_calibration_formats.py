@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from calibration.formats import GIB, Limits, Unusable, members, open_text
+from calibration.formats import Limits, members, open_text
+from calibration.formats_packed import GIB, Unusable
 from calibration.formats_json import Found, documents
 from calibration.formats_kinds import recognise, samples
 from calibration.observations import ObservationError
