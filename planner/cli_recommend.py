@@ -42,6 +42,10 @@ def recommend(
         typer.Option("--output", "-o", help="write to this file: .json .md .html .txt, .yaml the stack; repeatable"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output")] = False,
+    unsure: Annotated[
+        str, typer.Option("--uncertain", help="file of unknowns, or 'coefficients' for theirs alone; see docs")
+    ] = "",
+    draws: Annotated[int, typer.Option("--draws", help="worlds drawn with --uncertain", min=2, max=8192)] = 256,
     paste: Annotated[Path | None, typer.Option("--paste", help="write ready configuration into this folder")] = None,
     trials: Annotated[int, typer.Option("--trials", help="stacks that may be simulated", min=1, max=5000)] = 40,
     reasons: Annotated[bool, typer.Option("--reasons/--no-reasons", help="runner-up, growth, price of targets")] = True,
@@ -64,8 +68,10 @@ def recommend(
     wanted |= {"regions": _regions(loaded, regions), "families": _families(families)}
     wanted["managed"] = "either" if either else {True: "managed", False: "self-managed", None: None}[managed]
     today = load_scenario(keep) if keep else None
+    unknowns = _unknowns(unsure, scenario, loaded)
     with cli.progress() as said:
-        out = asked(loaded, seed=seed, trials=trials, reasons=reasons, today=today, progress=said, **wanted)
+        out = asked(loaded, seed=seed, trials=trials, reasons=reasons, today=today, progress=said, unknowns=unknowns,
+                    draws=draws, **wanted)  # fmt: skip
     write_files(output or [], {suffix: lambda w=writer: w(out) for suffix, writer in writers.items()})  # type: ignore[misc]
     if paste is not None and out.scenario is not None:
         from planner.paste import write_paste
@@ -79,6 +85,26 @@ def recommend(
         raise typer.Exit(cli.INTERRUPTED)
     if not out.holds:
         raise typer.Exit(cli.TARGET_BROKEN)
+
+
+def _unknowns(unsure: str, source: str, scenario: Any) -> Any:
+    """From a file of their own, from the scenario's `uncertain:` block, or none."""
+    from planner import yaml_text
+    from planner.recommend_unknowns import Unknowns, read_unknowns
+    from planner.refusal import ScenarioError
+
+    if unsure == "coefficients":
+        return Unknowns()
+    if unsure:
+        if not Path(unsure).is_file():
+            raise ScenarioError(
+                f"--uncertain {unsure}: no such file; expected one with laws by path, or 'coefficients'"
+            )
+        return read_unknowns(Path(unsure), scenario)
+    if source == "-" or not Path(source).is_file():
+        return None
+    data, _ = yaml_text.parse(Path(source).read_text(encoding="utf-8-sig"), source)
+    return read_unknowns({"uncertain": data["uncertain"]}, scenario) if "uncertain" in (data or {}) else None
 
 
 def _seconds(option: str, text: str) -> float | None:

@@ -22,6 +22,8 @@ HDFS_STATE = "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStor
 ROCKS_STATE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 STORES = {"s3": "s3://BUCKET", "s3-express": "s3://BUCKET--ZONE--x-s3", "hdfs": "hdfs://", "local": "file://"}
 ROLLOVER_GIB = 50  # largest primary of a log index (elasticsearch.md B3: 10-50 GiB)
+MASTERS = {"yarn": "yarn", "kubernetes": "k8s://API-SERVER", "standalone": "spark://MASTER:7077"}
+FIXED_RATE = "cluster.index.refresh.fixed_interval_scheduling.enabled"  # OpenSearch (remembered)
 RACK_SELECTOR = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 
@@ -104,9 +106,8 @@ def _broker(scenario: Scenario) -> dict[str, Any]:
         "unclean.leader.election.enable": "false",
         "auto.create.topics.enable": "false",
     }
-    fetchers = getattr(kafka, "replica_fetchers", None)
-    if fetchers:
-        out["num.replica.fetchers"] = fetchers
+    if kafka.replica_fetchers:
+        out["num.replica.fetchers"] = kafka.replica_fetchers
     if kafka.rack_aware_fetch:
         out["replica.selector.class"] = RACK_SELECTOR
     return out
@@ -152,10 +153,11 @@ def _spark_defaults(scenario: Scenario) -> str:
     }
     if spark.memory_overhead is not None:
         pairs["spark.executor.memoryOverhead"] = f"{whole(spark.memory_overhead, MIB, 'spark.memory_overhead', 'MiB')}m"
-    if (driver := getattr(spark, "driver_heap", None)) is not None:
-        pairs["spark.driver.memory"] = f"{whole(driver, KIB, 'spark.driver_heap', 'KiB')}k"
-    if (python := getattr(spark, "python_memory", None)) is not None:
-        pairs["spark.executor.pyspark.memory"] = f"{whole(python, MIB, 'spark.python_memory', 'MiB')}m"
+    pairs["spark.driver.memory"] = f"{whole(spark.driver_heap, KIB, 'spark.driver_heap', 'KiB')}k"
+    if spark.python_memory is not None:
+        pairs["spark.executor.pyspark.memory"] = f"{whole(spark.python_memory, MIB, 'spark.python_memory', 'MiB')}m"
+    if spark.resource_manager is not None:
+        pairs["spark.master"] = MASTERS[spark.resource_manager]
     if off := getattr(spark, "off_heap", 0.0):
         pairs |= {
             "spark.memory.offHeap.enabled": "true",
@@ -185,6 +187,8 @@ def _query(flow: Flow) -> dict[str, Any]:
             out["spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled"] = changelog
     out |= {"floodmark.sink.kind": sink.kind, "floodmark.sink.writersPerTask": sink.writers_per_task,
             "floodmark.sink.retryMultiplier": f"{sink.retry.multiplier:g}"}  # fmt: skip
+    if sink.connector is not None:
+        out["floodmark.sink.connector"] = sink.connector
     if sink.kind == "noop":
         return out
     return (
@@ -219,30 +223,40 @@ def _template(flow: Flow, scenario: Scenario) -> dict[str, Any]:
 
 
 def _lifecycle(flow: Flow, scenario: Scenario) -> dict[str, Any]:
-    """ISM for OpenSearch, ILM for Elasticsearch: indices roll over daily or when a primary is large, and go when old."""
-    kept = age(flow.index.retention)
+    """ISM for OpenSearch, ILM for Elasticsearch: indices roll over by age or when a primary is large, and go when old."""
+    kept, rolls = age(flow.index.retention), flow.index.rollover
     if scenario.elasticsearch.kind == "self-managed-elasticsearch":
-        roll = {"rollover": {"max_primary_shard_size": f"{ROLLOVER_GIB}gb", "max_age": "1d"}}
+        roll = {"rollover": {"max_primary_shard_size": f"{ROLLOVER_GIB}gb", "max_age": age(rolls)}} if rolls else {}
         return {
             "policy": {"phases": {"hot": {"actions": roll}, "delete": {"min_age": kept, "actions": {"delete": {}}}}}
         }
-    roll = {"rollover": {"min_primary_shard_size": f"{ROLLOVER_GIB}gb", "min_index_age": "1d"}}
-    gone = [{"state_name": "delete", "conditions": {"min_rollover_age": kept}}]
-    states = [{"name": "hot", "actions": [roll], "transitions": gone},
+    rollover = (
+        [{"rollover": {"min_primary_shard_size": f"{ROLLOVER_GIB}gb", "min_index_age": age(rolls)}}] if rolls else []
+    )
+    gone = [{"state_name": "delete", "conditions": {"min_rollover_age" if rolls else "min_index_age": kept}}]
+    states = [{"name": "hot", "actions": rollover, "transitions": gone},
               {"name": "delete", "actions": [{"delete": {}}], "transitions": []}]  # fmt: skip
     pattern = [{"index_patterns": [f"{flow.name}-*"], "priority": 200}]
-    return {"policy": {"description": f"{flow.name}: kept {kept} after rollover", "default_state": "hot",
+    told = f"{flow.name}: kept {kept} after {'rollover' if rolls else 'its creation'}"
+    return {"policy": {"description": told, "default_state": "hot",
                        "states": states, "ism_template": pattern}}  # fmt: skip
 
 
 def _cluster_settings(scenario: Scenario) -> dict[str, Any]:
     """Forced awareness, so that the survivors of a lost zone do not rebuild its copies on their own disks."""
-    search = scenario.elasticsearch
-    if search.kind == "opensearch-service" or search.zones < 2:
-        return {"persistent": {}}
-    zones = ",".join(f"zone-{z + 1}" for z in range(search.zones))
-    return {"persistent": {"cluster.routing.allocation.awareness.attributes": "zone",
-                           "cluster.routing.allocation.awareness.force.zone.values": zones}}  # fmt: skip
+    search, settings = scenario.elasticsearch, {}
+    if search.kind != "opensearch-service" and search.zones > 1:
+        zones = ",".join(f"zone-{z + 1}" for z in range(search.zones))
+        settings = {"cluster.routing.allocation.awareness.attributes": "zone",
+                    "cluster.routing.allocation.awareness.force.zone.values": zones}  # fmt: skip
+    rates = {f.index.refresh_schedule for f in scenario.flows}
+    if len(rates) > 1:
+        raise ScenarioError(
+            "index.refresh_schedule differs between flows; expected one: it is a setting of the cluster"
+        )
+    if rates == {"fixed-rate"}:
+        settings[FIXED_RATE] = "true"
+    return {"persistent": settings}
 
 
 # ---------------------------------------------------------------- Terraform
@@ -261,10 +275,13 @@ def _variables(scenario: Scenario) -> dict[str, Any]:
             "volume_size": whole(kafka.volume.size, GIB, "kafka.volume.size", "GiB"),
             "volume_throughput": whole(kafka.volume.throughput, MIB, "kafka.volume.throughput", "MiB/s"),
             "heap_kib": whole(kafka.heap, KIB, "kafka.heap", "KiB"), "client_tls": kafka.tls,
+            "in_cluster_tls": kafka.tls_between_brokers, "client_authentication": kafka.authentication,
+            "java": kafka.java,
         },
         "spark": {
             "kind": spark.kind, "spark_version": spark.version, "core_instance_type": spark.machine,
-            "core_instance_count": spark.executors, "master_instance_type": spark.driver_machine,
+            "core_instance_count": spark.executors, "master_instance_type": spark.driver_machine, "java": spark.java,
+            "scala": spark.scala,
         },
         "search": {
             "kind": search.kind, "engine_version": search.version,
@@ -275,7 +292,7 @@ def _variables(scenario: Scenario) -> dict[str, Any]:
             "volume_size": whole(search.volume.size, GIB, "elasticsearch.volume.size", "GiB"),
             "volume_throughput": whole(search.volume.throughput, MIB, "elasticsearch.volume.throughput", "MiB/s"),
             "heap_kib": None if search.heap is None else whole(search.heap, KIB, "elasticsearch.heap", "KiB"),
-            "write_threads": search.write_threads,
+            "write_threads": search.write_threads, "enforce_https": search.tls,
         },
     }  # fmt: skip
     return out
@@ -297,6 +314,9 @@ variable "kafka" {
     volume_throughput      = number # MiB/s; MSK: provisioned_throughput where above 250
     heap_kib               = number # KAFKA_HEAP_OPTS of a self-managed broker; MSK sets its own
     client_tls             = bool
+    in_cluster_tls         = bool   # null: the kind's own
+    client_authentication  = string # none, scram, mtls, iam
+    java                   = string # null: the version's own
   })
 }
 
@@ -307,6 +327,8 @@ variable "spark" {
     core_instance_type   = string
     core_instance_count  = number # one executor each
     master_instance_type = string # the driver
+    java                 = string # null: the release's own
+    scala                = string
   })
 }
 
@@ -323,6 +345,7 @@ variable "search" {
     volume_throughput     = number # MiB/s
     heap_kib              = number # null: half the memory
     write_threads         = number # null: the node's processors
+    enforce_https         = bool   # null: the kind's own
   })
 }
 """

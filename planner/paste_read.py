@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from models.stack import Scenario
 from models.units import GIB, KIB, MIB, parse_seconds
-from planner.paste import MANAGER, RACK_SELECTOR, RENAME, ROCKS_STATE, STORES
+from planner.paste import FIXED_RATE, MANAGER, MASTERS, RACK_SELECTOR, RENAME, ROCKS_STATE, STORES
 from planner.refusal import ScenarioError, house_lines
 
 SIZES = {"b": 1.0, "k": KIB, "m": MIB, "g": GIB, "": 1.0}
@@ -32,12 +32,14 @@ def read_paste(folder: Path, base: Scenario) -> Scenario:
     _brokers(_pairs(folder, "kafka/broker.properties"), data)
     _topics(_text(folder, "kafka/topics.sh"), data)
     _executors(_pairs(folder, "spark/spark-defaults.conf"), data)
+    settings = _load(folder, "search/cluster-settings.json")["persistent"]
     for flow in data["flows"]:
         name = flow["name"]
         _producer(_pairs(folder, f"kafka/producer-{name}.properties"), flow["topic"]["producer"])
         _query(_pairs(folder, f"spark/query-{name}.properties"), flow["query"], f"spark/query-{name}.properties")
         _index(_load(folder, f"search/index-template-{name}.json"), flow["index"])
-        flow["index"]["retention"] = _kept(_load(folder, f"search/lifecycle-{name}.json"), name)
+        flow["index"] |= _kept(_load(folder, f"search/lifecycle-{name}.json"), name)
+        flow["index"]["refresh_schedule"] = "fixed-rate" if FIXED_RATE in settings else "fixed-delay"
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
@@ -103,6 +105,9 @@ def _terraform(found: dict[str, Any], data: dict[str, Any]) -> None:
             "zones": k["availability_zones"],
             "heap": k["heap_kib"] * KIB,
             "tls": k["client_tls"],
+            "tls_between_brokers": k["in_cluster_tls"],
+            "authentication": k["client_authentication"],
+            "java": k["java"],
             "hosts": (),
             "volume": {"size": k["volume_size"] * GIB, "throughput": k["volume_throughput"] * MIB},
         }
@@ -112,6 +117,8 @@ def _terraform(found: dict[str, Any], data: dict[str, Any]) -> None:
             "machine": s["core_instance_type"],
             "executors": s["core_instance_count"],
             "driver_machine": s["master_instance_type"],
+            "java": s["java"],
+            "scala": s["scala"],
             "hosts": (),
         }
         data["elasticsearch"] |= {
@@ -125,6 +132,7 @@ def _terraform(found: dict[str, Any], data: dict[str, Any]) -> None:
             "manager_machine": e["dedicated_master_type"].removesuffix(".search"),
             "heap": None if e["heap_kib"] is None else e["heap_kib"] * KIB,
             "write_threads": e["write_threads"],
+            "tls": e["enforce_https"],
             "volume": {"size": e["volume_size"] * GIB, "throughput": e["volume_throughput"] * MIB},
         }
     except KeyError as error:
@@ -135,8 +143,8 @@ def _brokers(pairs: dict[str, str], data: dict[str, Any]) -> None:
     _unknown(pairs, {"num.io.threads", "num.replica.fetchers", "replica.selector.class"}, "kafka/broker.properties")
     if "num.io.threads" in pairs:
         data["kafka"]["io_threads"] = int(pairs["num.io.threads"])
-    if "num.replica.fetchers" in pairs:
-        data["kafka"]["replica_fetchers"] = int(pairs["num.replica.fetchers"])
+    fetchers = pairs.get("num.replica.fetchers")
+    data["kafka"]["replica_fetchers"] = int(fetchers) if fetchers else None
     data["kafka"]["rack_aware_fetch"] = pairs.get("replica.selector.class") == RACK_SELECTOR
 
 
@@ -163,7 +171,10 @@ def _executors(pairs: dict[str, str], data: dict[str, Any]) -> None:
              "spark.driver.memory": "driver_heap", "spark.executor.pyspark.memory": "python_memory",
              "spark.memory.offHeap.size": "off_heap"}  # fmt: skip
     counts = {"spark.executor.instances": "executors", "spark.executor.cores": "cores"}
-    _unknown(pairs, {*sizes, *counts}, "spark/spark-defaults.conf")
+    _unknown(pairs, {*sizes, *counts, "spark.master"}, "spark/spark-defaults.conf")
+    spark |= {"memory_overhead": None, "python_memory": None, "off_heap": 0.0}
+    starts = {start.split(":")[0]: name for name, start in MASTERS.items()}
+    spark["resource_manager"] = starts[pairs["spark.master"].split(":")[0]] if "spark.master" in pairs else None
     spark |= {field: int(pairs[key]) for key, field in counts.items() if key in pairs}
     spark |= {field: _size(pairs[key]) for key, field in sizes.items() if key in pairs}
 
@@ -181,7 +192,7 @@ def _query(pairs: dict[str, str], query: dict[str, Any], name: str) -> None:
     changelog = f"{state}rocksdb.changelogCheckpointing.enabled"
     known = {"processingTime", "maxOffsetsPerTrigger", "minPartitions", "checkpointLocation",
              "spark.sql.streaming.checkpointFileManagerClass", "spark.sql.shuffle.partitions", f"{state}providerClass",
-             changelog, "floodmark.sink.kind", "floodmark.sink.writersPerTask", "floodmark.sink.retryMultiplier",
+             changelog, "floodmark.sink.kind", "floodmark.sink.connector", "floodmark.sink.writersPerTask", "floodmark.sink.retryMultiplier",
              "es.batch.size.entries", "es.batch.size.bytes", "es.batch.write.retry.count", "es.batch.write.retry.wait",
              "es.batch.write.refresh", "es.mapping.id"}  # fmt: skip
     _unknown(pairs, known, name)
@@ -199,6 +210,7 @@ def _query(pairs: dict[str, str], query: dict[str, Any], name: str) -> None:
         }  # fmt: skip
     sink = query["sink"]
     sink |= {"kind": pairs["floodmark.sink.kind"], "writers_per_task": int(pairs["floodmark.sink.writersPerTask"])}
+    sink["connector"] = pairs.get("floodmark.sink.connector")
     sink["retry"]["multiplier"] = float(pairs["floodmark.sink.retryMultiplier"])
     if sink["kind"] != "noop":
         sink |= {"bulk_entries": int(pairs["es.batch.size.entries"]), "bulk_bytes": _size(pairs["es.batch.size.bytes"]),
@@ -229,12 +241,19 @@ def _index(found: dict[str, Any], index: dict[str, Any]) -> None:
     }
 
 
-def _kept(found: dict[str, Any], name: str) -> float:
+def _kept(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Retention and rollover of a lifecycle policy, ISM's or ILM's [s]."""
     policy = found["policy"]
     if "phases" in policy:
-        return _seconds(policy["phases"]["delete"]["min_age"])
+        rolls = policy["phases"]["hot"]["actions"].get("rollover", {}).get("max_age")
+        kept = policy["phases"]["delete"]["min_age"]
+        return {"retention": _seconds(kept), "rollover": _seconds(rolls) if rolls else None}
+    rolls = next(
+        (a["rollover"]["min_index_age"] for s in policy["states"] for a in s["actions"] if "rollover" in a), None
+    )
     for state in policy["states"]:
         for transition in state["transitions"]:
             if transition["state_name"] == "delete":
-                return _seconds(transition["conditions"]["min_rollover_age"])
+                kept = next(iter(transition["conditions"].values()))
+                return {"retention": _seconds(kept), "rollover": _seconds(rolls) if rolls else None}
     raise ScenarioError(f"search/lifecycle-{name}.json deletes nothing: no retention can be read from it")

@@ -30,8 +30,11 @@ from planner.refusal import ScenarioError
 
 if TYPE_CHECKING:
     from planner.migrate import Migration
+    from planner.recommend_uncertain import Uncertainty
+    from planner.recommend_unknowns import Unknowns
 
 SCHEMA_VERSION = 1
+DRAWS = 256  # worlds of an uncertain recommendation
 Progress = Callable[[str, int, int], None]
 
 
@@ -58,6 +61,7 @@ class Recommendation:
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     migration: Migration | None = None
+    uncertainty: Uncertainty | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -88,11 +92,11 @@ class Recommendation:
 
 def recommend(
     scenario: Scenario, *, seed: int = 1, trials: int = TRIALS, reasons: bool = True, today: Scenario | None = None,
-    progress: Progress | None = None, **wanted: Any,
+    progress: Progress | None = None, unknowns: Unknowns | None = None, draws: int = DRAWS, **wanted: Any,
 ) -> Recommendation:  # fmt: skip
     """The cheapest stack that keeps the scenario's targets. `wanted` overrides wants by name (p99=10.0, months=12).
 
-    `today` is what runs: partitions never shrink below it, and the way from there is told in steps.
+    With `unknowns` the answer is held against so many drawn worlds. `today` is what runs: partitions never shrink below it, and the way from there is told in steps.
     Raises ScenarioError for what cannot be searched.
     """
     began = time.perf_counter()
@@ -113,6 +117,14 @@ def recommend(
     out.seconds = seconds
     if out.best is not None and reasons and not out.interrupted:
         _reasons(out, search, found, coefficients, trials, said)
+    if out.best is not None and unknowns is not None and not out.interrupted:
+        from planner.recommend_uncertain import uncertain
+
+        try:
+            out.uncertainty = uncertain(out, search, unknowns, coefficients, draws, said=said)
+        except KeyboardInterrupt:
+            out.interrupted = True
+        out.seconds["uncertainty"] = time.perf_counter() - began
     if out.best is not None and today is not None:
         from planner.migrate import migration
 
@@ -170,15 +182,15 @@ def _reasons(out: Recommendation, search: Search, found: Found, c: CoefficientSe
     """Runner-up, growth, families and the price of each target; what a Ctrl-C leaves out is said."""
     try:
         began = time.perf_counter()
-        out.runner = runner_up(search, found)
+        said("families", 0, 0)
+        out.families, others = family_excuses(search, found)
+        out.seconds["families"] = time.perf_counter() - began
+        out.runner = runner_up(search, found, others)
         out.seconds["runner-up"] = time.perf_counter() - began
         said("growth", 0, 0)
         out.steps, notes = grown(out, search, c)
         out.notes += notes
         out.seconds["growth"] = time.perf_counter() - began
-        said("families", 0, 0)
-        out.families = family_excuses(search, found)
-        out.seconds["families"] = time.perf_counter() - began
         out.prices = price_of_targets(search, found, max(4, trials // 6), said)
         out.seconds["prices"] = time.perf_counter() - began
     except KeyboardInterrupt:

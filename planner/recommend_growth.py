@@ -171,7 +171,7 @@ def _next(search: Search, now: Stack, month: int) -> Found:
     bound = min(s.usd for s in spark) + min(d.usd for d in nodes) + other._kafka[parts].usd
     for _ in range(8):
         bound = max(bound * 1.3, now.usd)
-        other._pairs(spark, nodes, bound, 100_000)
+        other._pairs(spark, nodes, bound, 60_000, keep=True)
         other.decide(found, search.wants, TRIALS)
         if found.best is not None:
             break

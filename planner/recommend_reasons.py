@@ -20,7 +20,7 @@ from planner.recommend_stack import Stack
 from planner.recommend_trial import Outcome
 
 LIKELY = 0.0  # standard deviations from which the screen counts a family's stack as one that would hold
-DEARER = 1.35  # a runner-up is sought up to so many times the price
+MOST_RELAXED = 60_000  # stacks screened for the price of one promise
 
 
 @dataclass(frozen=True)
@@ -38,53 +38,44 @@ class TargetPrice:
                 "proven": self.proven, "stack": self.stack and self.stack.as_dict()}  # fmt: skip
 
 
-def runner_up(search: Search, found: Found, trials: int = 8) -> tuple[Stack, Outcome] | None:
+def runner_up(search: Search, found: Found, others: list[Stack], trials: int = 8) -> tuple[Stack, Outcome] | None:
     """The cheapest other stack that holds, on another machine somewhere. Joint stacks are ranked, not their parts."""
-    best = found.best
+    best, table = found.best, search.table
     if best is None:
         return None
-    table = search.table
-    facts = margins(table, search.wants)
-    different = np.array([True] * len(table)) if len(table) else np.zeros(0, dtype=bool)
-    kafka = np.array([k.row.machine for k in table.kafka] or [""])
-    spark = np.array([x.row.machine for x in table.spark] or [""])
-    nodes = np.array([d.row.machine for d in table.search] or [""])
-    if len(table):
-        same = (kafka[table.s] == best.machines[0]) & (spark[table.s] == best.machines[1])
-        different = ~(same & (nodes[table.e] == best.machines[2]))
-    open_ = plausible(table, facts) & different & search._few_enough(table, search.wants)
-    known = [(s, o) for s, o in found.outcomes if o.holds and s.machines != best.machines]
-    top = min(known, key=lambda pair: pair[0].usd) if known else None
-    rows = np.flatnonzero(open_ & (table.usd >= best.usd - 0.005)) if len(table) else np.zeros(0, dtype=int)
-    score = chance(table, facts)
-    likely = [int(r) for r in rows if score[r] >= LIKELY]
-    for row in sorted(likely, key=lambda r: table.usd[r])[:trials]:
-        stack = table.stack(row)
-        if top is not None and stack.usd >= top[0].usd:
-            break
+    score = chance(table, margins(table, search.wants))
+    rows = np.flatnonzero((score >= LIKELY) & search._few_enough(table, search.wants) & (table.usd >= best.usd - 0.005))
+    nearest = sorted(rows, key=lambda r: table.usd[r])[: 50 * trials]
+    stacks = [s for s in (table.stack(int(r)) for r in nearest) if s.machines != best.machines]
+    stacks += [s for s, outcome in found.outcomes if outcome.holds and s.machines != best.machines]
+    for stack in sorted([*stacks, *others], key=lambda s: s.usd)[:trials]:
         outcome = search.trials.judge(stack, search.wants, search.builder.prices.region)
         if outcome.holds:
             return stack, outcome
-    return top
+    return None
 
 
-def family_excuses(search: Search, found: Found) -> list[Excuse]:
-    """Of each family that was not taken, in each system: the nearest it came, the other two systems as recommended."""
+def family_excuses(search: Search, found: Found) -> tuple[list[Excuse], list[Stack]]:
+    """Of each family that was not taken, in each system: the nearest it came, the other two systems as recommended.
+
+    And the stacks among them that the screen would take.
+    """
     best = found.best
     if best is None:
-        return []
-    out = []
+        return [], []
+    out: list[Excuse | None] = []
+    stacks: list[Stack] = []
     taken = dict(zip(SYSTEMS, (m.split(".")[0] for m in best.machines), strict=True))
     for system in SYSTEMS:
         for kind in search.builder.kinds[system]:
             search.builder._machines(system, kind)
         families = {b.family for kind in search.builder.kinds[system] for b in search.builder._usable[system, kind][0]}
         for family in sorted(families - {taken[system]}):
-            out.append(_family(search, best, system, family))
-    return [e for e in out if e is not None]
+            out.append(_family(search, best, system, family, stacks))
+    return [e for e in out if e is not None], stacks
 
 
-def _family(search: Search, best: Stack, system: str, family: str) -> Excuse | None:
+def _family(search: Search, best: Stack, system: str, family: str, stacks: list[Stack]) -> Excuse | None:
     before = len(search.builder.excuses)
     table = _with_family(search, best, system, family)
     fresh = search.builder.excuses[before:]
@@ -99,6 +90,7 @@ def _family(search: Search, best: Stack, system: str, family: str) -> Excuse | N
         return _nearest(table, facts, score, system, family)
     row = int(good[np.argmin(table.usd[good])])
     stack = table.stack(row)
+    stacks.append(stack)
     mine, theirs = _part(best, system), _part(stack, system)
     if stack.usd <= best.usd:
         return Excuse(system, _name(stack, system), "simulation", best.usd, stack.usd, "USD a month",
@@ -215,9 +207,14 @@ def solved_below(search: Search, wants: Wants, best: Stack, found: Found, trials
     other = Search(builder, search.trials, wants)
     other._ideal_search, other._ideal_spark = search._ideal_search, search._ideal_spark
     answer = Found(best=best, outcome=found.outcome)
-    if other._kafka:
-        other.enumerate(best.usd)
+    if not other._kafka:
+        return answer
+    for until_likely in (True, False):  # all that is cheaper, unless a likely one is met before and holds
+        other.enumerate(best.usd, MOST_RELAXED // len(old.scenario.flows), until_likely)
         other.decide(answer, wants, trials)
+        if answer.best is not best or other.complete_below >= best.usd:
+            break
+    answer.untried += other.complete_below < answer.best.usd if answer.best is not None else 0
     return answer
 
 

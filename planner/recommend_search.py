@@ -192,10 +192,10 @@ class Search:
         self._ideal_search = _strongest(search, cores, 1)
         self._ideal_spark = self._ideals(spark)
         spark, search = self._hopeful_spark(spark), self._hopeful_search(search)
-        return self._pairs(spark, search, math.inf, ROUND, comfortable=True)
+        return self._pairs(spark, search, math.inf, ROUND, until_likely=True)
 
-    def enumerate(self, bound: float) -> None:
-        """Screen every stack below a price, cheapest first, into the table."""
+    def enumerate(self, bound: float, most: int = MOST_SCREENED, until_likely: bool = False) -> None:
+        """Screen every stack below a price, cheapest first, into the table; or until one is likely to hold."""
         least_search = min((d.usd for d in self._all_search(bound)), default=math.inf)
         least_kafka = min((k.usd for k in self._kafka.values()), default=math.inf)
         spark = [s for s in self.builder.executors(most_usd=bound - least_search - least_kafka, scales=sorted(self._kafka))
@@ -203,7 +203,7 @@ class Search:
         spark = self._hopeful_spark(spark)
         least_spark = min((s.usd + self._kafka[s.row.partitions].usd for s in spark), default=math.inf)
         search = self._hopeful_search([d for d in self._all_search(bound) if d.usd + least_spark <= bound])
-        self._pairs(spark, search, bound, MOST_SCREENED)
+        self._pairs(spark, search, bound, most, keep=True, until_likely=until_likely)
 
     def _all_search(self, bound: float) -> list[DataNodes]:
         return [d for d in self.builder.data_nodes(most_usd=bound) if math.isfinite(d.usd) and d.usd <= bound]
@@ -250,8 +250,9 @@ class Search:
         return screened(self.builder, kafka, spark, search, s, e)
 
     def _pairs(
-        self, spark: list[Executors], search: list[DataNodes], bound: float, most: int, comfortable: bool = False
-    ) -> Stack | None:
+        self, spark: list[Executors], search: list[DataNodes], bound: float, most: int, keep: bool = False,
+        until_likely: bool = False,
+    ) -> Stack | None:  # fmt: skip
         """Screen pairs in the order of their price; all below the bound, or until one is comfortable."""
         if not spark or not search:
             return None
@@ -261,7 +262,7 @@ class Search:
         b = np.array([x.usd for x in search])
         done, low, tables, best = 0, -math.inf, [], None
         while low < bound and done < most:
-            high = min(bound, _threshold(a, b, done + (ROUND // 4 if comfortable else ROUND)))
+            high = min(bound, _threshold(a, b, done + (ROUND // 4 if until_likely else ROUND)))
             if high <= low:
                 break
             s, e = _between(a, b, low, high)
@@ -273,13 +274,13 @@ class Search:
             self.screened += len(s)
             self.said(f"screened {self.screened:,} stacks", 0, 0)
             tables.append(table)
-            if comfortable:
+            if until_likely:
                 best = self._comfortable(table)
                 if best is not None:
                     break
             if high >= bound:
                 break
-        if not comfortable:
+        if keep:
             self.table = _stacked(tables) if tables else Table.empty()
             self.complete_below = bound if low >= min(bound, float(a[-1] + b[-1])) else low
         return best
@@ -404,18 +405,24 @@ def screened(
     parts = builder.parts
     numbers = joined(parts.front(rows), parts.spark([x.row for x in spark]), parts.search([x.row for x in search]),
                      (np.array([order[k.row] for k in kafka])[s_at], s_at, e_at))  # fmt: skip
-    out: Screened = screen(numbers)
+    return tabled(screen(numbers), kafka, spark, search, s_at, e_at)
+
+
+def tabled(
+    out: Screened, kafka: Sequence[Brokers], spark: Sequence[Executors], search: Sequence[DataNodes], s: Array, e: Array
+) -> Table:
+    """What the screen said of stacks (kafka[s], spark[s], search[e]), with their prices."""
     count = len(s)
 
     def wide(values: Array) -> Array:
         return np.broadcast_to(values, (count,)) if len(values) == 1 else values
 
-    usd = np.array([k.usd + x.usd for k, x in zip(kafka, spark, strict=True)])[s_at]
-    usd = usd + np.array([d.usd for d in search])[e_at]
-    nodes = np.array([k.nodes + x.nodes for k, x in zip(kafka, spark, strict=True)])[s_at]
-    nodes = nodes + np.array([d.nodes for d in search])[e_at]
+    usd = np.array([k.usd + x.usd for k, x in zip(kafka, spark, strict=True)])[s]
+    usd = usd + np.array([d.usd for d in search])[e]
+    nodes = np.array([k.nodes + x.nodes for k, x in zip(kafka, spark, strict=True)])[s]
+    nodes = nodes + np.array([d.nodes for d in search])[e]
     cpu = np.max([wide(out.loads[n]) for n in ("executor CPU", "data-node CPU", "broker CPU")], axis=0)
-    return Table(kafka, spark, search, s_at, e_at, usd, nodes, out.p99.max(axis=1), out.p50.max(axis=1),
+    return Table(list(kafka), list(spark), list(search), s, e, usd, nodes, out.p99.max(axis=1), out.p50.max(axis=1),
                  out.sustainable, out.utilisation, out.binding, cpu, wide(out.loads["data-node CPU"]))  # fmt: skip
 
 

@@ -34,6 +34,7 @@ def as_dict(out: Recommendation) -> dict[str, Any]:
         "steps": [s.as_dict() for s in out.steps], "prices": [p.as_dict() for p in out.prices],
         "families": [e.as_dict() for e in out.families], "excuses": [e.as_dict() for e in out.excuses],
         "untried_cheaper": out.untried, "counts": out.counts, "notes": out.notes, "interrupted": out.interrupted,
+        "uncertainty": out.uncertainty and out.uncertainty.as_dict(),
         "migration": out.migration and out.migration.as_dict(), "seconds": out.seconds,
         "stack": None if out.scenario is None else resolved(out.scenario),
     }  # fmt: skip
@@ -74,6 +75,8 @@ def lines(out: Recommendation) -> list[tuple[str, list[str]]]:
         found.append(("growth", [*(_step(s) for s in out.steps), *out.notes]))
     if out.prices:
         found.append(("what each promise costs a month", [_price(p) for p in out.prices]))
+    if out.uncertainty is not None:
+        found.append(("what is not sure", out.uncertainty.lines()))
     if out.migration is not None:
         found.append(("the way from today", out.migration.lines()))
     if out.families:

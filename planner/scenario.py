@@ -47,6 +47,8 @@ def from_yaml(text: str, name: str = "scenario", folder: Path | None = None) -> 
     data, lines = yaml_text.parse(text, name)
     if data is None:
         raise ScenarioError(f"{name} is empty; `floodmark init` writes one to start from")
+    if isinstance(data, dict):
+        data.pop("uncertain", None)  # laws of unknowns: `recommend` reads them, a scenario is one world
     return validated(data, folder or Path("."), lines)
 
 
