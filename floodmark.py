@@ -15,8 +15,11 @@ from models.coefficients import CoefficientError, CoefficientSet, load_set, pack
 from models.machines import machine, machines
 from models.stack import Flow, Run, Scenario, Targets
 from models.workload import Workload
+from planner.bill import MonthlyBill, billed
 from planner.checks import check
 from planner.engine import simulate
+from planner.finance import Report
+from planner.finance import report as finance_report
 from planner.findings import Finding
 from planner.forecast import Forecast, forecast
 from planner.forecast_schema import forecast_schema
@@ -30,15 +33,19 @@ __all__ = [
     "Finding",
     "Flow",
     "Forecast",
+    "MonthlyBill",
     "Recording",
+    "Report",
     "Run",
     "Scenario",
     "ScenarioError",
     "Targets",
     "Workload",
+    "billed",
     "check",
     "example",
     "example_names",
+    "finance_report",
     "forecast",
     "forecast_schema",
     "import_recordings",

@@ -38,6 +38,7 @@ class Charge:
     unit: str
     usd: Decimal
     month: str
+    until: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -123,12 +124,13 @@ def gathered(
     """
     sums: dict[tuple[str, ...], list[Any]] = {}
     months: set[str] = set()
-    outside, rows, regions, accounts = NOTHING, 0, set[str](), set[str]()
+    outside, rows, regions, accounts, until = NOTHING, 0, set[str](), set[str](), ""
     for charge in charges:
         rows += 1
         months.add(charge.month)
         if month and charge.month != month:
             continue
+        until = max(until, charge.until)
         regions.add(charge.region)
         accounts.add(charge.account)
         if not scope.holds(charge):
@@ -152,7 +154,22 @@ def gathered(
         Charge(c.kind, c.service, c.usage_type, c.operation, c.region, "", quantity, c.unit, usd, c.month)
         for c, usd, quantity in sums.values()
     )
-    return Actuals(source, basis, month or months.pop(), scope, kept, outside, rows, tuple(dict.fromkeys(notes)))
+    month = month or months.pop()
+    told = (*notes, *filter(None, [partial(month, until)]))
+    return Actuals(source, basis, month, scope, kept, outside, rows, tuple(dict.fromkeys(told)))
+
+
+def partial(month: str, until: str) -> str:
+    """That an export holds a part of its month only, '' for a whole one. Nothing is scaled up.
+
+    >>> partial("2026-10", "2026-10-17T05:00:00Z"), partial("2026-10", "2026-11-01T00:00:00Z"), partial("2026-10", "")
+    ('the charges end on 2026-10-17: the forecast beside them is of the whole month', '', '')
+    """
+    year, number = (int(x) for x in month.split("-"))
+    end = f"{year + number // 12}-{number % 12 + 1:02d}-01"
+    if not until or until[:10] >= end:
+        return ""
+    return f"the charges end on {until[:10]}: the forecast beside them is of the whole month"
 
 
 def tags_from(value: Any) -> dict[str, str]:

@@ -179,6 +179,7 @@ def _of_focus(row: Row, basis: Basis) -> Charge:
         unit,
         decimal(row.get(column), column),
         _month(row.get("BillingPeriodStart"), "BillingPeriodStart"),
+        str(row.get("ChargePeriodEnd") or "") if kind == "usage" else "",
         tags_from(row.get("Tags")),
     )
 
@@ -195,6 +196,7 @@ def _of_cur(row: Row, basis: Basis, known: set[str]) -> Charge:
         _text(row, "line_item_operation"), _text(row, "product_region_code", "product_region"),
         _text(row, "line_item_usage_account_id"), quantity, _text(row, "pricing_unit"), _cost(row, what, basis, known),
         _month(row.get("bill_billing_period_start_date"), "bill_billing_period_start_date"),
+        str(row.get("line_item_usage_end_date") or "") if what in COUNTED else "",
         tags_from(row.get("resource_tags")),
     )  # fmt: skip
 

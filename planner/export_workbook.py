@@ -14,6 +14,7 @@ from typing import Any
 from planner.export_cells import COUNT, PRICE, SHARE, Cell, Formula, Number, fill, save, workbook
 from planner.finance import Report, assumptions, dates, price_rows
 from planner.finance_tell import executive
+from planner.money_months import remarks
 from pricing.bill import Line
 from pricing.offers import Choice
 
@@ -171,7 +172,7 @@ def _month_lines(out: Report, sheet: Any) -> int:
 def _months(out: Report, sheet: Any, count: int) -> None:
     rows: list[list[Cell]] = [["month", "label", "events", "USD", "change", "P10 (drawn)", "P50 (drawn)", "P90 (drawn)",
                                "peak over sustained", "Kafka disk", "index disk", "what changes"]]  # fmt: skip
-    for m in out.months:
+    for m, said in zip(out.months, remarks(out.months), strict=True):
         n = len(rows) + 1
         total = f"SUMIF('Month lines'!A2:A{count},A{n},'Month lines'!I2:I{count})"
         rows.append([
@@ -179,7 +180,7 @@ def _months(out: Report, sheet: Any, count: int) -> None:
             Formula(f"IF(D{n - 1}=0,0,D{n}/D{n - 1}-1)", SHARE) if n > 2 else None, Number(m.range.p10_usd),
             Number(m.range.p50_usd), Number(m.range.p90_usd),
             None if m.headroom is None else Number(m.headroom.share, SHARE), Number(m.full["kafka"], SHARE),
-            Number(m.full["elasticsearch"], SHARE), "; ".join([*m.steps, *filter(None, [m.warning])]),
+            Number(m.full["elasticsearch"], SHARE), said,
         ])  # fmt: skip
     last, spread = len(rows), out.range
     rows.append(["", "all", Formula(f"SUM(C2:C{last})", "#,##0"), Formula(f"SUM(D2:D{last})"), None,

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from planner.finance import SCHEMA_VERSION, Report, assumptions, dates, review
+from planner.money_months import remarks
 from planner.money_tell import NUMBERS, dominating, foot, headline, inert
 from pricing.offers import Choice, Compared
 
@@ -45,9 +46,12 @@ def executive(out: Report) -> list[tuple[str, str]]:
                                    f"{out.bill.marginal[1]:.3f}"))  # fmt: skip
     if best := best_saving(out):
         found.append(("commitments", best))
-    needed = next((m for m in out.months if m.headroom is not None and m.headroom.needed), None)
+    needed = next((m for m in out.months if m.needed), None)
     if needed is not None:
-        found.append(("machines", f"month {needed.number + 1}: {needed.warning}; its price is not in these months"))
+        told = (
+            f"month {needed.number + 1}: {needed.needed}; its price is not in these months (plan it in money.changes)"
+        )
+        found.append(("machines", told))
     if out.against is not None:
         moved = out.against
         found.append(("since the last review", f"{moved.was_usd:,.2f} USD became {moved.is_usd:,.2f}: " + ", ".join(
@@ -203,10 +207,9 @@ def _heads(*names: str) -> Head:
 
 def _months(out: Report) -> list[list[str]]:
     rows, before = [], None
-    for m in out.months:
+    for m, said in zip(out.months, remarks(out.months), strict=True):
         label = m.bill.month.label if m.bill.month.label[:4].isdigit() else str(m.number + 1)
         change = f"{float(m.bill.monthly_usd / before - 1):+.1%}" if before else ""
-        said = "; ".join([*m.steps, *filter(None, [m.warning])])
         rows.append([label, f"{m.events:,.0f}", _usd(m.bill.monthly_usd), f"{m.range.p10_usd:,.0f}",
                      f"{m.range.p90_usd:,.0f}", change, said])  # fmt: skip
         before = m.bill.monthly_usd

@@ -4,7 +4,8 @@ Load grows by the workload's own rate, stored bytes fill up to retention, commit
 its mark is enlarged in the month before (EBS, MSK and OpenSearch all grow volumes in place), and the changes planned in
 `money.changes` are made. A *step* is such a change. Machines do not grow by themselves: a month whose peak is more than
 the stack sustains says so, with what is full, and `money.changes` is where more of them are bought.
-Left out: the largest volume that a machine takes. The pace of batches is that of the first month's runs.
+A volume grows past what its machine takes only on paper: the month says that more or larger nodes are needed then.
+The pace of batches is that of the first month's runs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from models.elasticsearch import watermark_bytes
 from models.stack import Flow, Scenario
 from models.units import GIB, MONTH, show
 from planner.bill import PRICE_DRAWS, _loads, book_of, offers, priced, runs, terms_of
+from planner.candidates_limits import EBS_MOST, largest_volume
 from planner.money_changes import Headroom, changed, due, headroom, told
 from planner.refusal import ScenarioError
 from planner.storage import _topic_bytes as topic_node_bytes
@@ -47,16 +49,27 @@ class MonthOfBill:
     headroom: Headroom | None = None
     scenario: Scenario | None = None
     listed: Bill | None = None  # without commitments: what there would be to commit to
+    too_large: tuple[str, ...] = ()
     totals: Any = field(default=None, repr=False, compare=False)  # one a draw [USD]; draw i is the same in each month
 
     @property
-    def warning(self) -> str:
-        """What the month's peak asks of the machines, where that is too much or near it."""
+    def needed(self) -> str:
+        """What the month asks for that the stack has not: machines for its peak, nodes for its disks; '' if nothing."""
         room = self.headroom
-        if room is None or not (room.needed or room.close):
-            return ""
-        told = f"its peak is {room.share:.0%} of what the stack sustains ({room.binding})"
-        return f"a step of machines is needed: {told}" if room.needed else f"simulate this month: {told}"
+        told = (
+            [f"its peak is {room.share:.0%} of what the stack sustains ({room.binding})"]
+            if room and room.needed
+            else []
+        )
+        return f"a step of machines is needed: {'; '.join([*told, *self.too_large])}" if told or self.too_large else ""
+
+    @property
+    def warning(self) -> str:
+        """What is needed, or that the peak is near what the stack sustains."""
+        room = self.headroom
+        if self.needed or room is None or not room.close:
+            return self.needed
+        return f"simulate this month: its peak is {room.share:.0%} of what the stack sustains ({room.binding})"
 
     def as_dict(self) -> dict[str, Any]:
         bill = self.bill
@@ -95,9 +108,9 @@ def months(
         room = headroom(scenario, coefficients, number)
         bill = priced(month, book, terms)
         listed = priced(month, book, Terms(terms.discounts)) if terms.commitments else bill
-        out.append(MonthOfBill(
-            number, bill, ranged(totalled), month.events, full, tuple(steps), room, scenario, listed, totalled
-        ))  # fmt: skip
+        large = _too_large(scenario)
+        out.append(MonthOfBill(number, bill, ranged(totalled), month.events, full, tuple(steps), room, scenario, listed,
+                               large, totalled))  # fmt: skip
     return out
 
 
@@ -137,11 +150,36 @@ def _enlarged(scenario: Scenario, coefficients: CoefficientSet, number: int) -> 
     return scenario, steps
 
 
+def _too_large(scenario: Scenario) -> tuple[str, ...]:
+    """Volumes that no machine of their type takes, in words."""
+    kafka, search = scenario.kafka, scenario.elasticsearch
+    most, source = largest_volume(search.kind, search.machine)
+    parts = (
+        ("broker", kafka.volume.size, EBS_MOST, "MSK and EBS", kafka.machine, bool(kafka.hosts)),
+        ("data node", search.volume.size, most, source, search.machine, bool(search.hosts)),
+    )
+    return tuple(
+        f"{show(size, 'bytes')} a {what}, {machine} takes {show(limit, 'bytes')} at most ({said})"
+        for what, size, limit, said, machine, shared in parts
+        if size > limit and not shared
+    )
+
+
 def _ended(scenario: Scenario, number: int) -> list[str]:
     """Commitments whose term ended with the month before."""
     sold = offers(scenario.money, book_of(scenario.money))
     ended = [s for s, o in sold if number and runs(s, o, number) and not runs(s, o, number + 1)]
     return [f"{said.kind} of {said.machine} has run out" for said in ended]
+
+
+def remarks(made: Sequence[MonthOfBill]) -> list[str]:
+    """Of each month, what changes in it and what it asks for; what the one before asked for is not repeated."""
+    said, before = [], ""
+    for month in made:
+        kind = month.warning.partition(":")[0]
+        said.append("; ".join([*month.steps, *([month.warning] if kind and kind != before else [])]))
+        before = kind
+    return said
 
 
 def table(made: Sequence[MonthOfBill]) -> Any:
@@ -150,12 +188,11 @@ def table(made: Sequence[MonthOfBill]) -> Any:
 
     out = Table("month", "events", "USD", "P10 to P90", "Kafka disk", "index disk", "peak", "what changed", box=None,
                 pad_edge=False, show_edge=False, header_style="dim")  # fmt: skip
-    for m in made:
+    for m, said in zip(made, remarks(made), strict=True):
         between = f"{m.range.p10_usd:,.0f} to {m.range.p90_usd:,.0f}"
         full = (f"{m.full['kafka']:.0%}", f"{m.full['elasticsearch']:.0%}")
         label = m.bill.month.label if m.bill.month.label[:4].isdigit() else str(m.number + 1)
         peak = "" if m.headroom is None else f"{m.headroom.share:.0%}"
-        said = "; ".join([*m.steps, *([m.warning] if m.warning and m.warning.startswith("a step") else [])])
         out.add_row(label, show(m.events, "count"), f"{m.bill.monthly_usd:,.0f}", between, *full, peak, said)
     return out
 
@@ -180,16 +217,19 @@ def rows(made: Sequence[MonthOfBill]) -> list[list[str]]:
     return [
         [str(m.number + 1), m.bill.month.label, f"{m.events:.0f}", f"{m.bill.monthly_usd:f}", f"{m.range.p10_usd:.2f}",
          f"{m.range.p50_usd:.2f}", f"{m.range.p90_usd:.2f}", f"{m.full['kafka']:.4f}", f"{m.full['elasticsearch']:.4f}",
-         "" if m.headroom is None else f"{m.headroom.share:.4f}", "; ".join([*m.steps, *filter(None, [m.warning])])]
-        for m in made
+         "" if m.headroom is None else f"{m.headroom.share:.4f}", said]
+        for m, said in zip(made, remarks(made), strict=True)
     ]  # fmt: skip
 
 
 def as_markdown(made: Sequence[MonthOfBill]) -> str:
     """The months as a table for a wiki."""
     lines = ["| month | events | USD | P10 to P90 | what changed |", "|---|--:|--:|--:|---|"]
-    for m in made:
-        between = f"{m.range.p10_usd:,.0f} to {m.range.p90_usd:,.0f}"
-        said = "; ".join([*m.steps, *filter(None, [m.warning])]).replace("|", "\\|")
-        lines.append(f"| {m.number + 1} | {show(m.events, 'count')} | {m.bill.monthly_usd:,.2f} | {between} | {said} |")
+    for m, said in zip(made, remarks(made), strict=True):
+        told = (
+            show(m.events, "count"),
+            f"{m.bill.monthly_usd:,.2f}",
+            f"{m.range.p10_usd:,.0f} to {m.range.p90_usd:,.0f}",
+        )
+        lines.append(f"| {m.number + 1} | {' | '.join(told)} | {said.replace('|', '/')} |")
     return "\n".join(lines) + "\n"

@@ -275,3 +275,11 @@ def test_tags_that_are_no_json_tag_nothing(tmp_path):
     path = written(tmp_path / "a.csv", FOCUS, {"Tags": "{broken"})
     with pytest.raises(ScenarioError, match="nothing lies in the scope"):
         total(path, scope=Scope(tags=(("team", "search"),)))
+
+
+def test_a_month_that_has_not_ended_is_said_and_not_scaled(tmp_path):
+    base = CUR | {"line_item_usage_end_date": "2026-10-17 05:00:00.000"}
+    made = read_actuals([written(tmp_path / "a.csv", base, {})], "unblended", Scope())
+    assert "end on 2026-10-17" in made.notes[0] and made.charges[0].usd == D("8.16")
+    whole = written(tmp_path / "b.csv", base, {"line_item_usage_end_date": "2026-11-01 00:00:00.000"})
+    assert read_actuals([whole], "unblended", Scope()).notes == ()

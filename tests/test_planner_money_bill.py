@@ -17,7 +17,7 @@ from planner import money_tell
 from planner.bill import MonthlyBill, billed, monthly_bill
 from planner.forecast import coefficients_of, forecast
 from planner.money_bridge import PlanFile, assumed, bridged, load_plan, look
-from planner.money_months import months
+from planner.money_months import months, remarks
 from planner.money_notes import notes_of
 from planner.money_schema import bill_schema
 from planner.refusal import ScenarioError
@@ -362,3 +362,21 @@ def test_dated_months_have_their_own_hours():
 def test_a_horizon_that_nobody_plans_by_is_refused(horizon):
     with pytest.raises(ScenarioError, match="1 to 60"):
         after(quick(), horizon)
+
+
+def test_a_disk_larger_than_its_node_takes_asks_for_other_nodes():
+    """r7g.large.search takes 1.5 TiB; fourteen days of two copies need 2.1 TiB of its 85 %."""
+    made = after(example("events"), 3)
+    assert "r7g.large takes 1.5 TiB at most" in made[0].needed and made[1].needed
+    assert [bool(text) for text in remarks(made)] == [True, False, False]  # told once
+
+
+def test_a_month_whose_peak_is_too_much_says_what_is_full():
+    flow = resolved(from_yaml(QUICK))["flows"][0]
+    flow["workload"] |= {"rate": 60_000.0, "daily_curve": [1.0, 3.0]}
+    flow["query"] |= {"max_offsets_per_trigger": None}
+    made = after(quick(flows=[flow]), 2)
+    room = made[0].headroom
+    assert room.needed and room.binding and "a step of machines is needed" in made[0].warning
+    steady = after(quick(flows=[flow | {"workload": flow["workload"] | {"daily_curve": []}}]), 1)[0].headroom
+    assert room.share == pytest.approx(steady.share * 1.5, rel=0.3)  # the daily peak, not the mean
