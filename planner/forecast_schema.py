@@ -37,8 +37,10 @@ def forecast_schema() -> Schema:
         "latency": _object({"flow": _text("the flow with the longest p99")} | _latency(), "end to end, worst flow"),
         "throughput": _throughput(),
         "lag": _object({"flow": _text()} | _lag(), "of that flow"),
-        "memory": _list(_object({"process": _text()}, "one process of each kind; bytes", more=True)),
+        "memory": _list(_ledger()),
         "storage": _object({"kafka": _fill("log_bytes"), "elasticsearch": _fill("index_bytes")}, "at full retention"),
+        "stored": _list(_stored()),
+        "hosts_memory": _list(_host_memory()),
         "bill": bill_schema(),
         "traffic": _object({"cross_zone_bytes_per_second": _map(_number("bytes/s"))}, "between zones, by sender"),
         "data_loss": _object({"records": _number("records")}, "lost in the first run"),
@@ -156,7 +158,39 @@ def _throughput() -> Schema:
 def _fill(name: str) -> Schema:
     sizes = {key: _number("bytes") for key in (name, "fullest_node_bytes", "volume_bytes")}
     marks = {"marks_bytes": _map(_number("bytes")), "days_to": _map(_number("days"))}
+    marks |= {"days_to_after_loss": _map(_number("days")) | {"description": "with one data node lost at once"}}
+    marks |= {"transient_bytes": _number("bytes") | {"description": "of merges and translogs, at most; in the dates"}}
+    marks |= {"moved_shards": _number("count"), "recovery_seconds": _number("s")}
+    curve = {"days": _list({"type": "number"}), "fullest_node_bytes": _list({"type": "number"})}
+    marks |= {"curve": _object(curve, "the fullest node from an empty start")}
     return _object(sizes | {"fullest_share": _number("1")} | marks, "what it comes to hold")
+
+
+def _ledger() -> Schema:
+    part = {name: _text() for name in ("name", "where", "formula", "source", "grade")} | {"bytes": _number("bytes")}
+    sizes = {name: _number("bytes") for name in ("demand_bytes", "limit_bytes", "live_heap_bytes")}
+    risk = sizes | {name: _number("1") for name in ("load", "probability", "heap_probability")}
+    told: Schema = {"process": _text(), "count": {"type": "integer"}, "setting": _text("as its owner wrote it")}
+    names = ("heap", "reserved", "resident", "resident_least", "live_heap", "limit", "host", "page_cache")
+    told |= {f"{name}_bytes": _number("bytes") for name in names}
+    told |= {"limit": _text("who ends the process"), "holds_until": _number("1")}
+    told |= {"entries": _list(_object(part, "a part: where it lies, how it is known"))}
+    told |= {"risks": _list(_object(risk, "at a multiple of the load"))}
+    return _object(told, "one process of each kind; bytes", more=True)
+
+
+def _stored() -> Schema:
+    texts = {name: _text() for name in ("system", "what", "formula", "source")}
+    tier = {"enum": ["disk", "store", "bucket", "local"]}
+    sizes = {name: _number("bytes") for name in ("bytes", "one_copy_bytes")}
+    return _object(texts | sizes | {"tier": tier, "copies": {"type": "integer"}}, "a part of what is stored")
+
+
+def _host_memory() -> Schema:
+    sizes = {name: _number("bytes") for name in ("resident_bytes", "host_bytes", "left_bytes")}
+    return _object(
+        {"host": _text(), "count": {"type": "integer"}, "processes": _list(_text())} | sizes, "what one host carries"
+    )
 
 
 def _target() -> Schema:

@@ -111,10 +111,11 @@ def _dates(fill: Fill) -> str:
 
 
 def _memory(ledgers: list[Ledger]) -> Table:
-    table = Table("memory", "count", "heap set", "reserved", "resident", "page cache", "host has", **TABLE)
+    table = Table("memory", "count", "heap", "reserved", "resident", "page cache", "host has", "ended from", **TABLE)
     for entry in ledgers:
         sizes = (entry.heap_bytes, entry.reserved_bytes, entry.resident_bytes, entry.page_cache_bytes, entry.host_bytes)
-        table.add_row(entry.process, str(entry.count), *("" if s is None else show(s, "bytes") for s in sizes))
+        until = "" if entry.holds_until is None else f"{entry.holds_until:.2g} × load"
+        table.add_row(entry.process, str(entry.count), *("" if s is None else show(s, "bytes") for s in sizes), until)
     return table
 
 

@@ -14,6 +14,7 @@ from models.units import show
 from planner.charts import figures
 from planner.money_tell import dominating, headline
 from planner.money_tell import foot as bill_foot
+from planner.report_stack import memory_html, storage_html
 from planner.tell import answers, as_dict, shown, shown_interval
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def as_html(out: Forecast) -> str:
         _answers(out),
         *(f'<h2>{escape(name)}</h2><div id="{where}"></div>' for name, where in zip(charts, named, strict=True)),
         _warnings(out),
-        _storage(out),
-        _memory(out),
+        storage_html(out, _table),
+        memory_html(out, _table),
         _bill(out),
         _ledger(out),
         _foot(out),
@@ -108,25 +109,6 @@ def _warnings(out: Forecast) -> str:
         for f in out.warnings
     ]  # fmt: skip
     return "<h2>Warnings</h2>" + _table(("severity", "what", "evidence", "remedy", "source"), rows)
-
-
-def _storage(out: Forecast) -> str:
-    rows = []
-    for system, fill in out.storage.items():
-        dates = ", ".join(f"{mark} on day {day:.1f}" for mark, day in fill.days_to.items() if day is not None)
-        sizes = [show(x, "bytes") for x in (fill.bytes, fill.fullest_node_bytes, fill.volume_bytes)]
-        rows.append([system, *sizes, escape(dates) or "no mark is reached"])
-    return "<h2>Storage</h2>" + _table(("system", "at full retention", "fullest node", "its volume", "dates"), rows)
-
-
-def _memory(out: Forecast) -> str:
-    rows = []
-    for m in out.memory:
-        sizes = (m.heap_bytes, m.reserved_bytes, m.resident_bytes, m.page_cache_bytes, m.host_bytes)
-        told = ["not known" if x is None else show(x, "bytes") for x in sizes]
-        rows.append([m.process, str(m.count), *told, escape(m.evidence)])
-    head = ("process", "count", "heap set", "reserved", "resident", "page cache", "host has", "source")
-    return "<h2>Memory</h2>" + _table(head, rows)
 
 
 def _ledger(out: Forecast) -> str:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def as_dict(out: Forecast) -> dict[str, Any]:
     """Plain data; numbers without end are null."""
-    from planner.forecast import SCHEMA_VERSION
+    from planner.forecast import SCHEMA_VERSION, coefficients_of
+    from planner.memory import hosts
+    from planner.storage_parts import stored
 
     return {
         "schema_version": SCHEMA_VERSION,
@@ -43,6 +45,8 @@ def as_dict(out: Forecast) -> dict[str, Any]:
         "lag": {"flow": out.worst.name} | out.lag.as_dict(),
         "memory": [entry.as_dict() for entry in out.memory],
         "storage": {system: _fill(system, fill) for system, fill in out.storage.items()},
+        "stored": [part.as_dict() for part in stored(out.scenario, coefficients_of(out.scenario))],
+        "hosts_memory": [host.as_dict() for host in hosts(out.scenario, out.memory)],
         "bill": out.bill.as_dict(),
         "traffic": {"cross_zone_bytes_per_second": cross_zone_bytes_per_second(out.scenario)},
         "data_loss": {"records": out.lost_records},
@@ -63,6 +67,11 @@ def _fill(system: str, fill: Fill) -> dict[str, Any]:
         "fullest_share": fill.fullest_share,
         "marks_bytes": fill.marks_bytes,
         "days_to": fill.days_to,
+        "days_to_after_loss": fill.days_to_after_loss,
+        "transient_bytes": fill.transient_bytes,
+        "moved_shards": fill.moved_shards,
+        "recovery_seconds": fill.recovery_seconds,
+        "curve": {"days": [day for day, _ in fill.curve], "fullest_node_bytes": [size for _, size in fill.curve]},
     }
 
 

@@ -24,6 +24,7 @@ from planner.storage import (
     stored_event_bytes,
     topic_storage,
 )
+from planner.storage_parts import stored
 
 GENERIC = load_set("generic-2026-11")
 
@@ -253,3 +254,23 @@ def test_the_fullest_node_is_not_the_mean(steady: Scenario) -> None:
 def test_the_hottest_shard_takes_its_share() -> None:
     flow = changed(example("events"), index={"primaries": 4, "hottest_shard": 2.0}).flows[0]
     assert shard_shares(flow) == pytest.approx([0.5, 1 / 6, 1 / 6, 1 / 6])
+
+
+def test_the_parts_of_what_is_stored_add_up_to_the_fills(events: Scenario) -> None:
+    """All copies on the nodes' own disks, system by system."""
+    parts = stored(events, GENERIC)
+    for system, fill in (("kafka", topic_storage(events)), ("elasticsearch", index_storage(events, GENERIC))):
+        kept = [p for p in parts if p.system == system and p.tier == "disk" and "at most" not in p.what]
+        assert sum(p.bytes for p in kept) == pytest.approx(fill.bytes, rel=1e-9)
+    beside = next(p for p in parts if "at most" in p.what)
+    assert beside.bytes == pytest.approx(index_storage(events, GENERIC).transient_bytes, rel=1e-6)
+
+
+def test_state_in_rocksdb_lies_on_executors_disks_and_in_the_checkpoint(events: Scenario) -> None:
+    """spark.md A4: a million (long, long) keys are 201 MB of tables."""
+    state = events.flows[0].query.state
+    assert state is not None
+    rocks = changed(events, query={"state": state.model_copy(update={"provider": "rocksdb", "keys": 1e6})})
+    tiers = {p.tier: p.bytes for p in stored(rocks, GENERIC) if p.system == "spark"}
+    assert tiers["local"] == pytest.approx(201e6) and tiers["store"] > 0
+    assert "local" not in {p.tier for p in stored(events, GENERIC)}
