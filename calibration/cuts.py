@@ -23,7 +23,10 @@ SIZES = {
     ("kafka", "topic_partitions"): "partitions",
     ("index", "primaries"): "primary shards",
     ("index", "replicas"): "replica shards",
+    ("kafka", "heap_max_bytes"): "heap",
+    ("search", "heap_max_bytes"): "heap",
 }
+LEAST = {"heap": 0.05}  # some collectors count a survivor space or not: a smaller change is no setting's
 LATE = 30.0  # seconds: an entity that joins or leaves by less is the order of sampling
 
 
@@ -63,7 +66,8 @@ def _sizes(series: Sequence[Series]) -> Iterable[Cut]:
         if name is None or s.kind == "mean":
             continue
         whose = s.labels.get("topic") or s.entity
-        for i in np.flatnonzero(np.diff(s.value) != 0):
+        change = np.abs(np.diff(s.value))
+        for i in np.flatnonzero(change > LEAST.get(name, 0.0) * s.value[:-1]):
             why = f"{name} of {whose} {s.value[i]:g} → {s.value[i + 1]:g}"
             yield Cut(float(s.t[i]), s.system, why, end=float(s.t[i + 1]))
 

@@ -23,7 +23,7 @@ from calibration.recording import Event, FileRead, Kind, Series, Stated, Unused
 from calibration.secrets import redact as redact_value
 from calibration.secrets import redact_text as redact
 
-MOST_SERIES, MOST_SAMPLES, MOST_TASKS, MOST_NAME = 50_000, 30_000_000, 1_000_000, 200
+MOST_SERIES, MOST_SAMPLES, MOST_TASKS, MOST_STATED, MOST_NAME = 50_000, 30_000_000, 1_000_000, 20_000, 200
 _SUFFIXES = (
     ".prom",
     ".nodes_stats",
@@ -120,6 +120,7 @@ class Gathering:
         self.absent: Tally[tuple[str, str, str]] = Tally()
         self.present: Tally[tuple[str, str, str]] = Tally()
         self.stated: list[Stated] = []
+        self.last: dict[str, Any] = {}  # the last stated value by key
         self.events: list[Event] = []
         self.notes: dict[str, None] = {}
         self.batches: dict[tuple[str, str], dict[tuple[str, int, float], Batch]] = {}
@@ -188,10 +189,14 @@ class Gathering:
 
     def state(self, key: str, value: Any, t: float | None = None) -> None:
         """A setting, version or size; kept where it is new or changed, so that changes can be found."""
-        last = next((s for s in reversed(self.stated) if s.key == key), None)
-        value = shown(value)
-        if last is None or last.value != value:
-            self.stated.append(Stated(clean(key), value, redact(self.file.name), t))
+        name, value = clean(key), shown(value)
+        if name in self.last and self.last[name] == value:
+            return
+        if len(self.stated) >= MOST_STATED:
+            self.skip(f"more than {MOST_STATED:,} settings and changes of settings")
+            return
+        self.last[name] = value
+        self.stated.append(Stated(name, value, redact(self.file.name), t))
 
     def event(self, t: float | None, kind: str, **detail: Any) -> None:
         if t is not None and len(self.events) < 10_000:

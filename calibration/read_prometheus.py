@@ -195,7 +195,7 @@ def _version(name: str, labels: Labels, entity: str, t: float | None, into: Gath
     label, key = VERSIONS[name]
     if labels.get(label):
         into.state(f"{key} of {entity}", labels[label], t)
-        if all(s.key != key for s in into.stated):
+        if key not in into.last:
             into.state(key, labels[label], t)
 
 

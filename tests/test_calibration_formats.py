@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from calibration.formats import Limits, members, open_text
-from calibration.formats_packed import GIB, Unusable
 from calibration.formats_json import Found, documents
 from calibration.formats_kinds import recognise, samples
+from calibration.formats_packed import GIB, Unusable
 from calibration.observations import ObservationError
 
 LINES = ["first", "second ü", "third"]

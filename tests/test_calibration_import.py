@@ -441,3 +441,11 @@ def test_mistakes_at_the_command_are_one_line(tmp_path: Path) -> None:
     named = CliRunner().invoke(app, ["import", str(tmp_path / "x.jsonl"), "-o", str(tmp_path / "x.csv")])
     assert named.exit_code == 2 and "ends in .json or .json.gz" in " ".join(named.output.replace("│", " ").split())
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_larger_heap_is_another_stack_and_a_survivor_space_is_not(tmp_path: Path) -> None:
+    def heap(s: float, most: float) -> dict[str, Any]:
+        return stats(s, node(s, s, jvm={"mem": {"heap_max_in_bytes": most}}))
+
+    [r] = import_paths([write(tmp_path / "x.jsonl", heap(0, 1e9), heap(10, 1.02e9), heap(20, 4e9), heap(30, 4e9))])
+    assert [(c.t - T0, c.why) for c in r.cuts] == [(10, "heap of n0 1.02e+09 → 4e+09")]
