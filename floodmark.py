@@ -8,6 +8,8 @@
 This module only re-exports what users may rely on; the folders behind it may move.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from calibration.importer import import_paths as import_recordings
 from calibration.importer import load_recordings
 from calibration.recording import Recording
@@ -27,12 +29,20 @@ from planner.refusal import ScenarioError
 from planner.scenario import example, example_names, load_scenario, resolved, to_yaml
 from planner.schema import scenario_schema
 
+if TYPE_CHECKING:
+    from planner.backtest_run import held_parts, named_runs
+    from planner.calibrate import Calibration, calibrate
+    from planner.calibrate_load import Gathered, gather
+    from planner.watch import Watch, watch
+
 __all__ = [
+    "Calibration",
     "CoefficientError",
     "CoefficientSet",
     "Finding",
     "Flow",
     "Forecast",
+    "Gathered",
     "MonthlyBill",
     "Recording",
     "Report",
@@ -40,23 +50,49 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "Targets",
+    "Watch",
     "Workload",
     "billed",
+    "calibrate",
     "check",
     "example",
     "example_names",
     "finance_report",
     "forecast",
     "forecast_schema",
+    "gather",
+    "held_parts",
     "import_recordings",
     "load_recordings",
     "load_scenario",
     "load_set",
     "machine",
     "machines",
+    "named_runs",
     "packaged_sets",
     "resolved",
     "scenario_schema",
     "simulate",
     "to_yaml",
+    "watch",
 ]
+
+_WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits for
+    "Calibration": "planner.calibrate",
+    "Gathered": "planner.calibrate_load",
+    "Watch": "planner.watch",
+    "calibrate": "planner.calibrate",
+    "gather": "planner.calibrate_load",
+    "held_parts": "planner.backtest_run",
+    "named_runs": "planner.backtest_run",
+    "watch": "planner.watch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What is imported when it is first asked for."""
+    if name not in _WHEN_ASKED:
+        raise AttributeError(f"floodmark has no '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_WHEN_ASKED[name]), name)
