@@ -288,6 +288,8 @@ def summary(seen: Seen, probe: Probe) -> dict[str, Any]:
         "field": probe.field.name,
         "records": whole.records,
         "answers": len(seen.answers),
+        "from": round(seen.answers[0], 3),
+        "to": round(seen.answers[-1], 3),
         "resolution_seconds": spacing["p99"] + seen.grain_seconds - seen.bucket_seconds / 2,
         "spacing_seconds": spacing,
         "bucket_seconds": seen.bucket_seconds,

@@ -98,7 +98,7 @@ class Index:
 def probed(index: Index, seconds: float = 2.5, partition: str = "", every: float = 0.1) -> dict[str, Any]:
     with servers.server(index.routes()) as s, Endpoint(s.url) as endpoint:
         polling = Probe(endpoint, "events", "created_at", partition, every)
-        return {"from": time.time(), **summary(polling.run(seconds), polling), "to": time.time()}
+        return summary(polling.run(seconds), polling)
 
 
 def true_latency(index: Index, found: dict[str, Any], share: float, partition: int | None = None) -> float:
