@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.accuracy import machines
+from benchmarks.accuracy import machines, memory_rows
 from benchmarks.accuracy.everything import Everything
 from benchmarks.accuracy.folds import Fold
 from benchmarks.accuracy.lab_scores import SET, Sway, flat
@@ -204,6 +204,8 @@ and the rules that sizers publish. Where a baseline wins, it says so.
 {published_text(found)}
 
 {machines_text(found.pairs)}
+
+{memory_rows.section(list(memory_rows.rows())).strip()}
 
 {log_text(log)}
 """
