@@ -70,7 +70,9 @@ def members(paths: list[Path], limits: Limits) -> Iterator[Member]:
 
 
 def _of(path: Path) -> Iterator[Member]:
-    if path.is_dir():
+    if str(path) == "-":
+        yield Member("standard input", 0, lambda: os.fdopen(os.dup(0), "rb"))
+    elif path.is_dir():
         yield from _folder(path)
     elif not path.exists():
         raise FileNotFoundError(2, "no such file or folder", str(path))

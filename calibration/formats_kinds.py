@@ -25,9 +25,9 @@ HINTED = {  # kinds that a recorder names and whose shape alone would not tell
 }
 SINCE, UNTIL = 946684800.0, 4102444800.0  # 2000 and 2100: a number outside is no time of a recording
 ENVELOPES = 5  # levels of wrapping
-_EXPOSITION = re.compile(
-    r"^(?:# (?:HELP|TYPE|UNIT) \w|[a-zA-Z_:][\w:]*(?:\{[^}]*\})?[ \t]+[-+]?(?:\d|\.\d|Inf|NaN))", re.MULTILINE
-)
+_NUMBER = r"[-+]?(?:\d[\d.eE+-]*|\.\d+|Inf|NaN)"
+_SAMPLE = rf"[a-zA-Z_:][\w:]*(?:\{{.*\}})?[ \t]+{_NUMBER}(?:[ \t]+-?[\d.]+)?(?:[ \t]+#.*)?[ \t\r]*"
+EXPOSITION = re.compile(rf"^(?:# (?:HELP|TYPE|UNIT) [a-zA-Z_:].*|{_SAMPLE})$", re.MULTILINE)  # a line of a scrape
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _iso(text: str) -> float | None:
 
 def exposition(text: str) -> bool:
     """Whether a text is Prometheus exposition: a line of it near the beginning."""
-    return _EXPOSITION.search(text[:4000]) is not None
+    return EXPOSITION.search(text[:4000]) is not None
 
 
 # shapes --------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from calibration import read_cloudwatch, read_csv, read_kafka, read_lab, read_pr
 from calibration.finish import recording
 from calibration.formats import Limits, Member, members, open_text
 from calibration.formats_json import Found, documents
-from calibration.formats_kinds import Sample, epoch, samples
+from calibration.formats_kinds import EXPOSITION, Sample, epoch, samples
 from calibration.formats_packed import Unusable
 from calibration.gather import File, Gathering, number
 from calibration.observations import ObservationError
@@ -36,7 +36,6 @@ READERS: dict[str, Reader] = {
     **read_lab.READERS,
 }
 HEAD = 64  # lines that tell what a text is
-_POINT = re.compile(r"^(?:# (?:HELP|TYPE|UNIT) \w|[a-zA-Z_:][\w:]*(?:\{.*\})?[ \t]+[-+]?(?:\d|\.\d|Inf|NaN))")
 _WHEN = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\b1\d{9}(?:\.\d+|\d{3})?\b")
 
 
@@ -69,7 +68,7 @@ def read_all(paths: Iterable[Path | str], limits: Limits | None = None) -> Impor
 
 def _called(path: Path) -> str:
     """What a recording is called that nobody named: its folder or file, without what packs it."""
-    name = path.name or path.resolve().name
+    name = "standard input" if str(path) == "-" else path.name or path.resolve().name
     return name if path.is_dir() else File(name).entity
 
 
@@ -127,7 +126,7 @@ def _styled(head: list[str], lines: Iterator[str], member: Member, into: Gatheri
         into.skip("empty")
         return
     json_like = sum(line[0] in "{[" for line in told)
-    points = sum(bool(_POINT.match(line)) for line in told)
+    points = sum(bool(EXPOSITION.match(line)) for line in told)
     if points >= 2 and points > json_like:
         _exposition(lines, into)
     elif not json_like and read_csv.looks_like(told):
@@ -208,7 +207,7 @@ def _exposition(lines: Iterator[str], into: Gathering) -> None:
         seen.clear()
 
     for line in lines:
-        if not _POINT.match(line):
+        if not EXPOSITION.match(line):
             at = _date(line)
             if at is not None:
                 flush()

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def import_(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="FOLDER|ZIP|FILE...", help="exports of one stack"),
+        typer.Argument(metavar="FOLDER|ZIP|FILE...", help="exports of one stack; - reads standard input"),
     ],
     output: Annotated[
         Path | None,
