@@ -30,7 +30,8 @@ def cpu_block(runs: Sequence[LabRun], prior: Mapping[str, float]) -> Block:
         t = counters["cpu_seconds"].t
         grown = {n: np.diff(np.interp(t, c.t, c.unwrapped())) for n, c in counters.items()}
         cpu = counters["cpu_seconds"].unwrapped()
-        parts.append((run.name, grown, (cpu[1:] + cpu[:-1]) / 2 - cpu[0], np.diff(t)))
+        since = 0.0 if run.exported else cpu[0]  # a process that ran before counts from its own start
+        parts.append((run.name, grown, (cpu[1:] + cpu[:-1]) / 2 - since, np.diff(t)))
     if not parts:
         raise ObservationError("no run has a broker's scrapes; record its JMX exporter")
 

@@ -31,7 +31,7 @@ RECORD = {
     "kafka.append_wait_seconds": "a producer's acknowledgement times with acks=1, far from saturation",
     "kafka.idle_cpu_cores": "some minutes without load, the broker's CPU recorded",
     "spark.batch_cpu_seconds": "batches of other sizes at one number of partitions, event log recorded",
-    "spark.launch_seconds": "the same records in other numbers of partitions",
+    "spark.launch_seconds": "the same records on other numbers of slots (on one, launching is part of the batch)",
     "spark.task_cpu_seconds": "the same records in other numbers of partitions",
     "spark.python_task_cpu_seconds": "the same query with and without its Python sink",
     "spark.record_cpu_seconds": "two rates, a factor of three apart, on the same partitions",
@@ -71,14 +71,19 @@ def refusals(runs: Sequence[LabRun]) -> list[str]:
     if not runs:
         return ["no run to fit; record a load of two or more rates (python -m lab run, or floodmark import)"]
     found = [line for run in runs for line in garbage(run) or gaps(run)]
-    if len(runs) == 1 and not _several_windows(runs[0]):
+    if len({_recording(run) for run in runs}) == 1 and not _several_windows(runs[0]):
         found.append(
-            f"{runs[0].name}: a single run says nothing of how far equal runs lie apart; record the same load again, "
-            "hours later, and give both"
+            f"{_recording(runs[0])}: a single run says nothing of how far equal runs lie apart; record the same load "
+            "again, hours later, and give both"
         )
     if (flat := flat_load(runs)) is not None:
         found.append(flat)
     return found
+
+
+def _recording(run: LabRun) -> str:
+    """The recording that a run is a part of: an import makes one of each broker, node and piece."""
+    return run.name.split(", ")[0]
 
 
 def _several_windows(run: LabRun) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from calibration import kafka
 from calibration.elasticsearch import IndexEnd, Node
-from calibration.lab import NODE_NEEDS, SPARK, Experiment, LabRun
+from calibration.lab import BROKER, NODE_NEEDS, SEARCH, SPARK, Experiment, LabRun
 from calibration.observations import Batch, Counter, Curve, Gauge, ObservationError, Processes, counter
 from calibration.recording import Recording
 
@@ -45,12 +45,19 @@ def _piece(piece: Recording, settings: Experiment, name: str, query: str | None)
     found = []
     if batches:
         nodes = [n for n in (_node(piece, entity) for entity in piece.entities("search")) if n is not None]
+        seen = _with_servers(empty.processes, piece)
         found.append(
             replace(
-                empty, batches=batches, tasks=tuple(piece.tasks), arrivals=_arrivals(piece, batches),
-                first_sequence=_first(batches), node=_sum(nodes), polls=piece.polls,
+                empty,
+                processes=seen,
+                batches=batches,
+                tasks=tuple(piece.tasks),
+                arrivals=_arrivals(piece, batches),
+                first_sequence=_first(batches),
+                node=_sum(nodes),
+                polls=piece.polls,
             )
-        )  # fmt: skip
+        )
     quiet = replace(settings, plan=plan, sink="none", trigger_seconds=0.0)
     for entity in piece.entities("kafka"):
         if (broker := _broker(piece, entity)) is not None:
@@ -117,6 +124,16 @@ def _processes(piece: Recording) -> Processes:
     if spark:
         cpu[SPARK] = _total("Spark's processes", spark)
     return Processes(cpu, resident, seen.steal)
+
+
+def _with_servers(seen: Processes, piece: Recording) -> Processes:
+    """All brokers and all data nodes as one process each, under the names that a laboratory's have."""
+    cpu = dict(seen.cpu)
+    for name, system in ((BROKER, "kafka"), (SEARCH, "search")):
+        totals = [piece.counters(system, e).get("cpu_seconds") for e in piece.entities(system)]
+        if known := [c for c in totals if c is not None]:
+            cpu[name] = _total(f"CPU of {system}", known)
+    return Processes(cpu, seen.resident, seen.steal)
 
 
 def _total(name: str, counters: Sequence[Counter]) -> Counter:

@@ -61,6 +61,7 @@ def windows(run: LabRun) -> Windows:
     middle = (cpu[1:] + cpu[:-1]) / 2
     growth = {name: np.diff(c.unwrapped()) for name, c in counters.items()}
     work = np.maximum(middle - cpu[max(started - 1, 0)], 0.0)
+    work = middle if run.exported else work
     return Windows(run.name, t[:-1], t[1:], work, run.experiment.record_bytes, growth)
 
 

@@ -15,19 +15,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from calibration.lab import SPARK, LabRun
+from calibration.noise import SETTLED_BATCHES
 from calibration.observations import Batch, Task
 from calibration.regress import Block, Fit, fit
-from calibration.spark import driver_seconds, tasks_of
+from calibration.spark import driver_seconds, stage_seconds, tasks_of
 
+WARM = 1e6  # CPU seconds after which no JVM is cold
 FETCH_MAX_WAIT_SECONDS = 0.5  # kafka-clients' fetch.max.wait.ms, which the laboratory's job leaves as it is
+BATCH, LAUNCH = "spark.batch_cpu_seconds", "spark.launch_seconds"
 COLUMNS = {
     "spark.batch_cpu_seconds": "batches",
-    "spark.launch_seconds": "tasks launched",
+    "spark.launch_seconds": "tasks launched until the slots are full",
     "spark.task_cpu_seconds": "tasks that read",
     "record_scale": "records, at the prior's cost of one",
     "spark.python_task_cpu_seconds": "Python tasks",
@@ -126,6 +129,11 @@ def assumed_tasks(run: LabRun, batch: Batch) -> list[Task]:
     return found + [Task(1, k, "ResultTask", at, at, 0.0, 0.0, 0.0, 0.0, 0) for k in state]
 
 
+def slot_seconds(run: LabRun, tasks: list[Task]) -> float:
+    """Time that a batch's tasks took, summed over the slots; on one slot the pauses between them too [s]."""
+    return stage_seconds(tasks) if run.experiment.cores == 1 else sum(t.seconds for t in tasks)
+
+
 def waves(run: LabRun, tasks: int) -> float:
     """Share of its tasks' time that a batch lasts: they follow each other in waves over the slots [1].
 
@@ -157,6 +165,8 @@ def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
     """
     seen: list[Seen] = []
     tasks, total = tasks_of(run.batches, run.tasks), 0.0
+    if run.exported and run.batches and run.batches[0].number >= SETTLED_BATCHES:
+        total = WARM  # it ran before anybody looked
     before: dict[int, Task] = {}
     for batch in run.batches:
         mine = tasks[batch.number] if run.tasks else assumed_tasks(run, batch)
@@ -164,7 +174,7 @@ def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
         parked = sum(fetch_wait(run, t, before.get(t.index)) for t in readers.values())
         index, before = index_wait(run, batch), readers
         waits = None if index is None else parked + index + bulks(run, batch) * bulk_rest
-        spent = driver_seconds(batch, mine) + sum(t.seconds for t in mine)
+        spent = driver_seconds(batch, mine, run.experiment.cores) + slot_seconds(run, mine)
         work = max(spent - (parked if waits is None else waits), 0.0)
         seen.append(Seen(batch, tuple(mine), waits, work, total))
         total += work
@@ -187,7 +197,7 @@ def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: 
     python = writes and run.experiment.sink_kind == "python"
     kind, sent = run.experiment.sink_kind, float(bulks(run, seen.batch))
     readers = [t for t in tasks if reads(run, t)]
-    driver = {"spark.batch_cpu_seconds": 1.0, "spark.launch_seconds": float(len(tasks))}
+    driver = {"spark.batch_cpu_seconds": 1.0, "spark.launch_seconds": float(min(len(tasks), run.experiment.cores))}
     slot = {
         "spark.task_cpu_seconds": float(len(readers)),
         "record_scale": seen.batch.records * record_cost,
@@ -196,7 +206,8 @@ def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: 
         f"sink.{kind}_bulk_cpu_seconds": sent,
         "spark.state_task_cpu_seconds": float(len(tasks) - len(readers)),
     }
-    spent, outside = sum(t.seconds for t in tasks), driver_seconds(seen.batch, list(tasks))
+    spent = slot_seconds(run, list(tasks))
+    outside = driver_seconds(seen.batch, list(tasks), run.experiment.cores)
     if not run.tasks:  # progress only: one equation for the whole batch
         share = waves(run, len(tasks))
         rows.add(run.name, outside, waits * share, seen.work_before, driver | {n: x * share for n, x in slot.items()})
@@ -216,7 +227,12 @@ def fit_batches(
 ) -> Fit:  # fmt: skip
     """The batch law's coefficients and its warm-up, from every batch of these runs, cold ones too."""
     block = equations(runs, prior["spark.record_cpu_seconds"], prior["spark.byte_cpu_seconds"], bulk_rest)
-    return fit(block, {"record_scale": 1.0, **prior}, warm=True, seed=seed, sigma=sigma)
+    held = {}
+    if np.array_equal(block.warmed[LAUNCH], block.warmed[BATCH]):  # one slot everywhere: both come once a batch
+        held[LAUNCH] = prior[LAUNCH]
+        block = block.without(LAUNCH, prior[LAUNCH])
+    found = fit(block, {"record_scale": 1.0, **prior}, warm=True, seed=seed, sigma=sigma)
+    return replace(found, held={**held, **found.held})
 
 
 def background_cores(run: LabRun, bulk_rest: float) -> float:

@@ -39,6 +39,7 @@ BULK_DOCUMENTS = 1000  # the laboratory job's own, where experiment.json names n
 SPARK, BROKER, SEARCH = "spark", "kafka-1", "search-0"
 NODE_NEEDS = {"cpu_seconds", "documents", "bulks", "refreshes", "refresh_seconds", "merge_bytes", "merge_seconds",
               "queries", "index_seconds"}  # fmt: skip
+EXPORTED = "exported"
 FIRST_BATCH_BYTES = 1e6  # librdkafka's default, which the first recordings left as it was (they name no batch_bytes)
 
 
@@ -90,6 +91,7 @@ class Experiment:
     disturb: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     sink_kind: str = "python"
+    stack: object = None  # of exported metrics: the scenario they came from, which only planner reads
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,11 @@ class LabRun:
     @property
     def name(self) -> str:
         return self.experiment.name
+
+    @property
+    def exported(self) -> bool:
+        """Whether it was read from exported metrics of a stack that ran before: its JVMs are warm."""
+        return self.experiment.set == EXPORTED
 
     @property
     def spark_cpu(self) -> Counter | None:

@@ -108,16 +108,27 @@ def tasks_of(batches: Iterable[Batch], tasks: Iterable[Task]) -> dict[int, list[
     return found
 
 
-def driver_seconds(one: Batch, tasks: list[Task]) -> float:
-    """What a batch spent while no task of it ran, its two checkpoint writes left out [s].
+def driver_seconds(one: Batch, tasks: list[Task], slots: int = 1) -> float:
+    """What a batch spent before, between and after its stages, its two checkpoint writes left out [s].
 
     >>> from calibration.observations import Batch, Task
     >>> slot = lambda a, b: Task(0, 0, "", a, b, 0, 0, 0, 0, 1)
-    >>> driver_seconds(Batch(0, 0.0, 5.0, {"walCommit": 1.0}, 1, None, {}), [slot(1.0, 2.0), slot(1.5, 3.0)])
+    >>> driver_seconds(Batch(0, 0.0, 5.0, {"walCommit": 1.0}, 1, None, {}), [slot(1.0, 2.0), slot(2.5, 3.0)])
     2.0
     """
     commits = sum(one.phases.get(name, 0.0) for name in COMMITS)
-    return one.seconds - commits - busy_seconds(tasks)
+    return one.seconds - commits - (stage_seconds(tasks) if slots == 1 else busy_seconds(tasks))
+
+
+def stage_seconds(tasks: list[Task]) -> float:
+    """Time from the first launch to the last finish of each stage [s].
+
+    On one slot tasks follow each other, and what passes between two of them (the driver hears of the end, launches the
+    next) belongs to the next: the simulator launches ahead, so that only a stage's first launch is waited for.
+    """
+    stages = {t.stage for t in tasks}
+    mine = [[t for t in tasks if t.stage == stage] for stage in stages]
+    return sum(max(t.finish for t in x) - min(t.launch for t in x) for x in mine)
 
 
 def busy_seconds(tasks: list[Task]) -> float:

@@ -44,6 +44,7 @@ from simulator.kafka import front_of
 from simulator.trace import Histogram, Trace
 
 Key = tuple[str, str]
+ROLES = {"kafka": "kafka", "spark": "spark", "search": "elasticsearch"}  # as simulator/hosts.py names them
 DRAWN_SEED = 1000  # seeds of the runs at drawn coefficients, apart from the others
 
 
@@ -131,7 +132,8 @@ def _foreseen(run: LabRun, c: CoefficientSet, seeds: list[int]) -> tuple[list[Va
         more, more_each = _told(run, name, traces, runs, [step], poller)
         pooled += more + _cpu(run, name, window, c, seeds)
         each += more_each
-    return [*pooled, *_sizes(run, c), Value("all", "resident bytes of spark", "bytes", _resident(run))], each
+    memory = [] if run.exported else [Value("all", "resident bytes of spark", "bytes", _resident(run))]
+    return [*pooled, *_sizes(run, c), *memory], each
 
 
 def _resident(run: LabRun) -> float:
@@ -146,10 +148,16 @@ def batch_median(run: LabRun, c: CoefficientSet, seeds: Sequence[int]) -> float:
     return float(np.median([b.seconds for one in runs for step in one.steps() for b in whole_batches(one, step)]))
 
 
+def flow_name(run: LabRun) -> str:
+    """The flow that a run's query is in its scenario."""
+    stack = run.experiment.stack
+    return stack.flows[0].name if isinstance(stack, Scenario) else "events"
+
+
 def batches_of(run: LabRun, trace: Trace) -> tuple[Batch, ...]:
     """A simulated run's batches as recorded ones: epoch times, offsets summed over partitions."""
     zero, total, found = zero_of(run), 0.0, []
-    for row in trace.flows["events"].batches:
+    for row in trace.flows[flow_name(run)].batches:
         start, total = total, total + float(row["records"])
         found.append(
             Batch(
@@ -174,13 +182,13 @@ def _told(
     values.append(Value(part, LAG, "records", float(np.median(lags))))
     each = [[Value(part, BATCH, "s", float(np.median(s))) for s in seconds]]
     if poller is not None:
-        latency = [t.flows["events"].latency for t in traces]
+        latency = [t.flows[flow_name(run)].latency for t in traces]
         pool = Histogram.pooled(latency)
         for q, label in LATENCIES.items():
             values.append(Value(part, label, "s", poller.quantile(pool, QUANTILES[q])))
             each.append([Value(part, label, "s", poller.quantile(one, QUANTILES[q])) for one in latency])
         if part == "all":
-            values += _hops(traces, poller)
+            values += _hops(run, traces, poller)
     return values, each
 
 
@@ -193,8 +201,8 @@ def _caught_up(runs: list[LabRun]) -> list[Value]:
     return [Value("all", name, "s", float(np.median(x))) for name, x in found.items()]
 
 
-def _hops(traces: list[Trace], poller: Poller) -> list[Value]:
-    hops = [t.flows["events"].hops for t in traces]
+def _hops(run: LabRun, traces: list[Trace], poller: Poller) -> list[Value]:
+    hops = [t.flows[flow_name(run)].hops for t in traces]
     before = float(np.mean([h["produce"] + h["trigger_wait"] for h in hops]))
     after = float(np.mean([h["process"] + h["refresh"] for h in hops])) + 0.5 * (poller.spacing + poller.response)
     return [
@@ -205,6 +213,8 @@ def _hops(traces: list[Trace], poller: Poller) -> list[Value]:
 
 def _cpu(run: LabRun, part: str, scenario: Scenario, c: CoefficientSet, seeds: Sequence[int]) -> list[Value]:
     """CPU by process. A trace tells it by host, so each process gets a host of its own here: its work is the same."""
+    if run.exported:
+        return _by_role(run, part, [simulate(scenario, c, seed=s) for s in seeds])
     apart = scenario.elasticsearch.model_copy(update={"hosts": (NO_HOST,)})
     alone, away = scenario.model_copy(update={"elasticsearch": apart}), outages(run)
     traces = [simulate(alone, c, seed=s, outages=away) for s in seeds]
@@ -218,13 +228,24 @@ def _cpu(run: LabRun, part: str, scenario: Scenario, c: CoefficientSet, seeds: S
     ]  # fmt: skip
 
 
+def _by_role(run: LabRun, part: str, traces: list[Trace]) -> list[Value]:
+    """CPU of all brokers, executors and data nodes of a user's own stack, where each kind has hosts of its own."""
+    found = []
+    for name, role in ROLES.items():
+        hosts = [h for h in traces[0].hosts if role in h.roles]
+        if hosts and all(set(h.roles) <= {role, "driver"} for h in hosts):
+            cores = [h.utilisation * h.cores for t in traces for h in t.hosts if role in h.roles]
+            found.append(Value(part, f"CPU of {name}", "cores", sum(cores) / len(traces)))
+    return found
+
+
 def _produced(run: LabRun, c: CoefficientSet, seeds: Sequence[int]) -> list[Value]:
     """A run without a query: the broker's CPU by step, and what the producer saw, from the exact front."""
     found = []
     for name, step in zip(part_names(run), run.steps(), strict=True):
         found += _cpu(run, name, scenario_of(run, (step.start, step.end)), c, seeds)
     traces = [simulate(scenario_of(run), c, seed=s, level="exact") for s in seeds[:1]]
-    publish = [t.flows["events"].publish for t in traces]
+    publish = [t.flows[flow_name(run)].publish for t in traces]
     if (pool := _pooled(publish)) is not None:
         found += [Value("all", label, "s", pool(QUANTILES[q])) for q, label in ACKNOWLEDGED.items()]
     return found

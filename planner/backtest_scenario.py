@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from calibration.lab import LabRun
-from models.stack import Scenario
+from models.stack import Run, Scenario
+from models.workload import Workload
 from planner.backtest_values import stops
 from planner.refusal import ScenarioError
 from planner.scenario import example
@@ -23,6 +24,9 @@ SEARCH_HOST, SPARK_HOST, NO_HOST = "core0", "core1", "unused"
 NO_QUERY_TRIGGER = 3600.0  # a run without Spark: its query never fires within it
 PROBE_PER_SECOND = 5.0  # the laboratory looks five times a second (lab/README.md)
 RETRY_WAIT_SECONDS = 1.0  # lab/job.py waits longer from try to try, within retry_s in all
+
+
+LOADS = ("rate", "bytes_per_second", "daily_curve", "weekly_curve", "bursts", "growth_per_month", "recorded", "steps")
 
 
 def zero_of(run: LabRun) -> float:
@@ -55,6 +59,8 @@ def outages(run: LabRun) -> list[tuple[float, float]]:
 def unlike(run: LabRun) -> list[str]:
     """What of this run no scenario can say yet, a line each; empty where it can be forecast."""
     asked, found = run.experiment, []
+    if isinstance(asked.stack, Scenario):
+        return []
     if asked.kind == "bulk":
         found.append("closed-loop clients: a scenario's load does not wait for answers (benchmarks forecast them)")
     for d in asked.disturb:
@@ -79,6 +85,8 @@ def scenario_of(run: LabRun, window: tuple[float, float] | None = None) -> Scena
         raise ScenarioError([f"{run.name} cannot be forecast: {reason}" for reason in reasons])
     asked = run.experiment
     start, end = window or run.window()
+    if isinstance(asked.stack, Scenario):
+        return _own(asked.stack, run, start, end)
     told: dict[str, Any] = example("lab").model_dump(exclude_unset=True)
     _flow(told["flows"][0], run)
     if asked.sink != "bulk":
@@ -88,6 +96,18 @@ def scenario_of(run: LabRun, window: tuple[float, float] | None = None) -> Scena
     told["kafka"] |= {"tls": asked.tls}
     told["run"] = {"jvm": "cold", "warm_up": start - zero_of(run), "measure": end - start, "repeats": 1}
     return Scenario.model_validate(told | {"name": run.name})
+
+
+def _own(stack: Scenario, run: LabRun, start: float, end: float) -> Scenario:
+    """The user's own stack under the load that was recorded; its JVMs had run before."""
+    flow = stack.flows[0]
+    load = Workload.model_validate(
+        flow.workload.model_dump(exclude_unset=True, exclude=set(LOADS)) | {"size": flow.workload.event_bytes}
+        | {"steps": load_steps(run)}
+    )  # fmt: skip
+    told = Run(jvm="warm", warm_up=start - zero_of(run), measure=end - start, repeats=1)
+    flows = (flow.model_copy(update={"workload": load}), *stack.flows[1:])
+    return stack.model_copy(update={"flows": flows, "run": told, "name": run.name})
 
 
 def _flow(flow: dict[str, Any], run: LabRun) -> None:

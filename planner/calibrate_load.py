@@ -7,6 +7,7 @@ not show. What ran beside other work, and what is named a test, is passed over a
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -141,12 +142,23 @@ def _imported(paths: Sequence[Path], scenario: Scenario | None) -> list[LabRun]:
             f"{', '.join(map(str, paths))}: no experiment.json; exported metrics do not say record size, trigger, bulk "
             "size and slots; give the stack with --scenario FILE"
         )
-    written = [p for p in paths if p.suffixes[-2:] == [".json", ".gz"] and p.name.startswith("imported")]
+    written = [p for p in paths if p.is_file() and is_import(p)]
     recordings = [r for p in written for r in load_recordings(p)]
-    if others := [p for p in paths if p not in written]:
-        recordings += import_paths(others)
+    for path in (p for p in paths if p not in written):
+        recordings += import_paths([path])  # each is a stack of its own: what lies together was told together
     settings = settings_of(scenario)
     return [run for recording in recordings for run in runs_of(recording, settings)]
+
+
+def is_import(path: Path) -> bool:
+    """Whether a file is what `floodmark import -o` wrote, by its first characters."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            return b'"floodmark_imported"' in file.read(4096)
+    except (OSError, EOFError):
+        return False
 
 
 def machine_of(paths: Sequence[Path], runs: Sequence[LabRun], machine_type: str, speed: float) -> dict[str, Any]:

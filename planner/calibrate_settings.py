@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calibration.lab import Experiment
+from calibration.lab import EXPORTED, Experiment
 from models.stack import Scenario
 from planner.refusal import ScenarioError
 
@@ -28,7 +28,8 @@ def settings_of(scenario: Scenario) -> Experiment:
         bulk_documents=int(min(sink.bulk_entries, sink.bulk_bytes // flow.workload.json_bytes)) or 1,
         clients=0,
         state_partitions=state.shuffle_partitions if state else 0,
-        set="recorded",
+        set=EXPORTED,
+        stack=scenario,
         max_offsets=flow.query.max_offsets_per_trigger or 0,
         writers=sink.writers_per_task,
         brokers=scenario.kafka.brokers,

@@ -113,9 +113,10 @@ def test_the_references_coefficients_come_back_within_their_intervals(runs: list
     scale = (TRUE["spark.record_cpu_seconds"] + BYTES * TRUE["spark.byte_cpu_seconds"]) / (
         prior["spark.record_cpu_seconds"] + BYTES * prior["spark.byte_cpu_seconds"]
     )
+    launch = found.held["spark.launch_seconds"]
     wanted = {
-        "spark.batch_cpu_seconds": TRUE["spark.batch_cpu_seconds"],
-        "spark.launch_seconds": TRUE["spark.launch_seconds"],
+        # on one slot a stage's first launch is part of the batch, and the launch's prior is left in
+        "spark.batch_cpu_seconds": TRUE["spark.batch_cpu_seconds"] + TRUE["spark.launch_seconds"] - launch,
         "spark.task_cpu_seconds": TRUE["spark.task_cpu_seconds"],
         "record_scale": scale,
     }
@@ -142,15 +143,14 @@ def test_laws_of_the_true_set_hold_and_one_made_dearer_is_named(runs: list[LabRu
     assert [d.law for d in drifts(runs, cheaper)[0] if d.beyond(0.2)] == ["a batch's driver"]
 
 
-def test_progress_alone_tells_what_it_can_and_names_what_it_cannot(runs: list[LabRun]) -> None:
-    """Without an event log a batch is one equation: launching a task and running one cannot be told apart."""
+def test_progress_alone_tells_the_same(runs: list[LabRun]) -> None:
+    """Without an event log a batch is one equation; several numbers of partitions tell its tasks from the rest."""
     blind = [replace(run, tasks=()) for run in runs]
     base = Base.of(load_set("generic-2026-11").values)
     prior, sigma = base.scaled("record_scale", "spark.record_cpu_seconds").named(
         warm_amplitude="spark.warm_amplitude", warm_seconds="spark.warm_work_seconds"
     )
     found = fit_batches(blind, prior, 0.0, sigma=sigma)
-    [held] = {"spark.launch_seconds", "spark.task_cpu_seconds"} & set(found.held)
-    told = {"spark.launch_seconds", "spark.task_cpu_seconds"} - {held}
-    each = found.value[told.pop()] + found.held[held]
-    assert each == pytest.approx(TRUE["spark.launch_seconds"] + TRUE["spark.task_cpu_seconds"], rel=0.2)
+    assert found.value["spark.task_cpu_seconds"] == pytest.approx(TRUE["spark.task_cpu_seconds"], rel=0.2)
+    batch = TRUE["spark.batch_cpu_seconds"] + TRUE["spark.launch_seconds"]
+    assert found.value["spark.batch_cpu_seconds"] + found.held["spark.launch_seconds"] == pytest.approx(batch, rel=0.2)
