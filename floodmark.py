@@ -25,11 +25,15 @@ from planner.finance import report as finance_report
 from planner.findings import Finding
 from planner.forecast import Forecast, forecast
 from planner.forecast_schema import forecast_schema
+from planner.memory import memory
 from planner.refusal import ScenarioError
 from planner.scenario import example, example_names, load_scenario, resolved, to_yaml
 from planner.schema import scenario_schema
 
 if TYPE_CHECKING:
+    from planner.claims import claims
+    from planner.months_ahead import months_ahead
+    from planner.scaling import scaling
     from planner.backtest_run import held_parts, named_runs
     from planner.calibrate import Calibration, calibrate
     from planner.calibrate_load import Gathered, gather
@@ -55,6 +59,7 @@ __all__ = [
     "billed",
     "calibrate",
     "check",
+    "claims",
     "example",
     "example_names",
     "finance_report",
@@ -68,16 +73,22 @@ __all__ = [
     "load_set",
     "machine",
     "machines",
+    "memory",
+    "months_ahead",
     "named_runs",
     "packaged_sets",
     "resolved",
+    "scaling",
     "scenario_schema",
     "simulate",
     "to_yaml",
     "watch",
 ]
 
-_WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits for
+_WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits for; or load kernels of their own
+    "claims": "planner.claims",
+    "months_ahead": "planner.months_ahead",
+    "scaling": "planner.scaling",
     "Calibration": "planner.calibrate",
     "Gathered": "planner.calibrate_load",
     "Watch": "planner.watch",
