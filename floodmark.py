@@ -31,12 +31,12 @@ from planner.scenario import example, example_names, load_scenario, resolved, to
 from planner.schema import scenario_schema
 
 if TYPE_CHECKING:
-    from planner.claims import claims
-    from planner.months_ahead import months_ahead
-    from planner.scaling import scaling
     from planner.backtest_run import held_parts, named_runs
     from planner.calibrate import Calibration, calibrate
     from planner.calibrate_load import Gathered, gather
+    from planner.claims import claims
+    from planner.months_ahead import months_ahead
+    from planner.scaling import scaling
     from planner.watch import Watch, watch
 
 __all__ = [
