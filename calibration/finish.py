@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -47,11 +48,11 @@ def recording(into: Gathering) -> Recording:
         name=into.name,
         series=tuple(sorted(series, key=lambda s: s.name)),
         queries=tuple(queries),
-        tasks=tuple(sorted(into.tasks, key=lambda t: t.launch)),
+        tasks=tuple(sorted(_once(into.tasks, "tasks", into), key=lambda t: t.launch)),
         polls=tuple(sorted(into.polls.values(), key=lambda p: p.answered)),
         arrivals=dict(into.curves),
         stated=tuple(into.stated),
-        events=tuple(sorted([*into.events, *_restarts(series)], key=lambda e: e.t)),
+        events=tuple(sorted([*_events(into), *_restarts(series)], key=lambda e: e.t)),
         cuts=tuple(cuts(into, series, queries)),
         files=tuple(f.told() for f in into.files if f.samples),
         unused=tuple(left for f in into.files for left in f.left()),
@@ -99,6 +100,18 @@ def _queries(into: Gathering) -> list[Query]:
         files = tuple(into.batch_files[name, id])
         found.append(Query(name, id, tuple(sorted(kept, key=lambda b: b.trigger)), files))
     return found
+
+
+def _once(found: Sequence[Any], what: str, into: Gathering) -> list[Any]:
+    """Each once: the same log may have been given plain and in an archive."""
+    unique = list(dict.fromkeys(found))
+    if len(unique) < len(found):
+        into.note(f"{len(found) - len(unique):,} {what} were there twice and count once")
+    return unique
+
+
+def _events(into: Gathering) -> list[Event]:
+    return list({(e.t, e.kind, str(e.detail)): e for e in into.events}.values())
 
 
 def _idle(batch: Batch) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".json", ".json.gz")
 WIDTH = 108
+MILLISECOND = 1e-3  # to which Spark tells times
 MOST_LINES = 60  # of one list in the summary; --json and -o hold all
 
 
@@ -96,6 +97,7 @@ def _one(r: Recording) -> dict[str, Any]:
         "quantities": [_quantity(s) for s in r.series],
         "queries": [
             {"name": q.name, "id": q.id, "batches": len(q.batches), "starts": len(q.runs), "records": _records(q)}
+            | {"resolution_seconds": MILLISECOND}
             for q in r.queries
         ],
         "tasks": len(r.tasks),

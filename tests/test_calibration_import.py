@@ -449,3 +449,39 @@ def test_a_larger_heap_is_another_stack_and_a_survivor_space_is_not(tmp_path: Pa
 
     [r] = import_paths([write(tmp_path / "x.jsonl", heap(0, 1e9), heap(10, 1.02e9), heap(20, 4e9), heap(30, 4e9))])
     assert [(c.t - T0, c.why) for c in r.cuts] == [(10, "heap of n0 1.02e+09 → 4e+09")]
+
+
+def test_the_same_log_given_twice_counts_once(tmp_path: Path) -> None:
+    clocks = dict.fromkeys(("Executor Run Time", "Executor CPU Time", "Executor Deserialize CPU Time"), 5)
+    metrics = clocks | {"Executor Deserialize Time": 1, "JVM GC Time": 0}
+    info = {"Launch Time": T0 * 1000, "Finish Time": T0 * 1000 + 50, "Executor ID": "1"}
+    end = {"Event": "SparkListenerTaskEnd", "Stage ID": 1, "Task End Reason": {"Reason": "Success"}}
+    started = {"Event": "SparkListenerApplicationStart", "App Name": "a", "Timestamp": T0 * 1000}
+    log = write(tmp_path / "app-1", started, end | {"Task Info": info, "Task Metrics": metrics}, PROGRESS)
+    with zipfile.ZipFile(tmp_path / "app-1.zip", "w") as archive:
+        archive.write(log, "app-1")
+    [r] = import_paths([log, tmp_path / "app-1.zip"])
+    assert (len(r.tasks), len(r.batches()), len(r.events)) == (1, 1, 1)
+    assert "1 tasks were there twice and count once" in r.notes
+
+
+def test_systems_recorded_on_different_days_are_told_apart(tmp_path: Path) -> None:
+    write(tmp_path / "nodes.jsonl", *(stats(s, node(s, s)) for s in (0, 10)))
+    text = "kafka_server_brokertopicmetrics_bytesin_total 5\n"
+    write(tmp_path / "kafka-1.jsonl", *({"t": T0 + 86400 + s, "text": text} for s in (0, 10)))
+    [r] = import_paths([tmp_path])
+    assert any(note.startswith("kafka (2026-11-24 07:13:20Z") and note.endswith("do not overlap") for note in r.notes)
+
+
+def test_a_long_file_goes_by_line_by_line(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "procs.jsonl.gz"
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        for s in range(20_000):
+            procs = {"a": {"cpu_seconds": s, "rss_bytes": 1}}
+            file.write(json.dumps({"t": T0 + s, "procs": procs, "note": f"{s:04d}" * 500}) + "\n")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    [r] = import_paths([path])
+    assert r.one("process", "cpu_seconds").counter().rate(T0, T0 + 19_999) == 1
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 25  # MiB, of 41 MB of text
