@@ -102,7 +102,7 @@ MSK_VALUES = {
         "UnderReplicatedPartitions": "under_replicated_partitions",
     },
 }
-_TOPIC = re.compile(r"^kafka_server_broker_?topic_?metrics_([a-z_]+?)(?:_?per_?sec)?(?:_total|_count|_count_total)?$")
+_TOPIC = re.compile(r"^kafka_server_broker_?topic_?metrics_([a-z_]+?)(?:_?per_?sec)?(_total|_count|_count_total)?$")
 _STAGE = re.compile(r"^kafka_network_requestmetrics_([a-z]+ms)(?:_(mean))?$")
 _IDLE = re.compile(r"^kafka_(?:server|network)_(?:kafkarequesthandlerpool|socketserver)_(\w+?)(?:_(oneminuterate))?$")
 _STREAM = re.compile(
@@ -320,7 +320,10 @@ def rules(name: str) -> tuple[Rule, ...]:
 def _topic(lower: str, name: str) -> list[Rule]:
     match = _TOPIC.match(lower)
     quantity = TOPICS.get(match[1].replace("_", "")) if match else None
-    return [Rule("kafka", quantity, "jmx_exporter", keep=_TOPIC_LABEL)] if quantity else []
+    if not match or not quantity:
+        return []
+    rank = {"_total": 0, "_count": 1, "_count_total": 2}.get(match[2] or "", 3)  # rules may write one under two names
+    return [Rule("kafka", quantity, "jmx_exporter", keep=_TOPIC_LABEL, rank=rank)]
 
 
 def _stage(lower: str, name: str) -> list[Rule]:

@@ -52,6 +52,19 @@ def test_strimzi_and_msk_name_the_same_broker_differently(tmp_path: Path) -> Non
     assert last(msk, "kafka", "lag_records", group="reader") == 42
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bytesin_total", 7), ("bytesinpersec_total", 7), ("BytesInPerSec_Count", 7), ("bytesin_total 7\n%s_count", 7)],
+)
+def test_rules_of_other_hands_name_a_total_otherwise_and_it_counts_once(
+    tmp_path: Path, name: str, value: float
+) -> None:
+    prefix = "kafka_server_brokertopicmetrics_"
+    text = f"{prefix}{name.replace('%s', prefix + 'bytesin')} 7\n"
+    [r] = import_paths([write(tmp_path / "kafka-1.jsonl", *({"t": T0 + s, "text": text} for s in (0, 10)))])
+    assert last(r, "kafka", "bytes_in", "kafka-1") == value
+
+
 def test_a_broker_that_tells_topics_only_is_told_by_their_sum(tmp_path: Path) -> None:
     """The sample's messages have no total of their own; of log sizes none has."""
     r = scraped(tmp_path, "strimzi.prom")
