@@ -122,7 +122,10 @@ def extra_rows(facts: Path) -> Iterator[Row]:
 
 PLATFORMS = {
     "eks": ("AmazonEKS", {"cluster_hour": "AmazonEKS-Hours:perCluster"}),
-    "emr_on_eks": ("ElasticMapReduce", {}), "emr_serverless": ("ElasticMapReduce", {}),
+    "emr_on_eks": ("ElasticMapReduce", {}), "emr_serverless": ("ElasticMapReduce", {
+        "vcpu_hour_x86": "EMR-SERVERLESS-vCPUHours", "gb_hour_x86": "EMR-SERVERLESS-MemoryGBHours",
+        "vcpu_hour_arm64": "EMR-SERVERLESS-ARM-vCPUHours", "gb_hour_arm64": "EMR-SERVERLESS-ARM-MemoryGBHours",
+    }),
     "fargate_eks": ("AmazonEKS", {}), "glue": ("AWSGlue", {}), "databricks": ("", {}),
 }  # fmt: skip
 
@@ -138,45 +141,46 @@ def _platform(row: dict[str, str], source: str) -> Row:
     )  # fmt: skip
 
 
+# Ours, the usage type's pattern and its operation, '' where nobody was seen to write it. The patterns were read with
+# Singapore's prefix in a copy of its Price List (2026-08-12), RunVolume and Serverless in two readers of that list.
 MSK_ITEMS = {
-    # (tier, item): (ours, usage type pattern where it was read)
-    ("standard", "storage_gb_month"): ("msk/standard-storage", "Kafka.Storage.GP2"),
-    ("standard", "provisioned_throughput_mbs_month"): ("msk/standard-throughput", ""),
-    ("standard", "tiered_storage_gb_month"): ("msk/tiered-storage", ""),
-    ("standard", "tiered_retrieval_gb"): ("msk/tiered-retrieval", ""),
-    ("standard", "private_connectivity_gb"): ("msk/private-gb", ""),
-    ("standard", "private_connectivity_hour"): ("msk/private-hour", ""),
-    ("express", "storage_gb_month"): ("msk/express-storage", "Express.Storage"),
-    ("express", "data_in_gb"): ("msk/express-in", "Express.In-Bytes"),
-    ("serverless", "cluster_hour"): ("msk/serverless-cluster", ""),
-    ("serverless", "partition_hour"): ("msk/serverless-partition", ""),
-    ("serverless", "data_in_gb"): ("msk/serverless-in", ""),
-    ("serverless", "data_out_gb"): ("msk/serverless-out", ""),
-    ("serverless", "storage_gb_month"): ("msk/serverless-storage", ""),
-    ("connect", "mcu_hour"): ("msk/connect", ""),
-    ("replicator", "replicator_hour"): ("msk/replicator-hour", ""),
-    ("replicator", "replicator_same_region_gb"): ("msk/replicator-zone-gb", ""),
-    ("replicator", "replicator_cross_region_gb"): ("msk/replicator-region-gb", ""),
+    ("standard", "storage_gb_month"): ("msk/standard-storage", "Kafka.Storage.GP2", "RunVolume"),
+    ("standard", "provisioned_throughput_mbs_month"): ("msk/standard-throughput", "", ""),
+    ("standard", "tiered_storage_gb_month"): ("msk/tiered-storage", "Kafka.Storage.Tiered", ""),
+    ("standard", "tiered_retrieval_gb"): ("msk/tiered-retrieval", "Kafka.DataRetrieval.Tiered", ""),
+    ("standard", "private_connectivity_gb"): ("msk/private-gb", "", ""),
+    ("standard", "private_connectivity_hour"): ("msk/private-hour", "Kafka.PrivateConnectivityHours", ""),
+    ("express", "storage_gb_month"): ("msk/express-storage", "Express.Storage", ""),
+    ("express", "data_in_gb"): ("msk/express-in", "Express.In-Bytes", ""),
+    ("serverless", "cluster_hour"): ("msk/serverless-cluster", "KafkaServerless-ClusterHours", "Serverless"),
+    ("serverless", "partition_hour"): ("msk/serverless-partition", "KafkaServerless-PartitionHours", "Serverless"),
+    ("serverless", "data_in_gb"): ("msk/serverless-in", "KafkaServerless-In-Bytes", "Serverless"),
+    ("serverless", "data_out_gb"): ("msk/serverless-out", "KafkaServerless-Out-Bytes", "Serverless"),
+    ("serverless", "storage_gb_month"): ("msk/serverless-storage", "", ""),
+    ("connect", "mcu_hour"): ("msk/connect", "", ""),
+    ("replicator", "replicator_hour"): ("msk/replicator-hour", "", ""),
+    ("replicator", "replicator_same_region_gb"): ("msk/replicator-zone-gb", "", ""),
+    ("replicator", "replicator_cross_region_gb"): ("msk/replicator-region-gb", "", ""),
 }
 
 
 def msk_rows(facts: Path) -> Iterator[Row]:
-    """MSK brokers, storage and the rest. Only broker and Express usage types were read."""
+    """MSK brokers, storage and the rest. Usage types of brokers and Express were read region by region."""
     for row in read_rows(facts / "aws" / "msk_prices.csv"):
         region = row["region"]
         source = f"{row['source']}; {row['confirmed_by']}" if row["confirmed_by"] else row["source"]
         if row["item"] == "broker_hour":
             yield _hourly(
                 region, f"msk/broker/{row['instance_type']}", row["usd"], "AmazonMSK", row["usagetype"], "RunBroker",
-                "read/derived", "published", source, row["as_of"], "broker-hour",
+                "read/read", "published", source, row["as_of"], "broker-hour",
             )  # fmt: skip
             continue
-        ours, pattern = MSK_ITEMS[row["tier"], row["item"]]
+        ours, pattern, operation = MSK_ITEMS[row["tier"], row["item"]]
         read = row["usagetype"].endswith(pattern) and bool(pattern)
         name = row["usagetype"] if read else _msk_name(region, pattern)
         basis = "read" if read else "derived" if pattern else "unknown"
         yield _hourly(
-            region, ours, row["usd"], "AmazonMSK", name, "", f"{basis}/unknown",
+            region, ours, row["usd"], "AmazonMSK", name, operation, f"{basis}/{'read' if operation else 'unknown'}",
             "derived" if "inferred" in row["unit"] else "published", source, row["as_of"], row["unit"].split(" (")[0],
         )  # fmt: skip
 

@@ -25,13 +25,18 @@ def _row(
 
 NOTHING_READ = ("", "", "", "unknown/unknown")
 
-# What AWS calls each item; the last word says how usage type and operation were come by.
+# What AWS calls each item; the last words say how usage type and operation were come by. `derived` is a usage type
+# that was read in another region. Read in: a Cost Explorer report by operation and usage type of ap-northeast-2 (2019;
+# EBS, NAT, balancers, S3, CloudWatch), a copy of the Price List of ap-southeast-1 (2026-08-12; MSK, S3, EMR Serverless,
+# CloudWatch), cost tables of 2026 (CreateVolume-Gp3), and a reader of the OpenSearch price list (2026-06-27).
 EBS = {
-    "gp3-storage": ("AmazonEC2", "EBS:VolumeUsage.gp3", "CreateVolume-Gp3", "derived/remembered"),
+    "gp3-storage": ("AmazonEC2", "EBS:VolumeUsage.gp3", "CreateVolume-Gp3", "derived/read"),
     "gp3-throughput": ("AmazonEC2", "EBS:VolumeP-Throughput.gp3", "CreateVolume-Gp3", "derived/remembered"),
     "gp3-iops": ("AmazonEC2", "EBS:VolumeP-IOPS.gp3", "CreateVolume-Gp3", "remembered/remembered"),
-    "gp2-storage": ("AmazonEC2", "EBS:VolumeUsage.gp2", "CreateVolume-Gp2", "remembered/remembered"),
-    "snapshot-storage": ("AmazonEC2", "EBS:SnapshotUsage", "CreateSnapshot", "remembered/remembered"),
+    "gp2-storage": ("AmazonEC2", "EBS:VolumeUsage.gp2", "CreateVolume-Gp2", "derived/read"),
+    "io1-storage": ("AmazonEC2", "EBS:VolumeUsage.piops", "CreateVolume-P-IOPS", "derived/read"),
+    "io1-iops": ("AmazonEC2", "EBS:VolumeP-IOPS.piops", "CreateVolume-P-IOPS", "derived/read"),
+    "snapshot-storage": ("AmazonEC2", "EBS:SnapshotUsage", "CreateSnapshot", "derived/read"),
 }
 
 
@@ -48,7 +53,8 @@ def ebs_rows(facts: Path) -> Iterator[Row]:
 
 
 S3 = {
-    "standard-storage": ("AmazonS3", "TimedStorage-ByteHrs", "StandardStorage", "derived/remembered"),
+    "standard-storage": ("AmazonS3", "TimedStorage-ByteHrs", "StandardStorage", "derived/read"),
+    "standard-ia-storage": ("AmazonS3", "TimedStorage-SIA-ByteHrs", "StandardIAStorage", "derived/read"),
     "standard-put-copy-post-list": ("AmazonS3", "Requests-Tier1", "PutObject", "derived/remembered"),
     "standard-get-select-other": ("AmazonS3", "Requests-Tier2", "GetObject", "derived/remembered"),
 }
@@ -77,16 +83,16 @@ NETWORK = {
                                                          "InterZone-In/Out", "derived/remembered")),
     "internet_egress": ("transfer/internet", "GB", ("AWSDataTransfer", "DataTransfer-Out-Bytes", "",
                                                     "derived/unknown")),
-    "nat_gateway_hour": ("nat/hour", "hour", ("AmazonEC2", "NatGateway-Hours", "NatGateway", "derived/derived")),
-    "nat_gateway_gb": ("nat/gb", "GB", ("AmazonEC2", "NatGateway-Bytes", "NatGateway", "derived/derived")),
+    "nat_gateway_hour": ("nat/hour", "hour", ("AmazonEC2", "NatGateway-Hours", "NatGateway", "derived/read")),
+    "nat_gateway_gb": ("nat/gb", "GB", ("AmazonEC2", "NatGateway-Bytes", "NatGateway", "derived/read")),
     "interface_endpoint_hour": ("endpoint/hour", "endpoint-AZ-hour", ("AmazonVPC", "VpcEndpoint-Hours", "VpcEndpoint",
                                                                       "derived/derived")),
     "interface_endpoint_gb": ("endpoint/gb", "GB", ("AmazonVPC", "VpcEndpoint-Bytes", "VpcEndpoint",
                                                     "derived/derived")),
     "alb_hour": ("alb/hour", "hour", ("AWSELB", "LoadBalancerUsage", "LoadBalancing:Application",
-                                      "remembered/remembered")),
+                                      "derived/read")),
     "alb_lcu_hour": ("alb/lcu", "LCU-hour", ("AWSELB", "LCUUsage", "LoadBalancing:Application",
-                                             "remembered/remembered")),
+                                             "derived/read")),
     "nlb_hour": ("nlb/hour", "hour", ("AWSELB", "LoadBalancerUsage", "LoadBalancing:Network",
                                       "remembered/remembered")),
     "nlb_lcu_hour": ("nlb/lcu", "NLCU-hour", ("AWSELB", "LCUUsage", "LoadBalancing:Network", "remembered/remembered")),
@@ -150,12 +156,12 @@ OBSERVED = {
     "cw_logs_insights_gb": ("cloudwatch/logs-query", ("", "")),
 }
 OBSERVED_NAMES = {
-    "cloudwatch/metric": ("AmazonCloudWatch", "CW:MetricMonitorUsage", "MetricStorage", "remembered/remembered"),
-    "cloudwatch/alarm": ("AmazonCloudWatch", "CW:AlarmMonitorUsage", "", "remembered/unknown"),
-    "cloudwatch/get-metric-data": ("AmazonCloudWatch", "CW:GMD-Metrics", "GetMetricData", "remembered/remembered"),
-    "cloudwatch/logs-in": ("AmazonCloudWatch", "DataProcessing-Bytes", "PutLogEvents", "remembered/remembered"),
+    "cloudwatch/metric": ("AmazonCloudWatch", "CW:MetricMonitorUsage", "MetricStorage", "derived/read"),
+    "cloudwatch/alarm": ("AmazonCloudWatch", "CW:AlarmMonitorUsage", "Unknown", "derived/read"),
+    "cloudwatch/get-metric-data": ("AmazonCloudWatch", "CW:GMD-Metrics", "GetMetricData", "derived/read"),
+    "cloudwatch/logs-in": ("AmazonCloudWatch", "DataProcessing-Bytes", "PutLogEvents", "derived/read"),
     "cloudwatch/logs-stored": ("AmazonCloudWatch", "TimedStorage-ByteHrs", "HourlyStorageMetering",
-                               "remembered/remembered"),
+                               "derived/remembered"),
 }  # fmt: skip
 SERVICES = {"cloudwatch": "AmazonCloudWatch", "amp": "AmazonPrometheus", "amg": "AmazonGrafana"}
 
@@ -215,11 +221,11 @@ def storage_rows(facts: Path) -> Iterator[Row]:
 
 
 OPENSEARCH_NAMES = {
-    "gp3-storage": ("AmazonES", "ES:GP3-Storage", "", "derived/unknown"),
-    "gp3-iops": ("AmazonES", "ES:GP3-PIOPS", "", "derived/unknown"),
-    "gp3-throughput": ("AmazonES", "ES:GP3-Provisioned-ThroughPut", "", "derived/unknown"),
-    "gp2-storage": ("AmazonES", "ES:GP2-Storage", "", "remembered/unknown"),
-    "managed-storage": ("AmazonES", "ES:Managed-Storage", "", "derived/unknown"),
+    "gp3-storage": ("AmazonES", "ES:GP3-Storage", "ESDomain", "derived/remembered"),
+    "gp3-iops": ("AmazonES", "ES:GP3-PIOPS", "ESDomain", "derived/remembered"),
+    "gp3-throughput": ("AmazonES", "ES:GP3-Provisioned-ThroughPut", "ESDomain", "derived/remembered"),
+    "gp2-storage": ("AmazonES", "ES:GP2-Storage", "ESDomain", "derived/remembered"),
+    "managed-storage": ("AmazonES", "ES:Managed-Storage", "ESDomain", "derived/remembered"),
 }
 ALTERNATIVE_UNITS = {"per 1M requests": ("million requests", 1.0)}
 

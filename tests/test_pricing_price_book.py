@@ -83,6 +83,41 @@ OTHERS = [
 ]  # fmt: skip
 
 
+# A copy of AWS's Price List of ap-southeast-1, collected 2026-08-12 through the Pricing API (a project's own notes):
+# item, USD, usage type.
+SINGAPORE = [
+    ("msk/broker/kafka.m7g.large", "0.2550", "APS1-Kafka.m7g.large"),
+    ("msk/broker/kafka.m7g.xlarge", "0.5100", "APS1-Kafka.m7g.xlarge"),
+    ("msk/broker/kafka.m5.large", "0.2630", "APS1-Kafka.m5.large"),
+    ("msk/broker/kafka.t3.small", "0.0578", "APS1-Kafka.t3.small"),
+    ("msk/standard-storage", "0.1200", "APS1-Kafka.Storage.GP2"),
+    ("msk/tiered-storage", "0.0652", "APS1-Kafka.Storage.Tiered"),
+    ("msk/tiered-retrieval", "0.0018", "APS1-Kafka.DataRetrieval.Tiered"),
+    ("msk/broker/express.m7g.large", "0.5100", "APS1-Express.m7g.large"),
+    ("msk/express-storage", "0.1200", "APS1-Express.Storage"),
+    ("msk/serverless-cluster", "0.9375", "APS1-KafkaServerless-ClusterHours"),
+    ("msk/serverless-partition", "0.001875", "APS1-KafkaServerless-PartitionHours"),
+    ("msk/private-hour", "0.0252", "APS1-Kafka.PrivateConnectivityHours"),
+    ("ec2/on-demand/t3.large", "0.1056", "APS1-BoxUsage:t3.large"),
+    ("ec2/on-demand/t3.xlarge", "0.2112", "APS1-BoxUsage:t3.xlarge"),
+    ("ebs/gp3-storage", "0.0960", "APS1-EBS:VolumeUsage.gp3"),
+    ("nat/hour", "0.0590", "APS1-NatGateway-Hours"),
+    ("nat/gb", "0.0590", "APS1-NatGateway-Bytes"),
+    ("endpoint/hour", "0.0130", "APS1-VpcEndpoint-Hours"),
+    ("endpoint/gb", "0.0100", "APS1-VpcEndpoint-Bytes"),
+    ("s3/standard-put-copy-post-list", "0.000005", "APS1-Requests-Tier1"),
+    ("s3/standard-get-select-other", "0.0000004", "APS1-Requests-Tier2"),
+    ("cloudwatch/alarm", "0.1000", "APS1-CW:AlarmMonitorUsage"),
+    ("cloudwatch/logs-stored", "0.0300", "APS1-TimedStorage-ByteHrs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("item", "price", "usage"), SINGAPORE)
+def test_singapores_prices_and_usage_types_agree_with_a_copy_of_the_price_list(item, price, usage):
+    found = BOOK.price(item, "ap-southeast-1")
+    assert (found.usd, found.usage_type) == (Decimal(price), usage)
+
+
 @pytest.mark.parametrize(("box", "region", "price"), EC2)
 def test_ec2_prices_agree_with_another_source(box, region, price):
     assert usd(f"ec2/on-demand/{box}", region) == Decimal(price)
