@@ -7,11 +7,14 @@ billed, and given back as what runs today.
 
 from __future__ import annotations
 
+import difflib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from models.coefficients import CoefficientSet
 from models.spark import AVAILABLE_NOW
@@ -21,9 +24,11 @@ from planner.candidates import Builder, Excuse
 from planner.candidates_wants import Wants, growth_of, wants_of
 from planner.domain import domain_of
 from planner.forecast import coefficients_of
-from planner.recommend_growth import Step, grown
-from planner.recommend_reasons import TargetPrice, family_excuses, price_of_targets, runner_up
-from planner.recommend_search import TRIALS, Found, Search
+from planner.front import Point, front
+from planner.migrate import commitments
+from planner.recommend_growth import Step, by_month, grown
+from planner.recommend_reasons import TargetPrice, family_excuses, price_of_targets, runner_up, zone_loss
+from planner.recommend_search import TRIALS, Found, Search, screened
 from planner.recommend_stack import Stack, built
 from planner.recommend_trial import Outcome, Trials
 from planner.refusal import ScenarioError
@@ -35,6 +40,17 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 DRAWS = 256  # worlds of an uncertain recommendation
+BINDS = {
+    "kafka": ("broker CPU", "kafka network in", "kafka network out", "kafka volume"),
+    "search": ("data-node CPU", "write threads", "refresh threads", "bytes in flight", "data-node network",
+               "data-node volume"),
+    "spark": ("executor CPU", "task slots", "executor network", "batch over trigger"),
+}  # fmt: skip
+MEASURED_BY = {  # coefficients of each part, and the test that measures them
+    "kafka": (("kafka.",), "`floodmark calibrate` on your brokers, or the laboratory's kafka-3-copies-acks-all"),
+    "search": (("search.", "index."), "`floodmark calibrate` on your index, or the laboratory's bulk-2x1000-replica"),
+    "spark": (("spark.", "sink."), "`floodmark calibrate` on your query, or the laboratory's pipe-10s"),
+}
 Progress = Callable[[str, int, int], None]
 
 
@@ -60,6 +76,9 @@ class Recommendation:
     unmeasured: str
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
+    front: list[Point] = field(default_factory=list)
+    zone_loss: list[str] = field(default_factory=list)
+    commit: dict[str, int] = field(default_factory=dict)
     migration: Migration | None = None
     uncertainty: Uncertainty | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -102,6 +121,8 @@ def recommend(
     began = time.perf_counter()
     if refused := unsearchable(scenario):
         raise ScenarioError(refused)
+    if unknown := set(wanted) - {f.name for f in fields(Wants)}:
+        raise ScenarioError(_unknown_wants(unknown))
     wants = _kept(wants_of(scenario, **wanted), today)
     coefficients, said = coefficients_of(scenario), progress or (lambda *_: None)
     first = growth_of(scenario, wants.growth_to_first - 1)
@@ -131,6 +152,14 @@ def recommend(
         out.migration = migration(today, out.scenario or today, coefficients)
     out.seconds["all"] = time.perf_counter() - began
     return out
+
+
+def _unknown_wants(unknown: set[str]) -> list[str]:
+    known, told = [f.name for f in fields(Wants)], []
+    for name in sorted(unknown):
+        near = difflib.get_close_matches(name, known, n=1)
+        told.append(f"{name} is no want; " + (f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"))
+    return told
 
 
 def unsearchable(scenario: Scenario) -> list[str]:
@@ -167,9 +196,17 @@ def _answer(
     failed = [outcome.excuse for _, outcome in found.outcomes if outcome.excuse is not None]
     return Recommendation(
         scenario, wants, region, seed, best, found.outcome, made, bill, None, [], [],
-        [*failed, *search.builder.excuses], [], found.untried, counts, _unmeasured(made or scenario, c),
+        [*failed, *search.builder.excuses], [], found.untried, counts, _unmeasured(made or scenario, c, _binding(search, best)),
         interrupted=found.interrupted,
     )  # fmt: skip
+
+
+def _binding(search: Search, best: Stack | None) -> str:
+    """What is fullest at the sustainable rate, as the screen sees it."""
+    if best is None:
+        return "nothing found"
+    zero = np.zeros(1, dtype=np.int64)
+    return str(screened(search.builder, [best.kafka], [best.spark], [best.search], zero, zero).binding[0])
 
 
 def _pace(scenario: Scenario) -> Any:
@@ -188,7 +225,9 @@ def _reasons(out: Recommendation, search: Search, found: Found, c: CoefficientSe
         out.runner = runner_up(search, found, others)
         out.seconds["runner-up"] = time.perf_counter() - began
         said("growth", 0, 0)
+        out.zone_loss = zone_loss(out.scenario or out.given, c) if "zone" in out.wants.survive else []
         out.steps, notes = grown(out, search, c)
+        out.commit = commitments(by_month(out))
         out.notes += notes
         out.seconds["growth"] = time.perf_counter() - began
         out.prices = price_of_targets(search, found, max(4, trials // 6), said)
@@ -197,12 +236,20 @@ def _reasons(out: Recommendation, search: Search, found: Found, c: CoefficientSe
         out.interrupted = True
 
 
-def _unmeasured(scenario: Scenario, c: CoefficientSet) -> str:
-    """What was never measured of that which the answer in time rests on, and the measurement that would tell; or ''."""
+def _unmeasured(scenario: Scenario, c: CoefficientSet, binding: str) -> str:
+    """What binds, where nobody measured what that rests on, and the measurement that would tell; '' if it was measured."""
     from planner.domain import SURE, drivers
 
     if domain_of(scenario, c) == "measured":
         return ""
+    system = next((s for s, names in BINDS.items() if binding in names), "spark")
     weak = [n for flow in scenario.flows for n in drivers(flow) if c.values[n].grade not in SURE]
-    names = ", ".join(dict.fromkeys(weak)) or "the ranges it was measured in do not reach this load"
-    return names
+    mine = [n for n in dict.fromkeys(weak) if n.startswith(MEASURED_BY[system][0])]
+    rest = [n for n in dict.fromkeys(weak) if n not in mine]
+    if not mine and not rest:
+        return (
+            f"{binding} binds, outside the ranges that it was measured in; {MEASURED_BY[system][1]} at this load tells"
+        )
+    if mine:
+        return f"{binding} binds and rests on {', '.join(mine)}, never measured; {MEASURED_BY[system][1]} tells"
+    return f"{binding} binds; latency also rests on {', '.join(rest)}, never measured; {MEASURED_BY['spark'][1]} tells"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.coefficients import CoefficientSet
+from models.stack import Scenario
 from planner.bill import monthly_bill
 from planner.candidates import Builder
 from planner.candidates_wants import FIRST_MONTHS, growth_of
@@ -176,6 +177,18 @@ def _next(search: Search, now: Stack, month: int) -> Found:
         if found.best is not None:
             break
     return found
+
+
+def by_month(out: Recommendation) -> list[Scenario]:
+    """The stack of each month of the horizon, day 1's until the first step."""
+    if out.best is None:
+        return []
+    starts = {1: out.best} | {step.month: step.stack for step in out.steps}
+    stacks, now = [], out.best
+    for month in range(1, out.wants.months + 1):
+        now = starts.get(month, now)
+        stacks.append(built(out.given, now, out.region))
+    return stacks
 
 
 def _changes(now: Stack, then: Stack) -> str:

@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from models.coefficients import CoefficientSet
+from models.elasticsearch import watermark_bytes
+from models.stack import Scenario
+from models.storage import index_life_seconds
 from planner.candidates import SYSTEMS, Builder, DataNodes, Excuse, Executors
 from planner.candidates_wants import Wants
-from planner.recommend_search import Found, Search, Table, chance, margins, plausible, screened
+from planner.recommend_search import Found, Search, Table, chance, margins, screened
 from planner.recommend_stack import Stack
 from planner.recommend_trial import Outcome
+from planner.storage import _index_at
 
 LIKELY = 0.0  # standard deviations from which the screen counts a family's stack as one that would hold
 MOST_RELAXED = 60_000  # stacks screened for the price of one promise
@@ -139,6 +144,30 @@ def _name(stack: Stack, system: str) -> str:
     k, s, e = stack.kafka.row, stack.spark.row, stack.search.row
     told = {"kafka": f"{k.brokers} x {k.machine}", "spark": f"{s.executors} x {s.machine}"}
     return told.get(system, f"{e.nodes} x {e.machine}")
+
+
+def zone_loss(scenario: Scenario, c: CoefficientSet) -> list[str]:
+    """What a lost zone leaves on the surviving data nodes' disks, with forced awareness and without, and of the quorum."""
+    search = scenario.elasticsearch
+    nodes, gone = search.data_nodes, -(-search.data_nodes // search.zones)
+    life = max(index_life_seconds(f.index.retention, f.index.rollover) for f in scenario.flows)
+    own = max(_index_at(scenario, c, nodes, transient=False, relieve=False)(life)) / search.volume.size
+    rebuilt = max(_index_at(scenario, c, nodes - gone, transient=False, relieve=False)(life)) / search.volume.size
+    marks = watermark_bytes(search.volume.size, search.kind, search.version, search.free_space_rule)
+    low, block = marks["low"] / search.volume.size, marks["write_block"] / search.volume.size
+    after = (
+        "they hold them" if rebuilt <= low else f"the low mark ({low:.0%}) leaves copies unassigned until it is back"
+    )
+    set_by = (
+        "AWS places copies: ask for Multi-AZ with standby" if search.kind == "opensearch-service" else "paste sets it"
+    )
+    told = [f"a zone lost, awareness forced ({set_by}): disks stay {own:.0%} full, writes stop at {block:.0%}",
+            f"a zone lost, not forced: its copies are built anew on the rest, {rebuilt:.0%} full; {after}"]  # fmt: skip
+    voters = search.managers or nodes
+    lost = -(-voters // search.zones)
+    told.append(f"quorum: {voters - lost} of {voters} {'managers' if search.managers else 'data nodes'} are left, "
+                f"{voters // 2 + 1} needed")  # fmt: skip
+    return told
 
 
 # ---------------------------------------------------------------- the price of promises

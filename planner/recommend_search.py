@@ -282,7 +282,7 @@ class Search:
                 break
         if keep:
             self.table = _stacked(tables) if tables else Table.empty()
-            self.complete_below = bound if low >= min(bound, float(a[-1] + b[-1])) else low
+            self.complete_below = math.inf if low >= min(bound, float(a[-1] + b[-1])) - 1e-9 else low
         return best
 
     def _comfortable(self, table: Table) -> Stack | None:
@@ -302,12 +302,17 @@ class Search:
             self.said("first look", 0, 0)
             found.first_look = self.look()
             if found.first_look is not None:
+                self.said(f"first answer, not simulated yet: {found.first_look.told()}", 0, 0)
+            if found.first_look is not None:
                 self._try(found, found.first_look, self.wants)
                 bound = found.first_look.usd
                 if found.best is None:
                     bound *= 1.35
-                self.enumerate(bound)
+                self.enumerate(bound, until_likely=True)
                 self.decide(found, self.wants, trials)
+                if self.complete_below < min(bound, found.best.usd if found.best else bound):
+                    self.enumerate(bound)  # the likely one did not hold: all that is cheaper then
+                    self.decide(found, self.wants, trials)
                 while found.best is None and bound < 4 * found.first_look.usd and self.trials.stacks < 3 * trials:
                     bound *= 1.5
                     self.enumerate(bound)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from planner.recommend import Recommendation
 
 MOST_FAMILIES = 8  # of each system, the nearest first
-LABORATORY = "floodmark calibrate from a run of your own stack, or the laboratory's pipe experiments (lab/)"
 
 
 def as_dict(out: Recommendation) -> dict[str, Any]:
@@ -31,6 +30,7 @@ def as_dict(out: Recommendation) -> dict[str, Any]:
         "budget_usd": out.wants.budget, "within_budget": out.within_budget if out.best else None,
         "runner_up": None if out.runner is None else {"stack": out.runner[0].as_dict(),
                                                       "outcome": out.runner[1].as_dict()},
+        "front": [p.as_dict() for p in out.front], "zone_loss": out.zone_loss, "commitments": out.commit,
         "steps": [s.as_dict() for s in out.steps], "prices": [p.as_dict() for p in out.prices],
         "families": [e.as_dict() for e in out.families], "excuses": [e.as_dict() for e in out.excuses],
         "untried_cheaper": out.untried, "counts": out.counts, "notes": out.notes, "interrupted": out.interrupted,
@@ -62,7 +62,7 @@ def lines(out: Recommendation) -> list[tuple[str, list[str]]]:
     """The recommendation as titled paragraphs; a title of '' is plain text."""
     found: list[tuple[str, list[str]]] = []
     if out.unmeasured:
-        found.append(("", [f"never measured here: {_first(out)}; measure with {LABORATORY}"]))
+        found.append(("", [out.unmeasured]))
     if out.interrupted:
         found.append(("", ["interrupted: the best so far, not all of what follows was asked"]))
     if out.best is None:
@@ -73,6 +73,12 @@ def lines(out: Recommendation) -> list[tuple[str, list[str]]]:
         found.append(("runner-up", _runner(out)))
     if out.steps or out.notes:
         found.append(("growth", [*(_step(s) for s in out.steps), *out.notes]))
+    if out.zone_loss:
+        found.append(("when a zone is lost", out.zone_loss))
+    if len(out.front) > 1:
+        found.append(("front of price, p99 and resilience", [_point(p, out) for p in out.front]))
+    if out.commit:
+        found.append(("commitments, no more than nine of ten months use", _commit(out)))
     if out.prices:
         found.append(("what each promise costs a month", [_price(p) for p in out.prices]))
     if out.uncertainty is not None:
@@ -83,10 +89,6 @@ def lines(out: Recommendation) -> list[tuple[str, list[str]]]:
         found.append(("why not", _families(out)))
     found.append(("how it was sought", _sought(out)))
     return found
-
-
-def _first(out: Recommendation) -> str:
-    return out.unmeasured
 
 
 def _stack(out: Recommendation, best: Stack) -> list[str]:
@@ -150,6 +152,17 @@ def _runner(out: Recommendation) -> list[str]:
 def _step(step: Any) -> str:
     return (f"month {step.month}: {step.why}; lasts to month {step.until}, then {step.monthly_usd:,.0f} USD "
             f"(P90 {step.p90_usd:,.0f})")  # fmt: skip
+
+
+def _point(point: Any, out: Recommendation) -> str:
+    mark = " (recommended)" if out.best is not None and point.stack.key == out.best.key else ""
+    return f"{point.usd:,.0f} USD, p99 {show(point.p99, 's')}, survives {point.survives}{mark}: {point.stack.told()}"
+
+
+def _commit(out: Recommendation) -> list[str]:
+    told = ", ".join(f"{count} x {name}" for name, count in out.commit.items())
+    kafka = "; MSK sells none" if out.best is not None and out.best.kafka.kind == "msk-standard" else ""
+    return [f"at most {told}{kafka}"]
 
 
 def _price(price: Any) -> str:

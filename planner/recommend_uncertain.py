@@ -18,7 +18,8 @@ from models.coefficients import CoefficientSet
 from models.stack import Flow, Scenario
 from models.units import show
 from planner.bill import book_of, monthly_bill
-from planner.candidates import Builder
+from planner.candidates import MOST_VOLUME, Builder
+from planner.candidates_limits import largest_volume
 from planner.candidates_wants import Wants, peak_of
 from planner.forecast import run_seed
 from planner.recommend_search import SIGMA, Search, Table, margins, tabled
@@ -39,8 +40,11 @@ LARGER = (1.15, 1.35, 1.65, 2.2)  # stacks are also sought for so many times the
 NEAR = 1.0  # standard deviations of the screen's error within which a world is simulated
 SIMULATED = 24  # worlds at most
 BINS = 4  # of an unknown's draws, when it is asked what knowing it is worth
-SHUFFLES = 12  # with which the same is asked of an unknown that tells nothing
+SHUFFLES = 60  # with which the same is asked of an unknown that tells nothing
+CHANCE = 0.95  # of those shuffles: what is not above is put down to chance
 QUANTILES = (0.1, 0.5, 0.9)
+WORDS = {"loss": "the capacity that a loss leaves", "capacity": "capacity with its headroom, or the time to catch up",
+         "disk": "the largest disk that a node takes"}  # fmt: skip
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Uncertainty:
             unit = {"p99": "s"}.get(name, "")
             told.append(f"{name}: P10 {_said(low, unit)}, P50 {_said(middle, unit)}, P90 {_said(high, unit)}")
         for name, share in self.breaks.items():
-            told.append(f"breaks {name} in {share:.0%} of them")
+            told.append(f"breaks {WORDS.get(name, name)} in {share:.0%} of them")
         if self.over_budget is not None:
             told.append(f"passes the budget in {self.over_budget:.0%} of them")
         best = self.stacks[self.least]
@@ -205,18 +209,19 @@ def _judged(
         shaped = margin.reshape(worlds, len(stacks))
         by_name[name] = shaped >= 0
         score = np.minimum(score, shaped / SIGMA.get(name, SIGMA["p99"]))
-    rooms = np.array([[s.kafka.volume / stacks[0].kafka.volume for s in stacks],
-                      [s.search.volume * s.search.row.nodes / (stacks[0].search.volume * stacks[0].search.row.nodes)
-                       for s in stacks]])  # fmt: skip
-    drawn = np.array(factors)
-    by_name["disk"] = (drawn[:, 0:1] <= rooms[0] * SLACK) & (drawn[:, 1:2] <= rooms[1] * SLACK)
+    drawn = np.array(factors)  # disks are enlarged in place as they fill, up to the largest that a node takes
+    room = np.array([[most_volume(s)[k] for s in stacks] for k in (0, 1)])
+    by_name["disk"] = (drawn[:, 0:1] <= room[0]) & (drawn[:, 1:2] <= room[1])
     holds = np.ones((worlds, len(stacks)), dtype=bool)
     for ok in by_name.values():
         holds &= ok
     return holds, by_name, score
 
 
-SLACK = 1.02  # disks are bought in steps, so that they hold a little more than was asked
+def most_volume(stack: Stack) -> tuple[float, float]:
+    """How many times their size a stack's disks can be made: brokers', data nodes' [1]."""
+    most, _ = largest_volume(stack.search.kind, stack.search.row.machine)
+    return MOST_VOLUME / stack.kafka.volume, most / stack.search.volume
 
 
 def _simulated(
@@ -243,8 +248,9 @@ def _simulated(
 def _costs(
     stacks: list[Stack], out: Recommendation, c: CoefficientSet, factors: list[tuple[float, float, float]], worlds: int
 ) -> Array:
-    """Each stack's month in each world [USD]: what is metered follows the bytes, prices have draws of their own."""
-    flow, found = np.array([f[2] for f in factors]), []
+    """Each stack's month in each world [USD]: disks grow where they must, what is metered follows the bytes, prices are
+    drawn too."""
+    drawn, found = np.array(factors), []
     for stack in stacks:
         made = built(out.given, stack, out.region)
         pace = {f.name: Pace(f.query.trigger if f.query.trigger > 0 else 1.0) for f in made.flows}
@@ -252,8 +258,18 @@ def _costs(
         metered = sum(float(x.monthly_usd) for x in bill.lines if x.scaling == "scaling")
         book = book_of(made.money)
         price = totals([bill], book, out.seed, worlds) / max(1e-9, float(bill.monthly_usd))
-        found.append((float(bill.monthly_usd) - metered + metered * flow) * price)
+        disks = {part: sum(float(x.monthly_usd) for x in bill.lines if x.kind == "storage" and x.system == part)
+                 for part in ("kafka", "elasticsearch")}  # fmt: skip
+        more = sum(disks[part] * np.maximum(0.0, drawn[:, k] / _room(stack, stacks[0])[k] - 1)
+                   for k, part in enumerate(("kafka", "elasticsearch")))  # fmt: skip
+        found.append((float(bill.monthly_usd) - metered + metered * drawn[:, 2] + more) * price)
     return np.stack(found, axis=1)
+
+
+def _room(stack: Stack, best: Stack) -> tuple[float, float]:
+    """A stack's disks over those of the recommended one, which hold the load that is planned for [1]."""
+    nodes = stack.search.volume * stack.search.row.nodes / (best.search.volume * best.search.row.nodes)
+    return stack.kafka.volume * stack.kafka.row.brokers / (best.kafka.volume * best.kafka.row.brokers), nodes
 
 
 def regrets(cost: Array, holds: Array) -> Array:
@@ -272,10 +288,10 @@ def worth_knowing(regret: Array, normals: dict[str, Array], seed: int) -> list[t
     """What knowing each unknown before choosing is worth [USD a month], the most valuable first.
 
     The draws are cut into bins of the unknown; what the best choice in each bin regrets less than the best choice for
-    all, less what chance alone makes of that (the same with the draws shuffled).
+    all, less what chance alone may make of that (19 of 20 shuffles of the draws make less).
     """
     rng = np.random.default_rng((seed, 0x4E))
-    chance = float(np.mean([_told(regret, rng.permutation(len(regret))) for _ in range(SHUFFLES)]))
+    chance = float(np.quantile([_told(regret, rng.permutation(len(regret))) for _ in range(SHUFFLES)], CHANCE))
     found = [(name, max(0.0, _told(regret, np.argsort(z, kind="stable")) - chance)) for name, z in normals.items()]
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 

@@ -173,7 +173,7 @@ def draw(unknowns: Unknowns, scenario: Scenario, coefficients: CoefficientSet, c
     list[World], dict[str, Array]
 ]:  # fmt: skip
     """So many worlds (rounded up to a power of two), and each unknown's normals in them."""
-    from scipy.stats import qmc, norm
+    from scipy.stats import norm, qmc
 
     names = [x.path for x in unknowns.inputs]
     owned = sorted(coefficients.values) if unknowns.coefficients else []
