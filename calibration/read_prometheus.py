@@ -16,7 +16,7 @@ from typing import Any
 
 from calibration.formats_kinds import Sample, epoch
 from calibration.formats_prometheus import PREFIXES, TIMES, VERSIONS, Rule, rules
-from calibration.gather import File, Gathering, number
+from calibration.gather import File, Gathering, clean, number, shown
 from calibration.secrets import redact_text as redact
 
 _WANTED = re.compile(rf"^((?:{'|'.join(PREFIXES)})[\w:]*)[^\n]*$", re.MULTILINE | re.IGNORECASE)
@@ -191,12 +191,18 @@ def labels_of(rule: Rule, labels: Labels) -> tuple[tuple[str, str], ...]:
 
 
 def _version(name: str, labels: Labels, entity: str, t: float | None, into: Gathering) -> None:
-    """By entity, as a rolling upgrade runs two versions at once; the first one seen stands for the system too."""
+    """The system's version: stated when it is first seen, and when an entity (a rolling upgrade) shows another than it
+    did. Entities that differ from the start are a note."""
     label, key = VERSIONS[name]
-    if labels.get(label):
-        into.state(f"{key} of {entity}", labels[label], t)
-        if key not in into.last:
-            into.state(key, labels[label], t)
+    version = labels.get(label)
+    if not version:
+        return
+    before = into.memory.get((key, entity))
+    into.memory[key, entity] = version
+    if key not in into.last or before not in (None, version):
+        into.state(key, version, t)
+    elif before is None and into.last[key] != shown(version):
+        into.note(f"{key}: {into.last[key]} and {clean(version)} run side by side")
 
 
 # range queries -------------------------------------------------------------------------------------
