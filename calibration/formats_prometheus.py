@@ -74,6 +74,7 @@ REPLICAS = {
 REQUESTS = ("Produce", "Fetch", "FetchConsumer", "FetchFollower")
 IDLE = {
     "requesthandleravgidlepercent": ("kafkarequesthandlerpool", "handler_idle_fraction"),
+    "brokerrequesthandleravgidlepercent": ("kafkarequesthandlerpool", "handler_idle_fraction"),
     "networkprocessoravgidlepercent": ("socketserver", "network_idle_fraction"),
 }
 BEANS = {
@@ -221,6 +222,8 @@ def _search() -> dict[str, list[Rule]]:
         ("filesystem_data_size_bytes", "disk_total_bytes", 1.0, {}),
         ("filesystem_data_available_bytes", "disk_available_bytes", 1.0, {}),
         ("os_cpu_percent", "cpu_fraction", PERCENT, {}),
+        ("filesystem_io_stats_device_read_size_kilobytes_sum", "disk_read_bytes", 1024.0, {}),
+        ("filesystem_io_stats_device_write_size_kilobytes_sum", "disk_write_bytes", 1024.0, {}),
     ]
     made = {
         f"elasticsearch_{name}": [replace(node, quantity=quantity, scale=scale, where=where)]
@@ -352,8 +355,11 @@ def _msk(lower: str, name: str) -> list[Rule]:
 def _idle(lower: str, name: str) -> list[Rule]:
     """Rules write these with and without underscores; without a rate in the name it may be the mean since the start."""
     match = _IDLE.match(lower)
-    found = IDLE.get(match[1].replace("_", "").removesuffix("total")) if match else None
-    return [Rule("kafka", found[1], "jmx_exporter", rank=0 if match and match[2] else 1)] if found else []
+    bean = match[1].replace("_", "").removesuffix("total") if match else ""
+    if not match or bean not in IDLE:
+        return []
+    rank = 0 if bean.startswith("broker") else 1 if match[2] else 2  # the broker's own, where a controller shares them
+    return [Rule("kafka", IDLE[bean][1], "jmx_exporter", rank=rank)]
 
 
 def _replicas(lower: str, name: str) -> list[Rule]:
