@@ -69,6 +69,11 @@ def members(paths: list[Path], limits: Limits) -> Iterator[Member]:
             yield member
 
 
+def holds_several(path: Path) -> bool:
+    """Whether it is a folder or an archive."""
+    return path.is_dir() or (path.is_file() and (zipfile.is_zipfile(path) or _is_tar(path)))
+
+
 def _of(path: Path) -> Iterator[Member]:
     if str(path) == "-":
         yield Member("standard input", 0, lambda: os.fdopen(os.dup(0), "rb"))

@@ -18,7 +18,7 @@ from typing import Any
 
 from calibration import read_cloudwatch, read_csv, read_kafka, read_lab, read_prometheus, read_search, read_spark
 from calibration.finish import recording
-from calibration.formats import Limits, Member, members, open_text
+from calibration.formats import Limits, Member, holds_several, members, open_text
 from calibration.formats_json import Found, documents
 from calibration.formats_kinds import EXPOSITION, Sample, epoch, samples
 from calibration.formats_packed import Unusable
@@ -57,12 +57,14 @@ def import_paths(paths: Iterable[Path | str], limits: Limits | None = None) -> l
 def read_all(paths: Iterable[Path | str], limits: Limits | None = None) -> Imported:
     """The same, with the files that belong to no recording."""
     limits, given = limits or Limits(), [Path(p) for p in paths]
-    groups: dict[str, Gathering] = {}
-    runs = _runs(given, limits)
-    for member in members(given, limits):
-        place = next((run for run in runs if _inside(member.name, run)), "")
-        into = groups.setdefault(place, Gathering(place.rpartition("/")[2] or _called(given[0])))
-        read_member(member, into, limits)
+    groups: dict[tuple[int, str], Gathering] = {}
+    for n, path in enumerate(given):
+        runs = _runs(path, limits)
+        for member in members([path], limits):
+            run = next((run for run in runs if _inside(member.name, run)), None)
+            place = (n, run) if run is not None else (-1, "")
+            name = _called(given[0]) if run is None else run.rpartition("/")[2]
+            read_member(member, groups.setdefault(place, Gathering(name)), limits)
     return _imported(groups)
 
 
@@ -72,10 +74,10 @@ def _called(path: Path) -> str:
     return name if path.is_dir() else File(name).entity
 
 
-def _runs(paths: list[Path], limits: Limits) -> list[str]:
+def _runs(path: Path, limits: Limits) -> list[str]:
     """Folders of single runs, deepest first: those with an experiment.json."""
-    names = [m for path in paths if path.is_dir() or path.suffix == ".zip" for m in members([path], limits)]
-    found = {m.folder for m in names if m.base == "experiment.json"}
+    listed = members([path], limits) if holds_several(path) else ()
+    found = {member.folder for member in listed if member.base == "experiment.json"}
     return sorted(found, key=len, reverse=True)
 
 
@@ -83,7 +85,7 @@ def _inside(name: str, folder: str) -> bool:
     return folder == "." or name.startswith(f"{folder}/")
 
 
-def _imported(groups: dict[str, Gathering]) -> Imported:
+def _imported(groups: dict[tuple[int, str], Gathering]) -> Imported:
     made, files, unused, machine = [], [], [], {}  # type: ignore[var-annotated]
     for into in groups.values():
         machine |= into.memory.get("machine", {})

@@ -67,7 +67,6 @@ KAFKA = _table(
     records_in_per_second | record/s | records received
     replication_bytes_in_per_second | byte/s | received from leaders
     replication_bytes_out_per_second | byte/s | sent to followers
-    requests_per_second | request/s | requests answered, by request
     disk_used_fraction | 1 | share of the data volume in use
     disk_write_bytes | byte | written to the data volume in a period
     disk_read_bytes | byte | read from the data volume in a period
@@ -123,7 +122,6 @@ SEARCH = _table(
     documents_per_second | document/s | index operations, primaries and replicas
     index_mean_seconds | s | mean wall time of an index operation
     heap_fraction | 1 | Java heap in use, of its most
-    disk_free_fraction | 1 | data volume free
     disk_write_bytes_per_second | byte/s | written to the data volume
     disk_read_bytes_per_second | byte/s | read from the data volume
     """,
@@ -217,7 +215,6 @@ PROCESS = _table(
     resident_bytes | byte | resident memory
     working_set_bytes | byte | memory that the kernel cannot drop, as Kubernetes counts it
     memory_limit_bytes | byte | memory limit of the container
-    cpu_limit_cores | 1 | CPU quota of the container
     """,
 )
 

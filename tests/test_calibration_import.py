@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import json
 import math
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -135,6 +136,13 @@ def test_a_folder_of_runs_is_as_many_recordings_and_each_node_and_broker_is_kept
     )
     assert found.machine["per_core_speed"] == 1.5
     assert [u.file.rpartition("/")[2] for u in found.unused] == ["README.md"]
+    with tarfile.open(tmp_path / "runs.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "one", "one")
+        archive.add(tmp_path / "two", "two")
+    packed = import_paths([tmp_path / "runs.tar.gz", tmp_path / "one"])  # equal names, and two runs all the same
+    assert [(r.name, len(r.series)) for r in packed] == [
+        (name, len(found.recordings[0].series)) for name in ("fit-one", "fit-two", "fit-one")
+    ]
 
 
 def test_samples_out_of_order_twice_with_gap_and_restart_are_put_right_and_said(tmp_path: Path) -> None:
