@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from planner.calibrate_load import Gathered, gather
     from planner.claims import claims
     from planner.months_ahead import months_ahead
+    from planner.paste import write_paste
+    from planner.paste_read import read_paste
+    from planner.recommend import Recommendation, recommend
+    from planner.recommend_unknowns import read_unknowns
     from planner.scaling import scaling
     from planner.watch import Watch, watch
 
@@ -48,6 +52,7 @@ __all__ = [
     "Forecast",
     "Gathered",
     "MonthlyBill",
+    "Recommendation",
     "Recording",
     "Report",
     "Run",
@@ -77,17 +82,26 @@ __all__ = [
     "months_ahead",
     "named_runs",
     "packaged_sets",
+    "read_paste",
+    "read_unknowns",
+    "recommend",
     "resolved",
     "scaling",
     "scenario_schema",
     "simulate",
     "to_yaml",
     "watch",
+    "write_paste",
 ]
 
 _WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits for; or load kernels of their own
     "claims": "planner.claims",
+    "Recommendation": "planner.recommend",
     "months_ahead": "planner.months_ahead",
+    "read_paste": "planner.paste_read",
+    "read_unknowns": "planner.recommend_unknowns",
+    "recommend": "planner.recommend",
+    "write_paste": "planner.paste",
     "scaling": "planner.scaling",
     "Calibration": "planner.calibrate",
     "Gathered": "planner.calibrate_load",

@@ -70,8 +70,10 @@ class Prices:
     def brokers(self, made: Brokers) -> float:
         """Brokers, their volumes and what crosses zones to and from them."""
         row, scenario = made.row, self.scenario
-        topics = [f.topic.model_copy(update={"partitions": p, "copies": c, "min_insync": i})
-                  for f, p, c, i in zip(scenario.flows, row.partitions, row.copies, made.min_insync, strict=True)]  # fmt: skip
+        topics = [
+            f.topic.model_copy(update={"partitions": p, "copies": c, "min_insync": i})
+            for f, p, c, i in zip(scenario.flows, row.partitions, row.copies, made.min_insync, strict=True)
+        ]
         flows = [f.model_copy(update={"topic": t}) for f, t in zip(scenario.flows, topics, strict=True)]
         volume = scenario.kafka.volume.model_copy(update={"size": made.volume, "throughput": row.volume_throughput})
         cluster = scenario.kafka.model_copy(update={"kind": made.kind, "brokers": row.brokers, "zones": row.zones,

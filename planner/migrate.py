@@ -1,7 +1,7 @@
 """The way from today's stack to another: steps with duration, extra nodes, load, rollback, and the doors that shut.
 
-Durations are laws where there is one (bytes to move over the speed of moving them) and ranges from memory where there is
-none; each says which. A *one-way door* is a step that cannot be taken back as it was taken. Commitments bought for the
+Durations are laws where there is one (bytes to move over the speed of moving them) and figures from memory elsewhere;
+each says which. A *one-way door* is a step that cannot be taken back as it was taken. Commitments bought for the
 new stack are held to what is sure to run: no more hours of a machine than nine of ten months use.
 """
 
@@ -87,16 +87,32 @@ def _kafka(today: Scenario, then: Scenario, moves: list[Move], impossible: list[
     a, b = today.kafka, then.kafka
     held = topic_storage(today).bytes
     if a.kind != b.kind:
-        moves.append(Move(f"Kafka cluster moved from {a.kind} to {b.kind} by mirroring", held / REBUILD_BYTES + HOUR,
-                          b.brokers, "every byte is produced twice while both run", "point clients back at the old one "
-                          "while it still mirrors", False, "bytes held at 250 MiB/s, and an hour to switch (remembered)"))  # fmt: skip
+        moves.append(
+            Move(
+                f"Kafka cluster moved from {a.kind} to {b.kind} by mirroring",
+                held / REBUILD_BYTES + HOUR,
+                b.brokers,
+                "every byte is produced twice while both run",
+                "point clients back at the old one while it still mirrors",
+                False,
+                "bytes held at 250 MiB/s, and an hour to switch (remembered)",
+            )
+        )
         return
     _volume("Kafka disk", a.volume.size, b.volume.size, a.brokers, moves, impossible)
     if b.brokers > a.brokers:
         share = held * (1 - a.brokers / b.brokers)
-        moves.append(Move(f"Kafka nodes from {a.brokers} to {b.brokers}, partitions reassigned", share / REBUILD_BYTES,
-                          0, f"{show(share, 'bytes')} move between brokers; throttle it below what the disks have left",
-                          "reassign back, then remove brokers", False, "kafka.md B5: bytes moved at 250 MiB/s"))  # fmt: skip
+        moves.append(
+            Move(
+                f"Kafka nodes from {a.brokers} to {b.brokers}, partitions reassigned",
+                share / REBUILD_BYTES,
+                0,
+                f"{show(share, 'bytes')} move between brokers; throttle it below what the disks have left",
+                "reassign back, then remove brokers",
+                False,
+                "kafka.md B5: bytes moved at 250 MiB/s",
+            )
+        )
     elif b.brokers < a.brokers:
         share = held * (a.brokers - b.brokers) / a.brokers
         moves.append(Move(f"Kafka nodes from {a.brokers} to {b.brokers}: empty brokers first, then remove them",
@@ -138,10 +154,17 @@ def _search(
                           "it is deleted", False, "bytes at 40 MB/s a node, twice (elasticsearch.md A13)"))  # fmt: skip
     elif changed and service:
         move = held / (min(a.data_nodes, b.data_nodes) * _speed(a.machine))
-        moves.append(Move(f"search nodes from {a.data_nodes} x {a.machine} to {b.data_nodes} x {b.machine}, blue/green",
-                          move + 20 * MINUTE, b.data_nodes + b.managers, f"{show(held, 'bytes')} are copied to new nodes; "
-                          "writes go on", "cancel before the copy ends; after it, another blue/green", False,
-                          "bytes at 40 MB/s a node (elasticsearch.md A13), and 20 min to start (remembered)"))  # fmt: skip
+        moves.append(
+            Move(
+                f"search nodes from {a.data_nodes} x {a.machine} to {b.data_nodes} x {b.machine}, blue/green",
+                move + 20 * MINUTE,
+                b.data_nodes + b.managers,
+                f"{show(held, 'bytes')} are copied to new nodes; writes go on",
+                "cancel before the copy ends; after it, another blue/green",
+                False,
+                "bytes at 40 MB/s a node (elasticsearch.md A13), and 20 min to start (remembered)",
+            )
+        )
     elif changed:
         share = held if a.machine != b.machine else held * abs(1 - a.data_nodes / max(a.data_nodes, b.data_nodes))
         seconds = RECOVERY_DELAY + share / (max(1, min(a.data_nodes, b.data_nodes)) * _speed(b.machine))
@@ -154,9 +177,17 @@ def _search(
     for old, new in _pairs(today, then):
         p, q = old.index, new.index
         if p.primaries != q.primaries:
-            moves.append(Move(f"index {old.name}: primaries from {p.primaries} to {q.primaries} in the template", MINUTE,
-                              0, "none: the next index has them; older ones only by reindexing or split and shrink",
-                              "the template's old number, from the next index", True, "elasticsearch.md B3"))  # fmt: skip
+            moves.append(
+                Move(
+                    f"index {old.name}: primaries from {p.primaries} to {q.primaries} in the template",
+                    MINUTE,
+                    0,
+                    "none: the next index has them; older ones only by reindexing or split and shrink",
+                    "the template's old number, from the next index",
+                    True,
+                    "elasticsearch.md B3",
+                )
+            )
         if p.copies != q.copies:
             seconds = RECOVERY_DELAY + held / max(1, p.copies) / (b.data_nodes * _speed(b.machine))
             moves.append(Move(f"index {old.name}: copies from {p.copies} to {q.copies}",
@@ -170,27 +201,60 @@ def _spark(today: Scenario, then: Scenario, moves: list[Move]) -> None:
     if (a.kind, a.machine, a.executors, a.cores, a.heap, a.driver_machine) != (
         b.kind, b.machine, b.executors, b.cores, b.heap, b.driver_machine,
     ):  # fmt: skip
-        moves.append(Move(f"Spark from {a.executors} x {a.machine} to {b.executors} x {b.machine}: start the new cluster, "
-                          "stop the query, start it there on the same checkpoint", EMR_START, b.executors + 1,
-                          "an outage of the query of some minutes, then catching up", "start the query on the old "
-                          "cluster, on the same checkpoint", False, "10 min to start (remembered)"))  # fmt: skip
+        moves.append(
+            Move(
+                f"Spark from {a.executors} x {a.machine} to {b.executors} x {b.machine}: start the new cluster, "
+                "stop the query, start it there on the same checkpoint",
+                EMR_START,
+                b.executors + 1,
+                "an outage of the query of some minutes, then catching up",
+                "start the query on the old cluster, on the same checkpoint",
+                False,
+                "10 min to start (remembered)",
+            )
+        )
     for old, new in _pairs(today, then):
         p, q = old.query, new.query
         if p.state and q.state and p.state.shuffle_partitions != q.state.shuffle_partitions:
-            moves.append(Move(f"query {old.name}: shuffle partitions from {p.state.shuffle_partitions} to "
-                              f"{q.state.shuffle_partitions} on a new checkpoint", 5 * MINUTE, 0, "state is lost: what it "
-                              "remembered is counted again", "the old checkpoint, as long as the topic keeps what it has "
-                              "not read", True, "spark.md B2: frozen into the checkpoint"))  # fmt: skip
+            moves.append(
+                Move(
+                    f"query {old.name}: shuffle partitions from {p.state.shuffle_partitions} to "
+                    f"{q.state.shuffle_partitions} on a new checkpoint",
+                    5 * MINUTE,
+                    0,
+                    "state is lost: what it remembered is counted again",
+                    "the old checkpoint, as long as the topic keeps what it has not read",
+                    True,
+                    "spark.md B2: frozen into the checkpoint",
+                )
+            )
         if p.trigger != q.trigger:
-            moves.append(Move(f"query {old.name}: trigger from {show(p.trigger, 's')} to {show(q.trigger, 's')}", MINUTE, 0,
-                              "a restart", "the old trigger", False, "a setting"))  # fmt: skip
+            moves.append(
+                Move(
+                    f"query {old.name}: trigger from {show(p.trigger, 's')} to {show(q.trigger, 's')}",
+                    MINUTE,
+                    0,
+                    "a restart",
+                    "the old trigger",
+                    False,
+                    "a setting",
+                )
+            )
 
 
 def _volume(what: str, old: float, new: float, count: int, moves: list[Move], impossible: list[str]) -> None:
     if new > old:
-        moves.append(Move(f"{what} from {show(old, 'bytes')} to {show(new, 'bytes')} on each of {count} nodes, in place",
-                          VOLUME_HOURS, 0, "none that is noticed", "none: a volume cannot shrink", True,
-                          "EBS; six hours until it can be changed again (remembered)"))  # fmt: skip
+        moves.append(
+            Move(
+                f"{what} from {show(old, 'bytes')} to {show(new, 'bytes')} on each of {count} nodes, in place",
+                VOLUME_HOURS,
+                0,
+                "none that is noticed",
+                "none: a volume cannot shrink",
+                True,
+                "EBS; six hours until it can be changed again (remembered)",
+            )
+        )
     elif new < old:
         impossible.append(
             f"{what}: {show(old, 'bytes')} cannot become {show(new, 'bytes')}; only new nodes have smaller ones"

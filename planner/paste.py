@@ -1,8 +1,8 @@
 """Ready configuration: a stack as the files that its systems read, to paste; `paste_read` reads the same stack back.
 
-`kafka/` broker and topic settings and each flow's producers, `spark/` defaults and each query's options, `search/` index
-templates, lifecycle policies and cluster settings, `terraform/` variables for MSK, EMR, OpenSearch or EC2. What a system
-has no setting for (a sink's kind) stands under `floodmark.`, which all of them ignore.
+`kafka/` broker and topic settings and each flow's producers, `spark/` defaults and each query's options, `search/`
+index templates, lifecycle policies and cluster settings, `terraform/` variables for MSK, EMR, OpenSearch or EC2. What a
+system has no setting for (a sink's kind) stands under `floodmark.`, which all of them ignore.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ def paste_files(scenario: Scenario) -> dict[str, str]:
     if any(getattr(scenario, part).hosts for part in ("kafka", "spark", "elasticsearch")):
         raise ScenarioError("hosts are given by name; expected machines: Terraform asks for types")
     files = {
-        "kafka/broker.properties": _properties("Broker settings (an MSK configuration, or server.properties)", _broker(scenario)),
+        "kafka/broker.properties": _properties(
+            "Broker settings (an MSK configuration, or server.properties)", _broker(scenario)
+        ),
         "kafka/topics.sh": _topics(scenario),
         "spark/spark-defaults.conf": _spark_defaults(scenario),
         "search/cluster-settings.json": _json(_cluster_settings(scenario)),
         "terraform/floodmark.auto.tfvars.json": _json(_variables(scenario)),
         "terraform/variables.tf": VARIABLES,
-    }  # fmt: skip
+    }
     for flow in scenario.flows:
         files[f"kafka/producer-{flow.name}.properties"] = _properties(f"Producers of '{flow.name}'", _producer(flow))
         files[f"spark/query-{flow.name}.properties"] = _properties(f"Options of the query '{flow.name}'", _query(flow))
@@ -223,7 +225,7 @@ def _template(flow: Flow, scenario: Scenario) -> dict[str, Any]:
 
 
 def _lifecycle(flow: Flow, scenario: Scenario) -> dict[str, Any]:
-    """ISM for OpenSearch, ILM for Elasticsearch: indices roll over by age or when a primary is large, and go when old."""
+    """ISM for OpenSearch, ILM for Elasticsearch: indices roll over by age or size, and go when old."""
     kept, rolls = age(flow.index.retention), flow.index.rollover
     if scenario.elasticsearch.kind == "self-managed-elasticsearch":
         roll = {"rollover": {"max_primary_shard_size": f"{ROLLOVER_GIB}gb", "max_age": age(rolls)}} if rolls else {}
@@ -234,8 +236,10 @@ def _lifecycle(flow: Flow, scenario: Scenario) -> dict[str, Any]:
         [{"rollover": {"min_primary_shard_size": f"{ROLLOVER_GIB}gb", "min_index_age": age(rolls)}}] if rolls else []
     )
     gone = [{"state_name": "delete", "conditions": {"min_rollover_age" if rolls else "min_index_age": kept}}]
-    states = [{"name": "hot", "actions": rollover, "transitions": gone},
-              {"name": "delete", "actions": [{"delete": {}}], "transitions": []}]  # fmt: skip
+    states = [
+        {"name": "hot", "actions": rollover, "transitions": gone},
+        {"name": "delete", "actions": [{"delete": {}}], "transitions": []},
+    ]
     pattern = [{"index_patterns": [f"{flow.name}-*"], "priority": 200}]
     told = f"{flow.name}: kept {kept} after {'rollover' if rolls else 'its creation'}"
     return {"policy": {"description": told, "default_state": "hot",
@@ -298,8 +302,9 @@ def _variables(scenario: Scenario) -> dict[str, Any]:
     return out
 
 
-VARIABLES = """# Declarations of what floodmark.auto.tfvars.json sets. Names are those of the aws_msk_cluster, aws_emr_cluster and
-# aws_opensearch_domain resources where they have one; with kind "self-managed" or "ec2" they size aws_instance.
+VARIABLES = """# Declarations of what floodmark.auto.tfvars.json sets. Names are those of the aws_msk_cluster,
+# aws_emr_cluster and aws_opensearch_domain resources where they have one; with kind "self-managed" or "ec2" they size
+# aws_instance.
 
 variable "region" { type = string }
 

@@ -6,6 +6,7 @@ A file that is missing, a key that is not known and a value that does not fit ar
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -154,15 +155,19 @@ def _topics(text: str, data: dict[str, Any]) -> None:
         words = shlex.split(line, comments=True)
         if words[:1] != ["kafka-topics.sh"]:
             continue
-        said = {a: b for a, b in zip(words, words[1:], strict=False) if a.startswith("--") and a != "--config"}
+        said = {a: b for a, b in itertools.pairwise(words) if a.startswith("--") and a != "--config"}
         said |= dict(words[n + 1].split("=", 1) for n, word in enumerate(words) if word == "--config")
         found[said["--topic"]] = said
     for flow in data["flows"]:
         if flow["name"] not in found:
             raise ScenarioError(f"kafka/topics.sh creates no topic '{flow['name']}'")
         said = found[flow["name"]]
-        flow["topic"] |= {"partitions": int(said["--partitions"]), "copies": int(said["--replication-factor"]),
-                          "min_insync": int(said["min.insync.replicas"]), "retention": int(said["retention.ms"]) / 1000}  # fmt: skip
+        flow["topic"] |= {
+            "partitions": int(said["--partitions"]),
+            "copies": int(said["--replication-factor"]),
+            "min_insync": int(said["min.insync.replicas"]),
+            "retention": int(said["retention.ms"]) / 1000,
+        }
 
 
 def _executors(pairs: dict[str, str], data: dict[str, Any]) -> None:
@@ -190,11 +195,26 @@ def _producer(pairs: dict[str, str], producer: dict[str, Any]) -> None:
 def _query(pairs: dict[str, str], query: dict[str, Any], name: str) -> None:
     state = "spark.sql.streaming.stateStore."
     changelog = f"{state}rocksdb.changelogCheckpointing.enabled"
-    known = {"processingTime", "maxOffsetsPerTrigger", "minPartitions", "checkpointLocation",
-             "spark.sql.streaming.checkpointFileManagerClass", "spark.sql.shuffle.partitions", f"{state}providerClass",
-             changelog, "floodmark.sink.kind", "floodmark.sink.connector", "floodmark.sink.writersPerTask", "floodmark.sink.retryMultiplier",
-             "es.batch.size.entries", "es.batch.size.bytes", "es.batch.write.retry.count", "es.batch.write.retry.wait",
-             "es.batch.write.refresh", "es.mapping.id"}  # fmt: skip
+    known = {
+        "processingTime",
+        "maxOffsetsPerTrigger",
+        "minPartitions",
+        "checkpointLocation",
+        "spark.sql.streaming.checkpointFileManagerClass",
+        "spark.sql.shuffle.partitions",
+        f"{state}providerClass",
+        changelog,
+        "floodmark.sink.kind",
+        "floodmark.sink.connector",
+        "floodmark.sink.writersPerTask",
+        "floodmark.sink.retryMultiplier",
+        "es.batch.size.entries",
+        "es.batch.size.bytes",
+        "es.batch.write.retry.count",
+        "es.batch.write.retry.wait",
+        "es.batch.write.refresh",
+        "es.mapping.id",
+    }
     _unknown(pairs, known, name)
     trigger = _seconds(pairs["processingTime"]) if not pairs["processingTime"].startswith("0 ") else 0.0
     query |= {"trigger": trigger, "checkpoint": _store(pairs["checkpointLocation"], name)}
@@ -206,8 +226,9 @@ def _query(pairs: dict[str, str], query: dict[str, Any], name: str) -> None:
         rocks = pairs[f"{state}providerClass"] == ROCKS_STATE
         kind = "rocksdb-changelog" if pairs.get(changelog) == "true" else "rocksdb"
         query["state"] = (query["state"] or {}) | {
-            "shuffle_partitions": int(pairs["spark.sql.shuffle.partitions"]), "provider": kind if rocks else "hdfs-backed"
-        }  # fmt: skip
+            "shuffle_partitions": int(pairs["spark.sql.shuffle.partitions"]),
+            "provider": kind if rocks else "hdfs-backed",
+        }
     sink = query["sink"]
     sink |= {"kind": pairs["floodmark.sink.kind"], "writers_per_task": int(pairs["floodmark.sink.writersPerTask"])}
     sink["connector"] = pairs.get("floodmark.sink.connector")

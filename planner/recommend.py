@@ -115,7 +115,8 @@ def recommend(
 ) -> Recommendation:  # fmt: skip
     """The cheapest stack that keeps the scenario's targets. `wanted` overrides wants by name (p99=10.0, months=12).
 
-    With `unknowns` the answer is held against so many drawn worlds. `today` is what runs: partitions never shrink below it, and the way from there is told in steps.
+    With `unknowns` the answer is held against so many drawn worlds. `today` is what runs: partitions never shrink
+    below it, and the way from there is told in steps.
     Raises ScenarioError for what cannot be searched.
     """
     began = time.perf_counter()
@@ -195,10 +196,24 @@ def _answer(
               "runs": search.trials.runs}  # fmt: skip
     failed = [outcome.excuse for _, outcome in found.outcomes if outcome.excuse is not None]
     return Recommendation(
-        scenario, wants, region, seed, best, found.outcome, made, bill, None, [], [],
-        [*failed, *search.builder.excuses], [], found.untried, counts, _unmeasured(made or scenario, c, _binding(search, best)),
+        scenario,
+        wants,
+        region,
+        seed,
+        best,
+        found.outcome,
+        made,
+        bill,
+        None,
+        [],
+        [],
+        [*failed, *search.builder.excuses],
+        [],
+        found.untried,
+        counts,
+        _unmeasured(made or scenario, c, _binding(search, best)),
         interrupted=found.interrupted,
-    )  # fmt: skip
+    )
 
 
 def _binding(search: Search, best: Stack | None) -> str:
@@ -232,12 +247,14 @@ def _reasons(out: Recommendation, search: Search, found: Found, c: CoefficientSe
         out.seconds["growth"] = time.perf_counter() - began
         out.prices = price_of_targets(search, found, max(4, trials // 6), said)
         out.seconds["prices"] = time.perf_counter() - began
+        out.front = front(search, found, max(4, trials // 6), said)
+        out.seconds["front"] = time.perf_counter() - began
     except KeyboardInterrupt:
         out.interrupted = True
 
 
 def _unmeasured(scenario: Scenario, c: CoefficientSet, binding: str) -> str:
-    """What binds, where nobody measured what that rests on, and the measurement that would tell; '' if it was measured."""
+    """What binds, where nobody measured what it rests on, and the measurement that would tell; '' if it was."""
     from planner.domain import SURE, drivers
 
     if domain_of(scenario, c) == "measured":

@@ -158,8 +158,11 @@ def _next(search: Search, now: Stack, month: int) -> Found:
     parts, triggers = now.kafka.row.partitions, now.spark.row.triggers
     brokers = [k for k in builder.brokers(families["kafka"]) if k.row.partitions == parts
                and k.row.brokers >= now.kafka.row.brokers]  # fmt: skip
-    spark = [s for s in builder.executors(scales=[parts], triggers=[triggers], only=families["spark"], most_usd=6 * now.usd)
-             if s.row.shuffles == now.spark.row.shuffles]  # fmt: skip
+    spark = [
+        s
+        for s in builder.executors(scales=[parts], triggers=[triggers], only=families["spark"], most_usd=6 * now.usd)
+        if s.row.shuffles == now.spark.row.shuffles
+    ]
     nodes = [d for d in builder.data_nodes(only=families["elasticsearch"], most_usd=6 * now.usd)
              if d.row.nodes >= now.search.row.nodes]  # fmt: skip
     other = Search.__new__(Search)
@@ -194,10 +197,22 @@ def by_month(out: Recommendation) -> list[Scenario]:
 def _changes(now: Stack, then: Stack) -> str:
     """What a step changes, in words."""
     pairs = [
-        ("brokers", f"{now.kafka.row.brokers} x {now.kafka.row.machine}", f"{then.kafka.row.brokers} x {then.kafka.row.machine}"),
-        ("executors", f"{now.spark.row.executors} x {now.spark.row.machine}", f"{then.spark.row.executors} x {then.spark.row.machine}"),
-        ("data nodes", f"{now.search.row.nodes} x {now.search.row.machine}", f"{then.search.row.nodes} x {then.search.row.machine}"),
+        (
+            "brokers",
+            f"{now.kafka.row.brokers} x {now.kafka.row.machine}",
+            f"{then.kafka.row.brokers} x {then.kafka.row.machine}",
+        ),
+        (
+            "executors",
+            f"{now.spark.row.executors} x {now.spark.row.machine}",
+            f"{then.spark.row.executors} x {then.spark.row.machine}",
+        ),
+        (
+            "data nodes",
+            f"{now.search.row.nodes} x {now.search.row.machine}",
+            f"{then.search.row.nodes} x {then.search.row.machine}",
+        ),
         ("primaries (from the next rollover)", str(now.search.row.primaries), str(then.search.row.primaries)),
-    ]  # fmt: skip
+    ]
     told = [f"{what} {a} → {b}" for what, a, b in pairs if a != b]
     return "; ".join(told) or "disks enlarged"

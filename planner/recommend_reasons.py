@@ -147,7 +147,7 @@ def _name(stack: Stack, system: str) -> str:
 
 
 def zone_loss(scenario: Scenario, c: CoefficientSet) -> list[str]:
-    """What a lost zone leaves on the surviving data nodes' disks, with forced awareness and without, and of the quorum."""
+    """What a lost zone leaves: the survivors' disks, with forced awareness and without, and the quorum."""
     search = scenario.elasticsearch
     nodes, gone = search.data_nodes, -(-search.data_nodes // search.zones)
     life = max(index_life_seconds(f.index.retention, f.index.rollover) for f in scenario.flows)

@@ -198,8 +198,11 @@ class Search:
         """Screen every stack below a price, cheapest first, into the table; or until one is likely to hold."""
         least_search = min((d.usd for d in self._all_search(bound)), default=math.inf)
         least_kafka = min((k.usd for k in self._kafka.values()), default=math.inf)
-        spark = [s for s in self.builder.executors(most_usd=bound - least_search - least_kafka, scales=sorted(self._kafka))
-                 if s.usd + self._kafka[s.row.partitions].usd + least_search <= bound]  # fmt: skip
+        spark = [
+            s
+            for s in self.builder.executors(most_usd=bound - least_search - least_kafka, scales=sorted(self._kafka))
+            if s.usd + self._kafka[s.row.partitions].usd + least_search <= bound
+        ]
         spark = self._hopeful_spark(spark)
         least_spark = min((s.usd + self._kafka[s.row.partitions].usd for s in spark), default=math.inf)
         search = self._hopeful_search([d for d in self._all_search(bound) if d.usd + least_spark <= bound])

@@ -67,9 +67,15 @@ def built(scenario: Scenario, stack: Stack, region: str) -> Scenario:
     """The scenario on that stack, validated."""
     data = scenario.model_dump()
     k, s, e = stack.kafka, stack.spark, stack.search
-    data["kafka"] |= {"kind": k.kind, "machine": k.row.machine, "brokers": k.row.brokers, "zones": k.row.zones,
-                      "heap": k.heap, "hosts": (),
-                      "volume": data["kafka"]["volume"] | {"size": k.volume, "throughput": k.row.volume_throughput}}  # fmt: skip
+    data["kafka"] |= {
+        "kind": k.kind,
+        "machine": k.row.machine,
+        "brokers": k.row.brokers,
+        "zones": k.row.zones,
+        "heap": k.heap,
+        "hosts": (),
+        "volume": data["kafka"]["volume"] | {"size": k.volume, "throughput": k.row.volume_throughput},
+    }
     data["spark"] |= {"kind": s.kind, "machine": s.row.machine, "executors": s.row.executors, "cores": s.row.slots,
                       "heap": s.heap, "driver_machine": s.driver, "hosts": ()}  # fmt: skip
     disk = data["elasticsearch"]["volume"] | {"size": e.volume, "throughput": e.row.volume_throughput}

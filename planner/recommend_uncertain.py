@@ -88,8 +88,10 @@ class Uncertainty:
             told.append(f"passes the budget in {self.over_budget:.0%} of them")
         best = self.stacks[self.least]
         if self.least:
-            told.append(f"least regretted: {best.told()}, {self.usd[self.least] - self.usd[0]:+,.0f} USD a month on the mean, "
-                        f"breaks a target in {self.infeasible[self.least]:.0%} instead of {self.infeasible[0]:.0%}")  # fmt: skip
+            told.append(
+                f"least regretted: {best.told()}, {self.usd[self.least] - self.usd[0]:+,.0f} USD a month on the mean, "
+                f"breaks a target in {self.infeasible[self.least]:.0%} instead of {self.infeasible[0]:.0%}"
+            )
         else:
             told.append("least regretted of those compared: the recommended one")
         if self.nowhere:
@@ -142,12 +144,20 @@ def uncertain(
     over = None if wants.budget is None else float((cost[:, 0] > wants.budget).mean())
     notes = ["p99 and capacity of the worlds are the screen's, good to some 10 % below 70 % load and to 60 % above"]
     return Uncertainty(
-        len(worlds), near, {k: tuple(float(q) for q in np.quantile(v, QUANTILES, method="lower")) for k, v in asked.items()},
-        {name: float((~ok[:, 0]).mean()) for name, ok in by_name.items()}, over, stacks,
-        [float((~holds[:, s]).mean()) for s in range(len(stacks))], [float(x) for x in mean],
-        [float(x) for x in cost.mean(axis=0)], least, worth_knowing(regret, normals, out.seed),
-        float((~holds.any(axis=1)).mean()), notes,
-    )  # type: ignore[arg-type]  # fmt: skip
+        len(worlds),
+        near,
+        {k: tuple(float(q) for q in np.quantile(v, QUANTILES, method="lower")) for k, v in asked.items()},
+        {name: float((~ok[:, 0]).mean()) for name, ok in by_name.items()},
+        over,
+        stacks,
+        [float((~holds[:, s]).mean()) for s in range(len(stacks))],
+        [float(x) for x in mean],
+        [float(x) for x in cost.mean(axis=0)],
+        least,
+        worth_knowing(regret, normals, out.seed),
+        float((~holds.any(axis=1)).mean()),
+        notes,
+    )  # type: ignore[arg-type]
 
 
 def _larger(search: Search, best: Stack) -> list[Stack]:

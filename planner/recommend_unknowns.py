@@ -127,8 +127,10 @@ def _unknown(path: str, law: Any, scenario: Scenario) -> Unknown:
     if len(law) != 1 or name not in LAWS:
         near = difflib.get_close_matches(name, [*LAWS, *KEYS], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ScenarioError(f"uncertain: {path} has {', '.join(map(str, law))}; expected low, likely and high, or one of "
-                            f"{', '.join(LAWS)}{hint}")  # fmt: skip
+        raise ScenarioError(
+            f"uncertain: {path} has {', '.join(map(str, law))}; expected low, likely and high, or one of "
+            f"{', '.join(LAWS)}{hint}"
+        )
     values = law[name]
     if not isinstance(values, list) or len(values) != LAWS[name]:
         raise ScenarioError(f"uncertain: {path}.{name} = {values!r}; expected a list of {LAWS[name]}")

@@ -15,17 +15,49 @@ from planner.refusal import ScenarioError
 from planner.scenario import example, load_scenario
 
 OTHER: dict[str, Any] = {  # a stack that differs from the examples wherever a file can say so
-    "kafka": {"kind": "self-managed", "version": "4.1", "brokers": 4, "zones": 2, "machine": "r7g.xlarge",
-              "volume": {"size": "750 GiB", "throughput": "300 MiB/s"}, "io_threads": 16, "heap": "5 GiB",
-              "replica_fetchers": 3, "tls": True, "tls_between_brokers": True, "authentication": "mtls",
-              "rack_aware_fetch": True},
-    "spark": {"kind": "ec2", "version": "4.0", "executors": 5, "cores": 3, "heap": "5000 MiB", "machine": "c7g.xlarge",
-              "memory_overhead": "900 MiB", "driver_machine": "m7g.large", "driver_heap": "3 GiB",
-              "resource_manager": "kubernetes", "python_memory": "512 MiB", "off_heap": "1 GiB"},
-    "elasticsearch": {"kind": "self-managed-elasticsearch", "version": "8.15", "data_nodes": 5, "zones": 1,
-                      "machine": "r7i.xlarge", "volume": {"size": "640 GiB", "throughput": "200 MiB/s"},
-                      "heap": "12 GiB", "write_threads": 3, "managers": 3, "manager_machine": "m7g.xlarge", "tls": True},
-}  # fmt: skip
+    "kafka": {
+        "kind": "self-managed",
+        "version": "4.1",
+        "brokers": 4,
+        "zones": 2,
+        "machine": "r7g.xlarge",
+        "volume": {"size": "750 GiB", "throughput": "300 MiB/s"},
+        "io_threads": 16,
+        "heap": "5 GiB",
+        "replica_fetchers": 3,
+        "tls": True,
+        "tls_between_brokers": True,
+        "authentication": "mtls",
+        "rack_aware_fetch": True,
+    },
+    "spark": {
+        "kind": "ec2",
+        "version": "4.0",
+        "executors": 5,
+        "cores": 3,
+        "heap": "5000 MiB",
+        "machine": "c7g.xlarge",
+        "memory_overhead": "900 MiB",
+        "driver_machine": "m7g.large",
+        "driver_heap": "3 GiB",
+        "resource_manager": "kubernetes",
+        "python_memory": "512 MiB",
+        "off_heap": "1 GiB",
+    },
+    "elasticsearch": {
+        "kind": "self-managed-elasticsearch",
+        "version": "8.15",
+        "data_nodes": 5,
+        "zones": 1,
+        "machine": "r7i.xlarge",
+        "volume": {"size": "640 GiB", "throughput": "200 MiB/s"},
+        "heap": "12 GiB",
+        "write_threads": 3,
+        "managers": 3,
+        "manager_machine": "m7g.xlarge",
+        "tls": True,
+    },
+}
 
 
 def other(base: Scenario) -> Scenario:
@@ -37,8 +69,13 @@ def other(base: Scenario) -> Scenario:
         flow["query"] |= {"trigger": "7500 ms", "max_offsets_per_trigger": 90_000, "min_partitions": 42,
                           "checkpoint": "hdfs", "file_manager": "abortable"}  # fmt: skip
         flow["query"]["state"] |= {"shuffle_partitions": 15, "provider": "rocksdb-changelog"}
-        flow["query"]["sink"] |= {"bulk_entries": 2500, "bulk_bytes": "3 MiB", "refresh_per_write": False,
-                                  "ids": "automatic", "retry": {"attempts": 9, "wait": "2500 ms", "multiplier": 2}}  # fmt: skip
+        flow["query"]["sink"] |= {
+            "bulk_entries": 2500,
+            "bulk_bytes": "3 MiB",
+            "refresh_per_write": False,
+            "ids": "automatic",
+            "retry": {"attempts": 9, "wait": "2500 ms", "multiplier": 2},
+        }
         flow["index"] |= {"primaries": 10, "copies": 3, "refresh_interval": "2500 ms", "translog": "async",
                           "codec": "best_compression", "retention": "10 d", "rollover": "12 h"}  # fmt: skip
     data["money"]["region"] = "eu-west-1"
@@ -102,7 +139,7 @@ def test_a_file_that_is_missing_or_says_more_is_named(tmp_path: Path) -> None:
     write_paste(base, tmp_path)
     defaults = tmp_path / "spark" / "spark-defaults.conf"
     defaults.write_text(defaults.read_text() + "spark.executor.memori 8g\n")
-    with pytest.raises(ScenarioError, match="spark.executor.memori is not a setting"):
+    with pytest.raises(ScenarioError, match=r"spark.executor.memori is not a setting"):
         read_paste(tmp_path, base)
     defaults.unlink()
     with pytest.raises(ScenarioError, match="is missing"):
