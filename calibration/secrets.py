@@ -15,10 +15,12 @@ import itertools
 import re
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 HIDDEN = "(hidden)"
+SHORT = 100  # characters: what is at most this long is worth remembering
 SHORTEST = 4  # a remembered literal shorter than this would hide half of every text
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
@@ -55,6 +57,7 @@ _AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _known: set[str] = set()
 _lock = threading.Lock()
+MOST_CACHED = 100_000  # names, labels and short words come again with every sample
 
 
 def remember(secret: str | None) -> None:
@@ -63,6 +66,8 @@ def remember(secret: str | None) -> None:
         coded = base64.b64encode(secret.encode()).decode()
         with _lock:
             _known.update({secret, quote(secret, safe=""), quote_plus(secret), coded, coded.rstrip("=")})
+        _short.cache_clear()
+        _series.cache_clear()
 
 
 def remembered() -> list[str]:
@@ -71,6 +76,7 @@ def remembered() -> list[str]:
         return sorted(_known, key=len, reverse=True)
 
 
+@lru_cache(MOST_CACHED)
 def sensitive(name: str) -> bool:
     """Whether a value under this name is to be hidden.
 
@@ -94,9 +100,11 @@ def redact(value: Any, name: str = "") -> Any:
     [['spark.ssl.keyPassword', '(hidden)'], {'name': 'api.key', 'value': '(hidden)'}]
     """
     if isinstance(value, str):
-        return HIDDEN if value and name and sensitive(name) else redact_text(value)
+        if value and name and sensitive(name):
+            return HIDDEN
+        return _short(value) if len(value) <= SHORT else redact_text(value)
     if isinstance(value, Mapping):
-        return {redact_text(str(key)): redact(inner, _name(value, key, name)) for key, inner in value.items()}
+        return {_short(str(key)): redact(inner, _name(value, key, name)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         if len(value) == 2 and all(isinstance(one, str) for one in value) and sensitive(value[0]):
             return [value[0], HIDDEN]
@@ -104,6 +112,12 @@ def redact(value: Any, name: str = "") -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and name and _is_password(name):
         return HIDDEN
     return value
+
+
+@lru_cache(MOST_CACHED)
+def _short(text: str) -> str:
+    """`redact_text` of a name or a word, remembered."""
+    return redact_text(text)
 
 
 def _name(holder: Mapping[Any, Any], key: Any, above: str) -> str:
@@ -163,9 +177,14 @@ def redact_exposition(text: str) -> str:
 
 
 def _line(line: str) -> str:
-    if "{" not in line:
-        return line
-    return _LABEL.sub(lambda m: f'{m[1]}="{HIDDEN if sensitive(m[1]) and m[2] else redact_text(m[2])}"', line)
+    name, brace, value = line.rpartition("}")
+    return _series(name) + brace + value
+
+
+@lru_cache(MOST_CACHED)
+def _series(text: str) -> str:
+    """A series' name and labels, which come again with every scrape."""
+    return _LABEL.sub(lambda m: f'{m[1]}="{HIDDEN if sensitive(m[1]) and m[2] else redact_text(m[2])}"', text)
 
 
 def without_userinfo(url: str) -> str:
