@@ -19,7 +19,7 @@ from benchmarks.browser import browser, chromium, idle, served
 
 GOAL_MEDIAN, GOAL_P95 = 300.0, 600.0  # milliseconds
 STILL = 150.0
-SLIDERS = ("workload rate", "workload size", "topic retention")
+SLIDERS = ("rate", "size", "growth per month", "topic retention")
 MEASURE = """
 (still) => new Promise((resolve, reject) => {
   const app = document.querySelector('[data-testid=stApp]');
@@ -34,7 +34,11 @@ MEASURE = """
     const now = performance.now();
     const done = start && numbers() !== before && app.dataset.testScriptState === 'notRunning' && now - last > still;
     if (done) { seen.disconnect(); resolve(last - start); }
-    else if (start && now - start > 20000) { seen.disconnect(); reject(new Error('not redrawn after 20 s')); }
+    else if (start && now - start > 20000) {
+      seen.disconnect();
+      const why = [numbers() !== before, app.dataset.testScriptState, now - last];
+      reject(new Error('not redrawn after 20 s: changed, script, still for: ' + why.join(', ')));
+    }
     else requestAnimationFrame(look);
   };
   look();
@@ -67,7 +71,8 @@ class Times:
 
 def moves(page: Any, slider: str, view: str, count: int) -> Times:
     """Half of the moves to the left of where a slider stands, half to its right."""
-    thumb = page.get_by_role("slider", name=slider)
+    whole = page.get_by_test_id("stSlider").filter(has=page.get_by_text(slider, exact=True))
+    thumb = whole.locator("input[type=range]")
     thumb.focus()
     low, high, start = (int(float(x)) for x in (thumb.get_attribute("min"), thumb.get_attribute("max"),
                                                 thumb.input_value()))  # fmt: skip
@@ -98,8 +103,6 @@ def main() -> int:
     with served(*told.scenario) as address, browser(address) as open_:
         page = open_.page()
         found = measured(page, told.moves, told.follow)
-    for times in found:
-        print(times.show())
     every = Times("every slider", "", [x for t in found for x in t.milliseconds])
     print(every.show())
     if told.json:
@@ -110,12 +113,16 @@ def main() -> int:
 
 def measured(page: Any, count: int, follow: bool) -> list[Times]:
     if not follow:
-        page.get_by_text("follow", exact=True).click()
+        page.get_by_text("by itself", exact=True).click()
         idle(page)
     page.get_by_text("Kafka", exact=True).first.click()
     idle(page)
     page.wait_for_timeout(1000)
-    return [moves(page, slider, "Overview", count) for slider in SLIDERS]
+    found = []
+    for slider in SLIDERS:
+        found.append(moves(page, slider, "Overview", count))
+        print(found[-1].show(), flush=True)
+    return found
 
 
 if __name__ == "__main__":

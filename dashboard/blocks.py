@@ -176,9 +176,15 @@ def heading(text: str) -> str:
 
 
 def steps(months: Sequence[MonthOfBill]) -> str:
-    """What changes in which month."""
-    rows = [[Cell(f"month {m.number + 1}"), Cell("; ".join(m.steps)), Cell(f"{m.bill.monthly_usd:,.0f}")]
-            for m in months if m.steps]  # fmt: skip
+    """What changes in which month, and which months ask for more machines."""
+    told = [(m, [*m.steps, m.warning] if m.warning else list(m.steps)) for m in months]
+    rows = [[Cell(f"month {m.number + 1}"), Cell("; ".join(what)), Cell(f"{m.bill.monthly_usd:,.0f}")]
+            for m, what in told if what]  # fmt: skip
     if not rows:
         return note("Nothing has to be enlarged, and no commitment ends, within these months.")
     return table(("when", "what changes", "USD a month"), rows, numbers=(2,))
+
+
+def paragraphs(title: str, text: Sequence[str]) -> str:
+    """Sentences under a title."""
+    return _wrap(f"<h3>{escape(title)}</h3>" if title else "", *(f"<div>{escape(line)}</div>" for line in text))

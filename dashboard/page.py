@@ -32,6 +32,7 @@ def board() -> None:
         scenario = state.variants()[slot].scenario
         st.html(blocks.masthead(scenario.name, scenario.description))
         results()
+    state.settle_memory()
 
 
 @cache

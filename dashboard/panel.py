@@ -26,26 +26,32 @@ def panel() -> None:
     found = controls(variant.scenario, flow, variant.base)
     for group in GROUPS:
         _group(group, [c for c in found if c.group == group], slot)
-    if variant.wrong:
-        st.html(blocks.errors("The results still show the last stack that was valid", variant.wrong))
 
 
 def _start() -> None:
     """Start from an example or a file, save, share, edit as text."""
     with st.container(horizontal=True, gap="small"):
-        with st.popover("Open", help="start from an example, or from a scenario file"):
-            for name in example_names():
-                st.button(f"Example: {name}", key=f"open-{name}", on_click=_open_example, args=(name,), width="stretch")
-            st.file_uploader(
-                "A scenario file (YAML); what `floodmark init`, `discover` or `recommend` wrote is one",
-                type=["yaml", "yml"], key="upload", on_change=_open_upload, max_upload_size=8,
-            )  # fmt: skip
-        with st.popover("Save", help="the scenario as a YAML file or as a link"):
-            _save()
-        with st.popover("YAML", help="read and edit the whole scenario as text"):
+        opened = st.popover("Open", key="open", on_change="rerun")
+        if opened.open:
+            with opened:
+                _open()
+        saved = st.popover("Save", key="save", on_change="rerun")
+        if saved.open:
+            with saved:
+                _save()
+        if st.button("Edit as text", key="edit", help="the whole scenario as YAML: also what has no control here"):
             _editor()
     for title, lines in st.session_state.pop("refused", []):
         st.html(blocks.errors(title, lines))
+
+
+def _open() -> None:
+    for name in example_names():
+        st.button(f"Example: {name}", key=f"open-{name}", on_click=_open_example, args=(name,), width="stretch")
+    st.file_uploader(
+        "A scenario file (YAML); what `floodmark init`, `discover` or `recommend` wrote is one", type=["yaml", "yml"],
+        key="upload", on_change=_open_upload, max_upload_size=8,
+    )  # fmt: skip
 
 
 def _open_example(name: str) -> None:
@@ -89,19 +95,20 @@ def _share() -> None:
     st.session_state["link"] = f"{base.split('?')[0]}?" + "&".join(f"{k}={v}" for k, v in told.items())
 
 
+@st.dialog("The scenario as text", width="large")
 def _editor() -> None:
     """The scenario as text: everything that a control has no place for (curves, bursts, hosts, commitments)."""
-    slot = state.editing()
-    variant = state.variants()[slot]
+    variant = state.variants()[state.editing()]
     commented = variant.source.startswith("example ") and not variant.moves
     text = example_text(variant.source.removeprefix("example ")) if commented else to_yaml(variant.scenario)
-    name = f"text|{slot}|{variant.generation}|{len(variant.moves)}|{hash(text)}"
-    st.text_area("The scenario", text, height=420, key=name)
-    st.button("Use this text", on_click=_use_text, args=(name,), type="primary", key="use-text")
-
-
-def _use_text(name: str) -> None:
-    _open_text(st.session_state[name], "the text")
+    written = st.text_area("YAML", text, height=520, key=f"text|{hash(text)}", label_visibility="collapsed")
+    if st.button("Use this text", type="primary", key="use-text"):
+        try:
+            state.load(state.editing(), foreign_yaml(written, "the text", own_files()), "the text")
+        except ValueError as error:
+            st.html(blocks.errors("This text is no scenario yet", state.refusal(error)))
+        else:
+            st.rerun()
 
 
 def _variants() -> None:
@@ -112,8 +119,9 @@ def _variants() -> None:
             st.button("Compare with a variant B", on_click=_add_b, key="add-b",
                       help="a copy of A to change; both are shown side by side")  # fmt: skip
             return
-        st.segmented_control("The controls move", state.SLOTS, default="A", key="editing", required=True,
-                             label_visibility="collapsed")  # fmt: skip
+        st.segmented_control(
+            "The controls move", state.SLOTS, key="editing", required=True, label_visibility="collapsed"
+        )
         st.button("Keep B as A", on_click=_keep_b, key="keep-b", help="B becomes the only variant")
         st.button("Drop B", on_click=state.drop_b, key="drop-b")
 
@@ -187,4 +195,8 @@ def _moved(control: Control, slot: str, name: str) -> None:
     value = st.session_state[name]
     if isinstance(value, str) and not value.strip() and control.optional:
         value = None
-    state.variants()[slot].move(control.place, value)
+    variant = state.variants()[slot]
+    before = variant.scenario
+    variant.move(control.place, value)
+    if variant.scenario is not before:
+        state.stop(slot)

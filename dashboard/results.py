@@ -10,26 +10,31 @@ import streamlit as st
 
 from dashboard import blocks, state
 from dashboard.status import status
+from dashboard.work import asked
 from planner import charts, look
 from planner.breaks import breaks
 from planner.forecast import Forecast
-from planner.months import HORIZON, month_numbers, months_of
+from planner.months import HORIZON, month_numbers
 from planner.told import changed_fields, main_numbers, verdict
 from planner.told_parts import (
     MEMORY_KEY,
     answer_rows,
+    bill_beside,
     bill_lines,
     bill_table,
     budget_bars,
     budget_key,
     ledger_rows,
     memory_bars,
+    memory_rows,
     range_rows,
     rests_on,
     storage_bars,
 )
 
 Forecasts = dict[str, Forecast]
+MEMORY_TITLE = "Memory: one process of each kind on its host"
+STORAGE_TITLE = "Storage: the fullest node against its volume"
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
 
@@ -42,6 +47,8 @@ def results() -> None:
     """All of the centre."""
     found: Forecasts = {}
     for slot, variant in state.variants().items():
+        if variant.wrong:
+            st.html(blocks.errors(f"{slot} does not go together; shown is the last stack that did", variant.wrong))
         try:
             found[slot] = state.answer(variant.scenario)
         except ValueError as error:
@@ -55,7 +62,12 @@ def results() -> None:
     views = _views()
     chosen = st.segmented_control("View", list(views), default="Overview", key="view", required=True,
                                   label_visibility="collapsed")  # fmt: skip
-    views[chosen or "Overview"](found)
+    for name, draw in views.items():  # a place of its own for each view: what is not chosen is gone at once
+        if name != chosen:
+            st.empty()
+            continue
+        with st.container():
+            draw(found)
 
 
 def _tone(out: Forecast) -> str:
@@ -69,14 +81,14 @@ def _numbers(found: Forecasts) -> None:
         st.html(blocks.tiles(main_numbers(next(iter(found.values())))))
         return
     a, b = found["A"], found["B"]
-    data = [out.scenario.model_dump(mode="json") for out in (a, b)]
-    st.html(blocks.side_by_side(main_numbers(a), main_numbers(b), changed_fields(*data)))
+    st.html(blocks.side_by_side(main_numbers(a), main_numbers(b), changed_fields(a.scenario, b.scenario)))
 
 
 def _views() -> dict[str, Callable[[Forecasts], None]]:
     return {
-        "Overview": _overview, "Latency": _latency, "Batches": _batches, "Load": _load, "Bill": _bill,
-        "Growth": _growth, "Findings": _findings, "Rests on": _rests_on,
+        "Overview": _overview, "Latency": _latency, "Batches": _batches, "Load": _load, "Memory": _memory,
+        "Storage": _storage, "Bill": _bill, "Growth": _growth, "Recommend": _recommend,
+        "Findings": _findings, "Rests on": _rests_on,
     }  # fmt: skip
 
 
@@ -105,19 +117,18 @@ def _overview(found: Forecasts) -> None:
         _chart(charts.latency_curve, found, "Latency: share of records that can be found within", "latency")
     with right:
         _chart(charts.lag, found, "Lag: records not yet read, when each batch starts", "lag")
-    _each(found, _overview_of)
+    _each(found, partial(_overview_of, narrow=len(found) > 1))
 
 
-def _overview_of(out: Forecast) -> None:
+def _overview_of(out: Forecast, narrow: bool) -> None:
     st.html(blocks.first_breaks(breaks(out)))
-    left, right = st.columns(2, gap="medium")
+    left, right = (st.container(), st.container()) if narrow else st.columns(2, gap="medium")
     with left:
         st.html(blocks.bars(budget_bars(out), "Where the mean latency goes", budget_key()))
-        st.html(blocks.bars(storage_bars(out), "Storage: the fullest node against its volume"))
+        st.html(blocks.bars(storage_bars(out), STORAGE_TITLE))
     with right:
-        st.html(blocks.bars(memory_bars(out), "Memory: one process of each kind on its host", MEMORY_KEY))
-    head, rows = bill_table(out.bill)
-    st.html(blocks.table(head, rows, numbers=range(1, len(head)), total=True))
+        st.html(blocks.bars(memory_bars(out), MEMORY_TITLE, MEMORY_KEY))
+    _bill_table(out)
 
 
 def _latency(found: Forecasts) -> None:
@@ -144,16 +155,26 @@ def _load(found: Forecasts) -> None:
     for slot, out in found.items():
         of = f" of {slot}" if len(found) > 1 else ""
         _chart(charts.busy, {slot: out}, f"How busy each part{of} is", f"busy-{slot}")
-    _each(found, lambda out: st.html(blocks.bars(memory_bars(out), "Memory", MEMORY_KEY)))
+
+
+def _memory(found: Forecasts) -> None:
+    _each(found, lambda out: st.html(blocks.bars(memory_bars(out), MEMORY_TITLE, MEMORY_KEY)))
+    _each(found, lambda out: _table(*memory_rows(out), numbers=(3,)))
+
+
+def _storage(found: Forecasts) -> None:
+    _chart(charts.filling, found, "Storage: how full the fullest node gets", "filling")
+    _each(found, lambda out: st.html(blocks.bars(storage_bars(out), STORAGE_TITLE)))
 
 
 def _bill(found: Forecasts) -> None:
-    _each(found, _bill_of)
-
-
-def _bill_of(out: Forecast) -> None:
-    head, rows = bill_table(out.bill)
-    _table(head, rows, numbers=range(1, len(head)), total=True)
+    _each(found, _bill_table)
+    if len(found) > 1:
+        head, rows = bill_beside(found["A"].bill, found["B"].bill)
+        st.html(blocks.heading("Line by line, the largest change first"))
+        _table(head, rows, numbers=(2, 3, 4), total=True)
+        return
+    out = next(iter(found.values()))
     head, rows = bill_lines(out.bill)
     st.html(blocks.heading("Line by line"))
     _table(head, rows, numbers=(2, 4, 5))
@@ -161,15 +182,19 @@ def _bill_of(out: Forecast) -> None:
         st.html(blocks.note(text))
 
 
+def _bill_table(out: Forecast) -> None:
+    head, rows = bill_table(out.bill)
+    _table(head, rows, numbers=range(1, len(head)), total=True)
+
+
 def _growth(found: Forecasts) -> None:
     """The months from now: made once to their horizon, then a slider walks through them."""
     number = st.slider("Months from now", 1, HORIZON, 12, key="month")
     for slot, out in found.items():
         of = f" of {slot}" if len(found) > 1 else ""
-        try:
-            made = state.shelf().ask(state.key("months", out.scenario), lambda out=out: months_of(out, HORIZON))
-        except ValueError as error:
-            st.html(blocks.errors("No months can be told", state.refusal(error)))
+        name = state.key("months", out.scenario)
+        made = asked(f"months{of}", name, "planner.months:months_of", out, HORIZON)
+        if made is None:
             continue
         st.html(blocks.tiles(month_numbers(made, number)))
         draw = partial(charts.growth, made, number)
@@ -177,6 +202,12 @@ def _growth(found: Forecasts) -> None:
             lambda _, draw=draw: draw(), {slot: out}, f"Bill{of} and fullest disks, month by month", f"months-{slot}"
         )
         st.html(blocks.steps(made))
+
+
+def _recommend(_: Forecasts) -> None:
+    from dashboard.buying import recommend_view
+
+    recommend_view(shade())
 
 
 def _findings(found: Forecasts) -> None:

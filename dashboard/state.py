@@ -6,6 +6,7 @@ may be wrong together (more copies than brokers): then the variant keeps the las
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import threading
 import time
@@ -36,7 +37,7 @@ class Variant:
     moves: dict[Place, Any] = field(default_factory=dict)
     scenario: Any = None
     wrong: list[str] = field(default_factory=list)
-    changed: float = field(default_factory=time.monotonic)
+    changed: float = 0.0  # when a control was last moved; a scenario just loaded is settled
     job: Job | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +70,16 @@ def workers() -> Workers:
 @st.cache_resource(show_spinner=False)
 def shelf() -> Shelf:
     return Shelf()
+
+
+@st.cache_resource(show_spinner=False)
+def settle_memory() -> None:
+    """Set aside what is loaded for good (tables of machines and prices, compiled kernels), once.
+
+    Streamlit collects garbage after every run; through all of that it took 0.3 s of each redraw.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def key(question: str, *scenarios: Any) -> str:
@@ -116,7 +127,7 @@ def begin() -> None:
     from dashboard.start import first_scenarios
 
     workers()
-    st.session_state["variants"] = {}
+    st.session_state["variants"], st.session_state["editing"] = {}, "A"
     for slot, (scenario, source) in first_scenarios().items():
         load(slot, scenario, source)
     if "A" not in variants():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import streamlit as st
 
 from dashboard import blocks, state
+from dashboard.work import draw
 
 POLL_SECONDS = 0.4
 
@@ -20,7 +22,7 @@ def status(slots: tuple[str, ...]) -> None:
 
 def follows() -> bool:
     """Whether the whole forecast is made by itself once the controls rest."""
-    return bool(st.session_state.get("follows", True))
+    return bool(st.session_state.setdefault("follows", True))
 
 
 def _status(slots: tuple[str, ...], busy: bool) -> None:
@@ -28,16 +30,11 @@ def _status(slots: tuple[str, ...], busy: bool) -> None:
     if finished:
         st.rerun()
     _begin_settled(slots)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", height="content"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="status"):
         for slot in slots:
             if slot in state.variants():
                 _line(slot, f"{slot}: " if len(slots) > 1 else "")
-        st.toggle("follow", value=True, key="follows", help="make the whole forecast by itself once the controls rest",
-                  on_change=_again)  # fmt: skip
-
-
-def _again() -> None:
-    st.session_state["follow-changed"] = time.monotonic()
+        st.toggle("by itself", key="follows", help="make the whole forecast by itself once the controls rest")
 
 
 def _begin_settled(slots: tuple[str, ...]) -> None:
@@ -65,10 +62,7 @@ def _line(slot: str, head: str) -> None:
         st.html(blocks.errors(f"{head}the whole forecast was not made", job.error.splitlines()[-3:]))
         st.button("Try again", key=f"again-{slot}", on_click=_ask, args=(slot,))
     else:
-        share = job.done / job.of if job.of > 1 else None
-        seconds = f", {time.monotonic() - job.started:.0f} s" if job.started else ""
-        st.progress(share or 0.0, f"{head}{job.text}{seconds}")
-        st.button("Cancel", key=f"cancel-{slot}", on_click=_cancel, args=(slot,))
+        draw(job, f"{head}whole forecast", slot, partial(_cancel, slot))
 
 
 def _ask(slot: str) -> None:

@@ -214,29 +214,36 @@ def busy(out: Forecast) -> Figure:
         {"type": "bar", "orientation": "h", "name": "at this load", "y": names, "x": [load.utilisation for load in now],
          "marker": {"color": INK[0]}, "text": [load.evidence for load in now], "textposition": "none",
          "hovertemplate": "%{y}: %{x:.0%}<br>%{text}<extra></extra>"},
-        {"type": "bar", "orientation": "h", "name": "at the sustainable rate", "y": names,
-         "x": [at_limit.get(name) for name in names], "marker": {"color": INK[1]},
-         "hovertemplate": "%{y}: %{x:.0%} at the sustainable rate<extra></extra>"},
     ]  # fmt: skip
+    if sum(name in at_limit for name in names) > len(names) / 2:  # a screened limit has other names
+        data.append(
+            {"type": "bar", "orientation": "h", "name": "at the sustainable rate", "y": names,
+             "x": [at_limit.get(name) for name in names], "marker": {"color": INK[1]},
+             "hovertemplate": "%{y}: %{x:.0%} at the sustainable rate<extra></extra>"}
+        )  # fmt: skip
     layout = _layout("share of capacity", "", barmode="group", height=160 + 34 * len(names))
     layout["xaxis"]["tickformat"] = ".0%"
     return {"data": data, "layout": layout}
 
 
 def filling(out: Forecast) -> Figure:
-    """The days at which the fullest node of each system passes its marks."""
+    """How full the fullest node of each system gets from an empty start, and the days at which it passes its marks."""
     data = []
     for system, fill in out.storage.items():
+        ink, whole = SYSTEM[system], fill.volume_bytes
+        told = f"{system}: %{{y:.0%}} of the fullest node's volume on day %{{x:.1f}}<extra></extra>"
+        days, held = [day for day, _ in fill.curve], [size / whole for _, size in fill.curve]
+        data.append(_line(days, held, system, ink, hovertemplate=told))
         passed = [(mark, day) for mark, day in fill.days_to.items() if day is not None]
-        data.append(
-            {
-                "type": "scatter", "mode": "markers+text", "name": system, "x": [day for _, day in passed],
-                "y": [fill.marks_bytes[mark] / 2**30 for mark, _ in passed], "text": [mark for mark, _ in passed],
-                "textposition": "top center", "marker": {"color": SYSTEM[system], "size": 10},
-                "hovertemplate": f"{system}: %{{text}} on day %{{x:.1f}}, %{{y:,.0f}} GiB<extra></extra>",
-            }
-        )  # fmt: skip
-    return {"data": data, "layout": _layout("days from an empty start", "GiB on the fullest node")}
+        marks: dict[str, Any] = {"type": "scatter", "mode": "markers", "name": f"{system}: its marks"}
+        marks |= {"x": [day for _, day in passed], "y": [fill.marks_bytes[mark] / whole for mark, _ in passed]}
+        marks |= {"text": [mark.replace("_", " ") for mark, _ in passed], "marker": {"color": ink, "size": 9}}
+        marks["hovertemplate"] = f"{system}: %{{text}} on day %{{x:.1f}}, %{{y:.0%}} of the volume<extra></extra>"
+        data.append(marks)
+    layout = _layout("days from an empty start", "of the fullest node's volume")
+    layout["xaxis"] |= {"type": "log", "tickformat": "~r", "dtick": "D2"}
+    layout["yaxis"] |= {"tickformat": ".0%", "rangemode": "tozero"}
+    return {"data": data, "layout": layout}
 
 
 def growth(months: Sequence[MonthOfBill], chosen: int = 0) -> Figure:
@@ -244,16 +251,17 @@ def growth(months: Sequence[MonthOfBill], chosen: int = 0) -> Figure:
     x = [m.number + 1 for m in months]
     low, high = [m.range.p10_usd for m in months], [m.range.p90_usd for m in months]
     band = {"type": "scatter", "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "fill": "toself", "mode": "lines",
-            "line": {"width": 0}, "fillcolor": INK[0], "opacity": 0.18, "name": "P10 to P90",
+            "line": {"width": 0}, "fillcolor": INK[3], "opacity": 0.18, "name": "P10 to P90",
             "hoverinfo": "skip"}  # fmt: skip
     usd = [float(m.bill.monthly_usd) for m in months]
     told = "month %{x}: %{y:,.0f} USD<br>%{text}<extra></extra>"
     told_of = [f"P10 to P90 {a:,.0f} to {b:,.0f}" for a, b in zip(low, high, strict=True)]
-    data = [band, _line(x, usd, "USD a month", INK[0], mode="lines+markers", hovertemplate=told, text=told_of)]
+    data = [band, _line(x, usd, "USD a month", INK[3], mode="lines+markers", hovertemplate=told, text=told_of)]
     for system in months[0].full:
         full = [m.full[system] for m in months]
         data.append(
             _line(x, full, f"{system} disk, fullest", SYSTEM[system], yaxis="y2",
+                  line={"color": SYSTEM[system], "dash": "dot"},
                   hovertemplate=f"month %{{x}}: fullest {system} disk %{{y:.0%}}<extra></extra>")
         )  # fmt: skip
     mark = {"type": "line", "x0": chosen, "x1": chosen, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": INK[6]}}

@@ -222,14 +222,14 @@ def help_of(path: str, info: FieldInfo) -> str:
 def _label(place: Place) -> str:
     """A field's name as a label, after its system's name where a group holds two.
 
-    >>> _label(("flows", 0, "topic", "copies")), _label(("kafka", "volume", "size")), _label(("targets", "p99"))
-    ('topic copies', 'brokers volume size', 'p99')
+    >>> _label(("flows", 0, "topic", "copies")), _label(("kafka", "volume", "size")), _label(("kafka", "brokers"))
+    ('topic copies', 'brokers volume size', 'brokers')
     """
     names = [str(part) for part in place if not isinstance(part, int)]
     names = names[1:] if names[0] == "flows" and len(names) > 1 else names
     head = [SYSTEMS[names[0]]] if names[0] in SYSTEMS else []
     rest = names[1:] if len(names) > 1 and (head or names[0] in ("workload", "targets", "money", "run")) else names
-    return " ".join([*head, *rest]).replace("_", " ")
+    return " ".join(rest if rest[0] in head else [*head, *rest]).replace("_", " ")
 
 
 def moved(scenario: Scenario, changes: Mapping[Place, Any]) -> Scenario:

@@ -61,8 +61,8 @@ def template(shade: Shade = LIGHT) -> dict[str, Any]:
             "bgcolor": shade.card, "bordercolor": shade.line, "font": {"color": shade.text, "family": FONT},
             "align": "left",
         },
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
-        "margin": {"l": 56, "r": 16, "t": 34, "b": 44}, "bargap": 0.35,
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
+        "margin": {"l": 56, "r": 16, "t": 10, "b": 64}, "bargap": 0.35,
         "colorscale": {"sequential": [[0, shade.card], [0.5, INK[0]], [1, INK[5]]]},
     }  # fmt: skip
     return {"layout": layout}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from models.units import show
 from planner.bill import _paced
-from planner.forecast import coefficients_of
+from planner.forecast import Progress, coefficients_of
 from planner.money_months import MonthOfBill, months
-from planner.told import Told
+from planner.told import Judged, Told
 
 if TYPE_CHECKING:
     from planner.forecast import Forecast
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 HORIZON = 36  # months, three years: the longest commitment that AWS sells
 
 
-def months_of(out: Forecast, horizon: int = HORIZON) -> list[MonthOfBill]:
+def months_of(out: Forecast, horizon: int = HORIZON, progress: Progress | None = None) -> list[MonthOfBill]:
     """The bills of the months to a horizon, at the pace of the forecast's own runs."""
+    if progress is not None:
+        progress(f"the bills of {horizon} months", 0, 1)
     return months(out.scenario, coefficients_of(out.scenario), _paced(out.scenario, out.traces), horizon, out.seed)
 
 
@@ -26,10 +28,13 @@ def month_numbers(made: Sequence[MonthOfBill], number: int) -> list[Told]:
     """The numbers of one month, 1 the first."""
     month = made[number - 1]
     usd, spread = float(month.bill.monthly_usd), month.range
-    steps = "; ".join(month.steps)
+    steps = "; ".join(filter(None, [*month.steps, month.warning]))
     beside = f"{spread.p10_usd:,.0f} to {spread.p90_usd:,.0f}, P10 to P90"
+    how: Judged = "unsure" if month.warning else ""
     found = [
-        Told(f"USD in month {number}", f"{usd:,.0f}", beside, f"{len(month.bill.lines)} lines\n{steps}", usd, "USD"),
+        Told(
+            f"USD in month {number}", f"{usd:,.0f}", beside, f"{len(month.bill.lines)} lines\n{steps}", usd, "USD", how
+        ),
         Told(
             "events", show(month.events, "count"), "in the month", "the workload's curve and growth", month.events, ""
         ),

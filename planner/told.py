@@ -6,13 +6,15 @@ Every number carries the words to hover over it with: what it is, both intervals
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from models.stack import Scenario
 from models.units import show
 from planner.answers import Answer, Promise
 from planner.breaks import breaks
+from planner.fields import Location, extra, field_at, path_of
 from planner.money_tell import foot, headline
 from planner.storage import Fill
 from planner.tell import shown, shown_interval
@@ -169,19 +171,27 @@ def difference(one: Told, other: Told) -> str:
     return f"{sign}{abs(apart) * 100:.0f} points" if other.unit == "share" else f"{sign}{show(abs(apart), other.unit)}"
 
 
-def changed_fields(one: object, other: object, prefix: str = "") -> list[tuple[str, str, str]]:
-    """The fields in which two scenarios differ: path and both values as data writes them."""
-    return list(_differ(one, other, prefix))
+def changed_fields(one: Scenario, other: Scenario) -> list[tuple[str, str, str]]:
+    """The fields in which two scenarios differ: path, and both values as a person writes them."""
+    data = [scenario.model_dump(mode="json") for scenario in (one, other)]
+    return [(path_of(place), *(_word(place, x) for x in pair)) for place, pair in _differ(*data, ())]  # type: ignore[misc]
 
 
-def _differ(one: object, other: object, path: str) -> Sequence[tuple[str, str, str]]:
+def _differ(one: object, other: object, place: Location) -> Iterator[tuple[Location, tuple[object, object]]]:
     if isinstance(one, dict) and isinstance(other, dict):
-        keys = list(dict.fromkeys([*one, *other]))
-        return [row for k in keys for row in _differ(one.get(k), other.get(k), f"{path}.{k}" if path else str(k))]
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [row for k, (x, y) in enumerate(zip(one, other, strict=True)) for row in _differ(x, y, f"{path}[{k}]")]
-    return [] if one == other else [(path, _word(one), _word(other))]
+        for key in dict.fromkeys([*one, *other]):
+            yield from _differ(one.get(key), other.get(key), (*place, str(key)))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for k, (x, y) in enumerate(zip(one, other, strict=True)):
+            yield from _differ(x, y, (*place, k))
+    elif one != other:
+        yield place, (one, other)
 
 
-def _word(value: object) -> str:
-    return "none" if value is None else str(value) if not isinstance(value, float) else f"{value:g}"
+def _word(place: Location, value: object) -> str:
+    if value is None or isinstance(value, dict | list):
+        return "none" if value is None else f"{len(value)} values"
+    if isinstance(value, bool | str) or not isinstance(value, int | float):
+        return str(value)
+    _, info = field_at(Scenario, place)
+    return show(float(value), extra(info, "unit") if info is not None else "")

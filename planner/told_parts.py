@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from models.units import show
 from planner.charts import HOPS
 from planner.look import HOP, INK, SYSTEM
-from planner.memory import Ledger
+from planner.memory import LIKELY, Ledger
 from planner.storage import Fill
 from planner.tell import answers, shown, shown_interval
 from planner.told import MARKS, Judged, dates, source_of
@@ -99,31 +99,58 @@ def _memory(entry: Ledger) -> Bar:
         for name, size, colour in sizes
         if size > 0 and whole > 0
     )
-    marks = [(entry.resident_bytes, "resident under load"), (entry.state_bytes, "state"),
-             (entry.hot_bytes or None, "wanted by searches in page cache")]  # fmt: skip
-    ticks = tuple((x / whole, f"{name}: {show(x, 'bytes')}") for x, name in marks if x is not None and whole > 0)
+    marks = [
+        (entry.resident_bytes, "resident under load"),
+        (entry.limit_bytes, entry.limit),
+        (entry.state_bytes, "state"),
+    ]
+    ticks = tuple((x / whole, f"{name}: {show(x, 'bytes')}") for x, name in marks if x is not None and 0 < x <= whole)
     host = "its host's memory is not stated" if entry.host_bytes is None else f"of {show(entry.host_bytes, 'bytes')}"
-    over = entry.resident_bytes is not None and entry.resident_bytes > entry.reserved_bytes
-    over = over or (entry.host_bytes is not None and entry.reserved_bytes > entry.host_bytes)
-    return Bar(f"{entry.count} × {entry.process}", host, parts, entry.evidence, _beside_memory(entry), ticks,
-               "broken" if over else "")  # fmt: skip
+    return Bar(f"{entry.count} × {entry.process}", host, parts, _memory_source(entry), _beside_memory(entry), ticks,
+               _memory_judged(entry))  # fmt: skip
+
+
+def _memory_judged(entry: Ledger) -> Judged:
+    """By how likely the process passes what it is killed at, or fills its heap, at this load."""
+    if not entry.risks:
+        return ""
+    likely = max(entry.risks[0].probability, entry.risks[0].heap_probability)
+    return "broken" if likely >= 0.5 else "unsure" if likely >= LIKELY else ""
+
+
+def _memory_source(entry: Ledger) -> str:
+    lines = [entry.setting, entry.evidence] if entry.setting else [entry.evidence]
+    for risk in entry.risks:
+        kill, heap = f"{risk.probability:.0%}", f"{risk.heap_probability:.0%}"
+        lines.append(f"at {risk.load:g} × the load: killed {kill}, heap full {heap}")
+    return "\n".join(lines)
 
 
 def _beside_memory(entry: Ledger) -> str:
     told = [f"heap {show(entry.heap_bytes, 'bytes')}"]
-    if entry.reserved_bytes > entry.heap_bytes:
-        told.append(f"container limit {show(entry.reserved_bytes, 'bytes')}")
     if entry.resident_bytes is not None:
         told.append(f"resident {show(entry.resident_bytes, 'bytes')}")
+    if entry.limit_bytes is not None:
+        told.append(f"killed above {show(entry.limit_bytes, 'bytes')}")
     if entry.page_cache_bytes is not None:
         told.append(f"page cache {show(entry.page_cache_bytes, 'bytes')}")
     if entry.page_cache_seconds is not None:
-        told.append(f"holds {show(entry.page_cache_seconds, 's')} of writes")
+        told.append(f"the last {show(entry.page_cache_seconds, 's')} of writes")
     if entry.hot_bytes:
-        told.append(f"searches want {show(entry.hot_bytes, 'bytes')}")
-    if entry.in_flight_limit_bytes is not None:
-        told.append(f"bulks in flight up to {show(entry.in_flight_limit_bytes, 'bytes')}")
+        told.append(f"searches want {show(entry.hot_bytes, 'bytes')} of it")
+    if entry.holds_until is not None:
+        told.append(f"holds until {entry.holds_until:.2g} × the load")
     return ", ".join(told)
+
+
+def memory_rows(out: Forecast) -> tuple[list[str], list[list[Cell]]]:
+    """Every part of every process: bytes, formula, source and how sure."""
+    rows = [
+        [Cell(entry.process), Cell(part.name), Cell(part.where), Cell(show(part.bytes, "bytes")), Cell(part.formula),
+         Cell(part.source), Cell(part.grade, judged=_sure(part.grade))]
+        for entry in out.memory for part in entry.entries
+    ]  # fmt: skip
+    return ["process", "part", "where", "size", "formula", "source", ""], rows
 
 
 def storage_bars(out: Forecast) -> list[Bar]:
@@ -163,6 +190,28 @@ def bill_table(made: MonthlyBill) -> tuple[list[str], list[list[Cell]]]:
     sums = [Cell(f"{usd:,.0f}") for usd in bill.by_kind.values()]
     rows.append([Cell("in all"), *sums, Cell(f"{made.monthly_usd:,.0f}")])
     return ["USD a month", *kinds, "in all"], rows
+
+
+def bill_beside(one: MonthlyBill, other: MonthlyBill) -> tuple[list[str], list[list[Cell]]]:
+    """Two bills line by line, dearest change first; the last row is the sum."""
+    sums = [{(x.system, x.name): x for x in made.bill.lines} for made in (one, other)]
+    rows = []
+    for system, name in dict.fromkeys([*sums[0], *sums[1]]):
+        lines = [own.get((system, name)) for own in sums]
+        usd = [float(x.monthly_usd) if x is not None else 0.0 for x in lines]
+        cells = [
+            Cell(f"{x.monthly_usd:,.2f}", f"{x.quantity:,.0f} {x.price.unit} × {x.price.usd.normalize():f}; {x.driver}")
+            if x is not None else Cell("") for x in lines
+        ]  # fmt: skip
+        rows.append((abs(usd[1] - usd[0]), [Cell(system), Cell(name), *cells, Cell(_more(usd[1] - usd[0]))]))
+    total = [float(made.monthly_usd) for made in (one, other)]
+    last = [Cell("in all"), Cell(""), *(Cell(f"{x:,.2f}") for x in total), Cell(_more(total[1] - total[0]))]
+    ordered = [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
+    return ["system", "line", "A", "B", "B − A"], [*ordered, last]
+
+
+def _more(usd: float) -> str:
+    return "" if abs(usd) < 0.005 else f"{'+' if usd > 0 else '−'}{abs(usd):,.2f}"
 
 
 def bill_lines(made: MonthlyBill) -> tuple[list[str], list[list[Cell]]]:

@@ -1,0 +1,62 @@
+"""The view that recommends: a front of stacks, of which one opens as B."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import blocks, state
+from dashboard.work import asked
+from planner import charts, look
+from planner.front import Front, front_chart, front_rows
+
+WHAT = (
+    "Searches every machine and count for the cheapest stack that keeps the promises, simulates the likely ones at the "
+    "peak, and says why not another."
+)
+
+
+def recommend_view(shade: look.Shade) -> None:
+    """Of the variant that the controls move: searched when asked, as that takes its time."""
+    slot = state.editing()
+    scenario = state.variants()[slot].scenario
+    name = state.key("front", scenario)
+    wanted = st.session_state.setdefault("fronts", set())
+    if state.shelf().get(name) is None and name not in wanted:
+        st.html(blocks.note(WHAT))
+        st.button("Recommend a stack", key="recommend", type="primary", on_click=wanted.add, args=(name,))
+        return
+    made: Front | None = asked("recommendation", name, "planner.front:front", scenario)
+    if made is not None:
+        _draw(made, shade)
+
+
+def _draw(made: Front, shade: look.Shade) -> None:
+    st.html(blocks.sentence(made.headline, "holds" if made.holds else "broken"))
+    st.html(blocks.heading("Cost against latency: click a stack, or choose it below, to open it as B"))
+    st.plotly_chart(charts.shaded(front_chart(made), shade), theme=None, key="front", on_select=_clicked,
+                    selection_mode="points", config={"displayModeBar": False}, alt="Cost against latency")  # fmt: skip
+    names = [p.name for p in made.points]
+    if st.session_state.get("front-chosen") not in names:
+        st.session_state["front-chosen"] = names[min(1, len(names) - 1)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox("Stack", names, key="front-chosen", width=300)
+        st.button("Open as B", key="front-open", on_click=_open, args=(made,))
+    head, rows = front_rows(made)
+    st.html(blocks.table(head, rows, numbers=(1, 2)))
+    for title, text in made.paragraphs:
+        st.html(blocks.paragraphs(title, text))
+
+
+def _clicked() -> None:
+    """A point of the chart was chosen: it becomes the one that the button opens."""
+    points = st.session_state["front"].selection.points
+    if points and "text" in points[0]:
+        st.session_state["front-chosen"] = points[0]["text"]
+
+
+def _open(made: Front) -> None:
+    chosen = next(p for p in made.points if p.name == st.session_state["front-chosen"])
+    if state.editing() == "B":
+        state.load("A", state.variants()["B"].scenario, state.variants()["B"].source)
+    state.load("B", chosen.scenario, f"recommendation: {chosen.name}")
+    st.session_state["editing"], st.session_state["view"] = "B", "Overview"
