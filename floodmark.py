@@ -19,6 +19,7 @@ from models.stack import Flow, Run, Scenario, Targets
 from models.workload import Workload
 from planner.bill import MonthlyBill, billed
 from planner.checks import check
+from planner.compare import Comparison, compare
 from planner.engine import simulate
 from planner.finance import Report
 from planner.finance import report as finance_report
@@ -47,6 +48,7 @@ __all__ = [
     "Calibration",
     "CoefficientError",
     "CoefficientSet",
+    "Comparison",
     "Finding",
     "Flow",
     "Forecast",
@@ -65,6 +67,7 @@ __all__ = [
     "calibrate",
     "check",
     "claims",
+    "compare",
     "example",
     "example_names",
     "finance_report",

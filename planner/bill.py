@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.coefficients import CoefficientSet
 from models.money import Commitment, Money
@@ -26,7 +29,7 @@ from pricing.bill import Bill, Line, UnitCosts, marginal
 from pricing.commitments import NotSold, Offer, Plan, covered_hours, hold, offer
 from pricing.price_book import DATA, MissingPrice, PriceBook
 from pricing.shared import Terms
-from pricing.spread import Z95, Range, joint_range
+from pricing.spread import Z95, Range, ranged, totals
 from pricing.usage import BadUsage, SharedUsage
 
 if TYPE_CHECKING:
@@ -74,6 +77,7 @@ class MonthlyBill:
     money: Money
     tags: Mapping[str, str]
     events: float
+    drawn_usd: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
     @property
     def monthly_usd(self) -> Decimal:
@@ -206,10 +210,11 @@ def bill_of(stacks: Sequence[Stack], seed: int = 1, book: PriceBook | None = Non
     extra = (more.events - month.events, more.payload_bytes - month.payload_bytes)
     steeper = marginal(priced(more, book, terms), made, *extra) if unit else None
     listed = _listed_later(stacks, book, terms, month) if bought else [made]
+    drawn_usd = totals(others, book, seed, PRICE_DRAWS)
     return MonthlyBill(
-        made, joint_range(others, book, seed, PRICE_DRAWS), unit, steeper, held(bought, listed),
+        made, ranged(drawn_usd), unit, steeper, held(bought, listed),
         tuple(dict.fromkeys(note for s in scenarios for note in notes_of(s, made, book))), money,
-        dict(scenarios[0].tags), month.events,
+        dict(scenarios[0].tags), month.events, drawn_usd,
     )  # fmt: skip
 
 

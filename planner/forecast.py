@@ -81,6 +81,7 @@ class Forecast:
     loads: list[Load] = field(repr=False)
     bill: MonthlyBill = field(repr=False)
     judged: Judged = field(default_factory=dict, repr=False)
+    drawn: list[Trace] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def worst(self) -> FlowForecast:
@@ -167,7 +168,7 @@ def forecast(
     out = Forecast(
         scenario, seed, engine_level, flows, throughput, memory(scenario, seen), storage, [], [],
         _provenance(scenario, central, read, domain), digests, len(drawn), repeats,
-        loads(repeats[0], scenario, central, 1.0), bill,
+        loads(repeats[0], scenario, central, 1.0), bill, drawn=drawn,
     )  # fmt: skip
     seeds = [run_seed(seed, k) for k in range(scenario.run.repeats)]
     out = replace(out, judged=judged(scenario, central, seeds, engine_level, domain))

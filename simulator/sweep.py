@@ -99,11 +99,13 @@ def sweep(
     measure: Measure = summary,
     folder: Path | str | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
+    dask: str = "",
 ) -> list[Result | Refused]:
     """One result a job, in the jobs' order.
 
     `workers` over 1 spreads chunks over processes (joblib's loky); `measure` then must be a function that a process
-    can import. What it returns must be JSON if a `folder` is to keep it: there each job is one small file.
+    can import. What it returns must be JSON if a `folder` is to keep it: there each job is one small file. `dask` is
+    the address of a Dask scheduler whose workers run the chunks instead (extra `dask`); they need this checkout.
     """
     todo = list(jobs)
     if workers < 1:
@@ -116,12 +118,12 @@ def sweep(
         if (kept := _kept(where, job, measure)) is not None:
             done[n] = kept
     left = [n for n in range(len(todo)) if n not in done]
-    if left and workers > 1:
+    if left and (workers > 1 or dask):
         first = left.pop(0)  # one run here tells how many make a chunk
         began = time.perf_counter()
         done[first] = _one(todo[first], measure, where)
         size = chunk_size(time.perf_counter() - began, chunk_seconds, len(left), workers)
-        done |= _spread(todo, left, size, workers, measure, where)
+        done |= _spread(todo, left, size, workers, measure, where, dask)
     else:
         done |= {n: _one(todo[n], measure, where) for n in left}
     return [done[n] for n in range(len(todo))]
@@ -138,17 +140,34 @@ def chunk_size(run_seconds: float, chunk_seconds: float, jobs: int, workers: int
 
 
 def _spread(
-    jobs: Sequence[Job], left: list[int], size: int, workers: int, measure: Measure, folder: Path | None
+    jobs: Sequence[Job], left: list[int], size: int, workers: int, measure: Measure, folder: Path | None, dask: str
 ) -> dict[int, Result | Refused]:
     import joblib  # only sweeps over processes need it
 
     chunks = [left[k : k + size] for k in range(0, len(left), size)]
-    made = joblib.Parallel(n_jobs=workers, backend="loky")(
-        joblib.delayed(_chunk)([jobs[n] for n in chunk], measure, folder) for chunk in chunks
-    )
+    work = [joblib.delayed(_chunk)([jobs[n] for n in chunk], measure, folder) for chunk in chunks]
+    if dask:
+        with _cluster(dask), joblib.parallel_config(backend="dask"):
+            made = joblib.Parallel()(work)
+    else:
+        made = joblib.Parallel(n_jobs=workers, backend="loky")(work)
     return {
         n: result for chunk, results in zip(chunks, made, strict=True) for n, result in zip(chunk, results, strict=True)
     }
+
+
+def _cluster(address: str) -> Any:
+    """A client of a Dask scheduler. Raises ValueError where Dask is not installed or nobody answers."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError("dask: the package is not installed; pip install 'floodmark[dask]'") from None
+    try:
+        return Client(address, timeout=10, set_as_default=True)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ValueError(
+            f"dask = '{address}': no scheduler answers ({error}); expected such as tcp://host:8786"
+        ) from None
 
 
 def _chunk(jobs: list[Job], measure: Measure, folder: Path | None) -> list[Result | Refused]:
