@@ -22,19 +22,18 @@ VERSIONS = {
     "search": "GET / or GET /_nodes",
     "spark": "the event log, or spark_info of the Prometheus page",
 }
-LIMITS = {
-    # what a source cannot tell, by the beginning of its name: system, quantity, reason, what would
-    "CloudWatch": ("kafka", "quantiles", "CloudWatch tells means over its period only", "JMX (MSK: Open Monitoring)"),
-    "jmx_exporter": (
-        "kafka",
-        "request parts below 1 ms",
-        "the broker's histograms round to whole ms",
-        "none; use means",
+JMX = ("jmx_exporter", "MSK")
+LIMITS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
+    # what a source cannot tell, by how its name begins: system, quantity, reason, what would, and which sources do
+    "CloudWatch": ("kafka", "quantiles", "CloudWatch tells means over its period only", "JMX (Open Monitoring)", JMX),
+    "jmx_exporter": ("kafka", "request parts below 1 ms", "the broker rounds them to whole ms", "none; use means", ()),
+    "kafka_exporter": ("kafka", "bytes and requests", "kafka_exporter tells offsets and lag only", "jmx_exporter", JMX),
+    "elasticsearch_exporter": (
+        *("search", "pressure_rejections", "the exporter does not export them", "_nodes/stats"),
+        ("_nodes/stats",),
     ),
-    "kafka_exporter": ("kafka", "bytes and requests", "kafka_exporter tells offsets and lag only", "jmx_exporter"),
-    "elasticsearch_exporter": ("search", "pressure_rejections", "the exporter does not export them", "_nodes/stats"),
-    "Spark event log": ("spark", "CPU of Python workers", "Executor CPU Time is the JVM thread's", "process trees"),
-    "Kafka Admin": ("kafka", "requests and CPU", "the Admin API tells offsets, sizes and settings only", "JMX"),
+    "Spark event log": ("spark", "CPU of Python workers", "Executor CPU Time is the JVM thread's", "process trees", ()),
+    "Kafka Admin": ("kafka", "requests and CPU", "the Admin API tells offsets, sizes and settings only", "JMX", JMX),
 }
 
 
@@ -139,8 +138,10 @@ def _untold(made: Recording, into: Gathering) -> list[Untold]:
     for system in sorted({"kafka", "search", "spark"} & seen):
         if made.setting(f"{system}.version") is None:
             found.append(Untold(system, "version", "no file states it", VERSIONS[system]))
-    for s in sorted({s.format for s in made.series}):
-        found += [Untold(*limit) for name, limit in LIMITS.items() if s.startswith(name)]
+    formats = sorted({s.format for s in made.series})
+    for name, (*limit, others) in LIMITS.items():
+        if any(f.startswith(name) for f in formats) and not any(f.startswith(others) for f in formats if others):
+            found.append(Untold(*limit))
     return found
 
 

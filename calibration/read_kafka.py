@@ -58,7 +58,7 @@ def configs(sample: Sample, into: Gathering) -> None:
 def topics(sample: Sample, into: Gathering) -> None:
     """Partitions and copies by topic, and the brokers that hold them."""
     brokers: set[Any] = set()
-    for topic, partitions in sample.body["topics"].items():
+    for topic, partitions in sample.body.get("topics", sample.body).items():
         replicas = [dig(p, ("replicas",)) for p in partitions.values()]
         known = [r for r in replicas if isinstance(r, list)]
         into.state(f"kafka.topic {topic} partitions", len(partitions), sample.t)

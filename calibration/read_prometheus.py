@@ -225,7 +225,9 @@ def matrix(sample: Sample, into: Gathering) -> None:
         counts += _series(series, rows, sums, into) if rows else 0
     for (system, entity, quantity, labels, dialect, rank), by_time in sums.items():
         _summed(into, (system, entity, quantity), labels, dialect, rank, by_time)
-    if not counts:
+    if not data["result"]:
+        into.skip("range queries that found no series")
+    elif not counts:
         into.skip("a range query's answer without any of the metrics that are read")
 
 

@@ -231,6 +231,8 @@ def nodes_info(sample: Sample, into: Gathering) -> None:
         for key, value in facts.items():
             if value is not None:
                 into.state(f"search.node {name} {key}", value, sample.t)
+        if facts["version"] is not None and "search.version" not in into.last:
+            into.state("search.version", facts["version"], sample.t)
     into.file.saw("GET /_nodes", sample.t)
 
 
