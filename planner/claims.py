@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.coefficients import CoefficientSet
-from models.spark import AVAILABLE_NOW
+from models.spark import AS_FAST_AS_POSSIBLE, AVAILABLE_NOW
 from models.stack import Scenario
 from planner.findings import Finding
 from planner.memory import Ledger, memory
@@ -21,6 +21,7 @@ from planner.storage import Fill, index_storage, topic_storage
 
 if TYPE_CHECKING:
     from planner.bill import MonthlyBill
+    from planner.usage import Pace
     from simulator.screen import Screened
 
 Truth = Literal["true", "false", "it depends"]
@@ -54,7 +55,7 @@ class Known:
     def bill(self) -> MonthlyBill:
         from planner.bill import monthly_bill
 
-        return monthly_bill(self.scenario, self.coefficients)
+        return monthly_bill(self.scenario, self.coefficients, pace=screened_pace(self.scenario, self.coefficients))
 
     @cached_property
     def index(self) -> Fill:
@@ -83,6 +84,20 @@ class Known:
         if any(flow.query.trigger == AVAILABLE_NOW for flow in self.scenario.flows):
             return None
         return screen(numbers_of(self.scenario, self.coefficients))
+
+
+def screened_pace(scenario: Scenario, coefficients: CoefficientSet) -> dict[str, Pace]:
+    """How often each flow's batches start, without a run: one a trigger, or the screen's period where there is none."""
+    from planner.usage import Pace, paces
+    from simulator.screen import screen
+    from simulator.screen_numbers import numbers_of
+
+    if all(flow.query.trigger != AS_FAST_AS_POSSIBLE for flow in scenario.flows):
+        return paces(scenario)
+    if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
+        return {flow.name: Pace(0.0) for flow in scenario.flows}
+    period = screen(numbers_of(scenario, coefficients)).period_seconds[0]
+    return {flow.name: Pace(float(period[k])) for k, flow in enumerate(scenario.flows)}
 
 
 Judge = Callable[[Known], Iterator[Claim]]

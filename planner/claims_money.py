@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from models.stack import Scenario
 from models.units import show
 from planner.claims import Claim, Judge, Known
 
@@ -16,7 +17,7 @@ HOURS_A_MONTH = 160.0  # of one person
 def lambda_fails(k: Known) -> Iterator[Claim]:
     from planner.money_alternatives import alternatives
 
-    way = next((w for w in alternatives(k.scenario) if "ambda" in w.option.name), None)
+    way = next((w for w in alternatives(_triggered(k.scenario)) if "ambda" in w.option.name), None)
     if way is None:
         return
     until = (
@@ -34,6 +35,15 @@ def lambda_fails(k: Known) -> Iterator[Claim]:
         "No limit counts events. What ends it is concurrency, a rate of requests, and money.",
         "aws-prices.md; floodmark bill --alternatives",
     )
+
+
+def _triggered(scenario: Scenario) -> Scenario:
+    """The scenario with a trigger where it has none: the brokers' bill, which Lambda is held against, is the same."""
+    flows = []
+    for flow in scenario.flows:
+        often = flow.query.trigger or 1.0
+        flows.append(flow.model_copy(update={"query": flow.query.model_copy(update={"trigger": often})}))
+    return scenario.model_copy(update={"flows": tuple(flows)})
 
 
 def eight_thousand(k: Known) -> Iterator[Claim]:

@@ -27,8 +27,9 @@ from models.memory import (
 )
 from models.spark import RESERVED_MIB, live_keys, unified_memory
 from models.stack import Flow, Scenario
+from models.storage import index_life_seconds
 from models.units import GIB, MIB, show
-from planner.storage import index_storage, segments_per_broker, shards_per_node
+from planner.storage import kept_index, segments_per_broker, shards_per_node
 
 Where = Literal["region", "heap", "native", "container", "page cache"]
 CLEANER_BYTES = 128 * MIB  # log.cleaner.dedupe.buffer.size, kafka.md B2: on the heap, for the offsets topic at least
@@ -327,7 +328,7 @@ def node_parts(scenario: Scenario, coefficients: CoefficientSet, heap: float, lo
     live: list[Size] = [table["node.live"], table["node.shard"].times(shards)]
     told = ["the node itself", f"shards: {shards:.0f} shard copies × 0.5 MiB"]
     if _segments_on_heap(scenario):
-        gib = index_storage(scenario, coefficients).bytes / cluster.data_nodes / GIB
+        gib = _index_bytes(scenario, coefficients) / cluster.data_nodes / GIB
         live.append(table["node.segment_per_gib_old"].times(gib))
         told.append(f"segments: {gib:.0f} GiB × 5.5 MiB")
     entries = [_entry(s, f.split(":")[0], "heap", f) for s, f in zip(live, told, strict=True)]
@@ -360,6 +361,15 @@ def _segments_on_heap(scenario: Scenario) -> bool:
     cluster = scenario.elasticsearch
     major, minor = (int(part) for part in cluster.version.split("."))
     return cluster.kind == "self-managed-elasticsearch" and (major, minor) < (7, 7)
+
+
+def _index_bytes(scenario: Scenario, coefficients: CoefficientSet) -> float:
+    """All copies of all indices at full retention [bytes]."""
+    nodes, found = scenario.elasticsearch.data_nodes, 0.0
+    for flow in scenario.flows:
+        life = index_life_seconds(flow.index.retention, flow.index.rollover)
+        found += kept_index(flow, coefficients, life) * min(flow.index.copies, nodes)
+    return found
 
 
 def _writing_shards(scenario: Scenario) -> float:

@@ -244,9 +244,10 @@ def _capacity(scenario: Scenario, c: CoefficientSet, f: int, tables: Sequence[Ta
             most / max(at, flow.query.trigger),
             f"its cap of {show(float(most), 'count')} records takes {show(at, 's')}",
         )
-    grows = float(seconds[-1] - seconds[-3]) / float(table.records[-1] - table.records[-3])
+    back = max(-3, -len(seconds))
+    grows = float(seconds[-1] - seconds[back]) / float(table.records[-1] - table.records[back])
     if most is not None:
-        at = float(seconds[-1]) + grows * (most - float(table.records[-1]))
+        at = max(float(seconds[-1]), float(seconds[-1]) + grows * (most - float(table.records[-1])))
         return Capacity(
             flow.name,
             most / max(at, flow.query.trigger),

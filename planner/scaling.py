@@ -183,8 +183,9 @@ def apart(held: list[tuple[float, int]], wanted: list[tuple[float, int]], until:
 def usd_an_hour(scenario: Scenario, coefficients: CoefficientSet) -> float | None:
     """What one executor's host costs an hour [USD]; None where the bill does not say."""
     from planner.bill import monthly_bill
+    from planner.claims import screened_pace
 
-    made = monthly_bill(scenario, coefficients)
+    made = monthly_bill(scenario, coefficients, pace=screened_pace(scenario, coefficients))
     lines = [line for line in made.bill.lines if line.system == "spark" and "executor" in line.name.lower()]
     usd = sum(float(line.monthly_usd) for line in lines)
     return usd / scenario.spark.executors / made.bill.month.hours if usd > 0 else None

@@ -337,23 +337,23 @@ def _fill(
 
 
 def _dates(at: Callable[[float], list[float]], marks: dict[str, float], grows: bool) -> dict[str, float | None]:
-    return {name: _first_day(at, limit, grows) for name, limit in marks.items()}
-
-
-def _first_day(at: Callable[[float], list[float]], limit: float, grows: bool) -> float | None:
-    """First time that the fullest node holds `limit` [days], None within the horizon.
+    """First time that the fullest node holds each mark [days], None within the horizon.
 
     Bytes only shrink where the rate does: then the day is found by stepping, else by halving the horizon.
     """
     if grows:
-        if max(at(HORIZON_DAYS * DAY)) < limit:
-            return None
-        low, high = 0.0, float(HORIZON_DAYS)
-    else:
-        day = next((d for d in range(1, HORIZON_DAYS + 1) if max(at(d * DAY)) >= limit), None)
-        if day is None:
-            return None
-        low, high = float(day - 1), float(day)
+        most = max(at(HORIZON_DAYS * DAY))
+        return {name: _passed(at, limit, 0.0, HORIZON_DAYS) if most >= limit else None for name, limit in marks.items()}
+    held = [max(at(day * DAY)) for day in range(1, HORIZON_DAYS + 1)]
+    found: dict[str, float | None] = {}
+    for name, limit in marks.items():
+        day = next((d for d, size in enumerate(held, 1) if size >= limit), None)
+        found[name] = None if day is None else _passed(at, limit, day - 1.0, float(day))
+    return found
+
+
+def _passed(at: Callable[[float], list[float]], limit: float, low: float, high: float) -> float:
+    """The day between two at which the fullest node comes to hold `limit`."""
     while high - low > 2e-4:
         middle = (low + high) / 2
         low, high = (low, middle) if max(at(middle * DAY)) >= limit else (middle, high)

@@ -90,6 +90,12 @@ def test_every_claim_has_a_number_a_reason_and_a_source() -> None:
         assert "yours" in claim.number or "your" in claim.number or any(ch.isdigit() for ch in claim.number), claim
 
 
+@pytest.mark.parametrize("trigger", ["as fast as possible", "available now"])
+def test_a_query_without_a_trigger_is_judged_too(trigger: str) -> None:
+    found = judged(("trigger: 10 s", f"trigger: {trigger}"))
+    assert "at-least-8k" in found and ("2-5-seconds" in found) == (trigger == "as fast as possible")
+
+
 def test_a_claim_is_about_each_flow() -> None:
     text = example_text("events")
     start = text.index("- name: events")

@@ -173,6 +173,14 @@ def test_what_is_broken_from_the_start_is_not_the_first_to_break() -> None:
     assert "2026-12-10" in headline(out)
 
 
+@pytest.mark.parametrize(("rate", "partitions"), [("1/s", 64), ("100/s", 1)])
+def test_a_trickle_as_fast_as_possible_is_carried_too(rate: str, partitions: int) -> None:
+    """Batches of a record or none, under a cap that they never reach."""
+    told = ahead(3.0, ("rate: 2000/s", f"rate: {rate}"), ("partitions: 8", f"partitions: {partitions}"),
+                 ("trigger: 4 s", "trigger: asap\n    max_offsets_per_trigger: 1000"))  # fmt: skip
+    assert told.capacity[0].per_second > 0 and told.series["unread"].max() < 1e5
+
+
 def test_a_horizon_that_is_none_is_refused() -> None:
     scenario = stack()
     with pytest.raises(ScenarioError, match="expected 1 to"):
