@@ -32,6 +32,10 @@ NEEDED = ("vcpu", "cores", "threads_per_core", "memory_gib", "net_baseline_gbps"
 # every size and are our guess (grade "guess"): good for a sketch, to be replaced by a calibration.
 OPENSEARCH_BOXES = {"or1": "r6g", "or2": "r7g", "om2": "m7g", "oi2": "i8g"}
 
+# share of its vCPUs that a T instance sustains without credits, by size (AWS, "Burstable performance instances";
+# remembered, alike for t3, t3a and t4g)
+BURST_CPU_SHARE = {"nano": 0.05, "micro": 0.1, "small": 0.2, "medium": 0.2, "large": 0.3, "xlarge": 0.4, "2xlarge": 0.4}
+
 Basis = Literal["measured", "derived", ""]
 
 

@@ -75,6 +75,15 @@ class Retry(Noun):
         source="spark.md A6",
     )
     multiplier: Ratio = field(1.0, unit="1", meaning="growth of that sleep from try to try; 1 is fixed", ge=1, le=10)
+    longest: Seconds = field(
+        600.0,
+        unit="s",
+        meaning="where that growth ends",
+        foreign="max_backoff",
+        gt=0,
+        le=3600,
+        source="elasticsearch-py helpers.streaming_bulk: 600 s (remembered)",
+    )
 
 
 class Sink(Noun):
@@ -219,6 +228,13 @@ class Query(Noun):
         foreign="spark.sql.streaming.checkpointFileManagerClass",
         source="spark.md A5: on S3 a rename is PUT + COPY + DELETE",
     )
+    fail_on_data_loss: bool = field(
+        True,
+        unit="",
+        meaning="offsets that the topic no longer has end the query; else they are skipped, and lost",
+        foreign="failOnDataLoss",
+        source="spark.md B4",
+    )
     sink: Sink = field(unit="", meaning="how documents reach the index")
 
 
@@ -298,6 +314,25 @@ class Scaling(Noun):
         return self
 
 
+class Restart(Noun):
+    """What happens when a query has died."""
+
+    policy: Literal["none", "supervisor"] = field(
+        "none", unit="", meaning="it stays dead, or something starts it again (YARN's attempts, an operator, systemd)"
+    )
+    wait: Seconds = field(10.0, unit="s", meaning="pause before the first new start", ge=0, le=3600)
+    multiplier: Ratio = field(2.0, unit="1", meaning="growth of that pause from death to death", ge=1, le=10)
+    longest: Seconds = field(300.0, unit="s", meaning="where that growth ends", ge=0, le=86400)
+    start: Seconds = field(
+        30.0,
+        unit="s",
+        meaning="from the start command to the first trigger: containers, JVMs, the checkpoint read",
+        ge=0,
+        le=3600,
+        source="spark.md A8: 30-120 s with the restart (remembered)",
+    )
+
+
 class SparkCluster(Drive):
     """Driver and executors."""
 
@@ -369,6 +404,7 @@ class SparkCluster(Drive):
         meaning="Scala that Spark and its connectors are built for; none: not checked",
         source="spark.md B6",
     )
+    restart: Restart = field(Restart(), unit="", meaning="what happens when a query has died")
     machine: str = field("m7g.2xlarge", unit="", meaning="instance type of an executor's host")
     driver_machine: str = field("m7g.xlarge", unit="", meaning="instance type of the driver's host")
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from models.elasticsearch import Index, SearchCluster
+from models.faults import Fault, out_of_range
 from models.hosts import Host
 from models.kafka import KafkaCluster, Topic
 from models.money import Money
@@ -118,6 +119,9 @@ class Scenario(Noun):
         "generic-2026-11", unit="", meaning="coefficient set: a packaged name or a .toml file", min_length=1
     )
     overrides: dict[str, Ratio] = field({}, unit="", meaning="coefficients set by hand")
+    faults: tuple[Fault, ...] = field(
+        (), unit="", meaning="what breaks in the simulated time, as fields or as 'broker-lost 1 at 5 min for 2 min'"
+    )
     tags: dict[str, str] = field(
         {}, unit="", meaning="team, environment, cost centre: they ride on every line of the bill"
     )
@@ -141,6 +145,7 @@ class Scenario(Noun):
                     f"flow '{flow.name}': topic.copies = {flow.topic.copies} exceeds "
                     f"kafka.brokers = {self.kafka.brokers}"
                 )
+        self._faults_can_happen()
         return self
 
     def _zones_agree(self) -> None:
@@ -152,3 +157,11 @@ class Scenario(Noun):
             if stated - {None} and len(stated) != cluster.zones:
                 lie = ", ".join(sorted(zone or "none stated" for zone in stated))
                 raise ValueError(f"{part}.zones = {cluster.zones}, but its hosts lie in {len(stated)} ({lie})")
+
+    def _faults_can_happen(self) -> None:
+        ends = self.run.warm_up + self.run.measure
+        zones = max(self.kafka.zones, self.elasticsearch.zones)
+        for fault in self.faults:
+            counts = self.kafka.brokers, self.spark.executors, self.elasticsearch.data_nodes, zones
+            if why := out_of_range(fault, *counts, ends):
+                raise ValueError(f"faults: {why}")

@@ -117,6 +117,9 @@ def forecast(
     horizon: Annotated[
         str | None, typer.Option("--horizon", help="length of the measured window, such as '10 min'")
     ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="such as 'broker-lost at 5 min for 2 min'; repeatable")
+    ] = None,
     level: Annotated[str, typer.Option("--level", help="auto, fluid, exact or reference")] = "auto",
     draws: Annotated[int, typer.Option("--draws", help="of coefficients; 0: no forecast interval", min=0, max=512)] = 8,
 ) -> None:
@@ -128,6 +131,7 @@ def forecast(
     from planner.start import without_blas
 
     without_blas()
+    from planner.fault_words import with_faults
     from planner.forecast import forecast as answered
     from planner.publish import FORMATS, publish
     from planner.render import refuse_suffixes
@@ -135,6 +139,8 @@ def forecast(
 
     refuse_suffixes(output or [], FORMATS)
     loaded = with_horizon(load_scenario(scenario), horizon)
+    if fault:
+        loaded = with_faults(loaded, fault, stretch=horizon is None)
     with progress() as said:
         out = answered(loaded, seed=seed, level=level, draws_of_coefficients=draws, progress=said)  # type: ignore[arg-type]
     wanted = ".json" if as_json else ".html" if as_html else ""

@@ -37,6 +37,7 @@ from planner.calibrate_anchor import anchoring
 from planner.checks import check
 from planner.domain import domain_of, ledger, measured_ranges, watched
 from planner.engine import simulate
+from planner.fault_tell import FaultAnswers, fault_answers
 from planner.findings import Finding, sorted_findings
 from planner.judged import Judged, judged
 from planner.lag import catch_up_seconds, most_lag, peak_rate
@@ -106,6 +107,11 @@ class Forecast:
     @property
     def lost_records(self) -> float:
         return sum(flow.counts["lost"] for flow in self.flows.values())
+
+    @property
+    def faults(self) -> FaultAnswers | None:
+        """What the scenario's faults did in the first run; None where it has none."""
+        return fault_answers(self.traces[0], self.scenario) if self.scenario.faults else None
 
     @property
     def duplicated_documents(self) -> float:

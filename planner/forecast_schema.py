@@ -9,6 +9,7 @@ from typing import Any
 
 from models.coefficients import GRADES
 from planner.answers import QUANTILES
+from planner.fault_tell import fault_schema
 from planner.money_schema import bill_schema
 
 Schema = dict[str, Any]
@@ -45,6 +46,7 @@ def forecast_schema() -> Schema:
         "traffic": _object({"cross_zone_bytes_per_second": _map(_number("bytes/s"))}, "between zones, by sender"),
         "data_loss": _object({"records": _number("records")}, "lost in the first run"),
         "duplicates": _object({"documents": _number("documents")}, "written twice in the first run"),
+        "faults": fault_schema(),
         "flows": _map(_flow()),
         "loads": _list(_load()),
         "warnings": _list(_finding()),

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from models.units import show
 from planner.answers import Answer, FlowForecast
+from planner.fault_tell import fault_lines
 from planner.memory import Ledger
 from planner.money_tell import compact
 from planner.render import finding_lines
@@ -30,6 +31,8 @@ def rendered(out: Forecast) -> RenderableType:
     for flow in out.flows.values():
         parts += [_answers(flow, several=len(out.flows) > 1), Text()]
     parts += [_throughput(out), Text(), _storage(out), Text(), _memory(out.memory), Text()]
+    if out.faults is not None:
+        parts += [*fault_lines(out.faults), Text()]
     parts += [compact(out.bill), Text()]
     for finding in out.warnings:
         parts += finding_lines(finding)

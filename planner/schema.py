@@ -35,6 +35,8 @@ def scenario_schema() -> dict[str, Any]:
     for noun in [schema, *schema.get("$defs", {}).values()]:
         for name, prop in noun.get("properties", {}).items():
             _speak(name, prop)
+    faults = schema["properties"]["faults"]
+    faults["items"] = {"anyOf": [faults["items"], {"type": "string", "examples": ["broker-lost 1 at 5 min for 2 min"]}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCENARIO_SCHEMA_ID} | schema
 
 

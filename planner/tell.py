@@ -51,6 +51,7 @@ def as_dict(out: Forecast) -> dict[str, Any]:
         "traffic": {"cross_zone_bytes_per_second": cross_zone_bytes_per_second(out.scenario)},
         "data_loss": {"records": out.lost_records},
         "duplicates": {"documents": out.duplicated_documents},
+        "faults": None if out.faults is None else out.faults.as_dict(),
         "flows": {name: flow.as_dict() for name, flow in out.flows.items()},
         "loads": [load.as_dict() for load in out.loads],
         "warnings": [finding.as_dict() for finding in out.warnings],

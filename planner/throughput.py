@@ -49,7 +49,7 @@ class Sustained:
 
 
 def steady(scenario: Scenario, measure: float, warm_up: float) -> Scenario:
-    """The scenario at its constant mean rate, warm, for a length of time."""
+    """The scenario at its constant mean rate, warm and without faults, for a length of time."""
     flows = []
     for flow in scenario.flows:
         load = flow.workload
@@ -61,7 +61,7 @@ def steady(scenario: Scenario, measure: float, warm_up: float) -> Scenario:
         constant |= {"steps": (), "recorded": None, "daily_curve": (), "weekly_curve": (), "bursts": ()}
         flows.append(flow.model_copy(update={"workload": load.model_copy(update=constant | {"growth_per_month": 0.0})}))
     run = scenario.run.model_copy(update={"measure": measure, "warm_up": warm_up, "jvm": "warm"})
-    return scenario.model_copy(update={"flows": tuple(flows), "run": run})
+    return scenario.model_copy(update={"flows": tuple(flows), "run": run, "faults": ()})
 
 
 def sustainable(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int) -> Sustained:

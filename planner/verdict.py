@@ -61,7 +61,7 @@ def _latency(out: Forecast, name: str, promised: float) -> Promise:
     answers = own or {flow.name: flow.latency.end_to_end[name] for flow in out.flows.values()}
     worst = max(answers, key=lambda flow: _value(answers[flow]))
     window = out.scenario.targets.judged[name].window if own else out.scenario.run.measure
-    told = f"{show(window or 0.0, 's')} without faults"
+    told = f"{show(window or 0.0, 's')} {'with its faults' if out.scenario.faults else 'without faults'}"
     return _at_most(name, promised, answers[worst], told, _budget(out.flows[worst]))
 
 

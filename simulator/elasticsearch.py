@@ -19,13 +19,20 @@ from simulator.hosts import Placement, mean_trip
 
 @dataclass(frozen=True)
 class Shards:
-    """One flow's index on the nodes: shares of documents and the threads they can use."""
+    """One flow's index on the nodes: shares of documents and the threads they can use.
 
-    primary_share: np.ndarray  # [N]
-    primary_threads: np.ndarray  # [N]
-    replica_share: np.ndarray  # [N, N] of a primary node's documents
-    replica_threads: np.ndarray  # [N, N]
+    G groups of shards: those whose primaries share a node, one a node; or (`groups_of`) those whose copies all lie on
+    the same nodes, so that a group moves as a whole when one is lost.
+    """
+
+    primary_share: np.ndarray  # [G]
+    primary_threads: np.ndarray  # [G]
+    primary_node: np.ndarray  # [G]
+    replica_share: np.ndarray  # [G, N] of a group's documents
+    replica_threads: np.ndarray  # [G, N]
     shards_on: np.ndarray  # [N]
+    homes: tuple[tuple[int, ...], ...] = ()  # [G] nodes of each group's copies, primary first
+    sizes: tuple[int, ...] = ()  # [G] shards of each group
 
 
 def shard_weights(flow: Flow) -> np.ndarray:
@@ -55,10 +62,54 @@ def shards_of(flow: Flow, nodes: int, first: int) -> Shards:
     return Shards(
         primary,
         _threads(primary, hot),
+        np.arange(nodes, dtype=np.int64),
         np.divide(replica, primary[:, None], out=np.zeros_like(replica), where=primary[:, None] > 0),
         _threads(replica, replica_hot),
         count,
     )
+
+
+def groups_of(flow: Flow, nodes: int, first: int) -> Shards:
+    """Place an index and sum its shards by the nodes that their copies lie on, in the order of their primaries."""
+    weights = shard_weights(flow)
+    placed = [tuple(homes) for homes in place_shards(flow.index.primaries, flow.index.copies, nodes, first)]
+    homes = tuple(dict.fromkeys(placed))
+    mine = [[w for w, on in zip(weights, placed, strict=True) if on == home] for home in homes]
+    share, threads = (
+        np.array([sum(ws) for ws in mine]),
+        np.array([max(1, int(sum(ws) / max(ws) + 1e-9)) for ws in mine]),
+    )
+    sizes = tuple(len(ws) for ws in mine)
+    replica = np.array([[float(n in home[1:]) for n in range(nodes)] for home in homes])
+    count = np.zeros(nodes, dtype=np.int64)
+    for home, size in zip(homes, sizes, strict=True):
+        count[list(home)] += size
+    return Shards(
+        share,
+        threads.astype(np.int64),
+        np.array([home[0] for home in homes], dtype=np.int64),
+        replica,
+        (replica * threads[:, None]).astype(np.int64),
+        count,
+        homes,
+        sizes,
+    )
+
+
+def padded(shards: list[Shards]) -> list[Shards]:
+    """Flows' groups as tables of one length; a group that is only padding has no share."""
+    most = max(len(s.primary_share) for s in shards)
+
+    def longer(table: np.ndarray) -> np.ndarray:
+        return np.pad(table, [(0, most - len(table)), *[(0, 0)] * (table.ndim - 1)])
+
+    return [
+        Shards(
+            longer(s.primary_share), longer(s.primary_threads), longer(s.primary_node), longer(s.replica_share),
+            longer(s.replica_threads), s.shards_on, s.homes, s.sizes,
+        )
+        for s in shards
+    ]  # fmt: skip
 
 
 def _threads(total: np.ndarray, hottest: np.ndarray) -> np.ndarray:

@@ -119,12 +119,21 @@ def front_delay(front: Front, copies: int, rate: float, speed: float) -> float:
     return delay
 
 
-def broker_cpu(flow: Flow, front: Front, cluster: KafkaCluster, rate: float) -> list[float]:
-    """Reference CPU seconds a second that a flow costs each broker [cores of the reference machine]."""
+Homes = list[list[int]]
+
+
+def broker_cpu(flow: Flow, front: Front, cluster: KafkaCluster, rate: float, homes: Homes | None = None) -> list[float]:
+    """Reference CPU seconds a second that a flow costs each broker [cores of the reference machine].
+
+    `homes` are each partition's brokers, leader first, where they are not those of the first assignment.
+    """
     shares = flow.workload.partition_shares(flow.topic.partitions)
     spent = [0.0] * cluster.brokers
     readers = 1 + flow.topic.consumer_groups
-    for share, brokers in zip(shares, leaders_of(len(shares), flow.topic.copies, cluster.brokers), strict=True):
+    placed = homes if homes is not None else leaders_of(len(shares), flow.topic.copies, cluster.brokers)
+    for share, brokers in zip(shares, placed, strict=True):
+        if not brokers:
+            continue
         records = rate * share
         batches, size = records / front.batch_records, records * front.wire_bytes
         spent[brokers[0]] += batches * front.request_cpu + size * (

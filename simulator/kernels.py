@@ -29,7 +29,7 @@ from numba import config, njit
 
 # events
 HOST_JOB, HOST_PAUSE, HOST_RESUME, TASK_READY, TASK_FETCHED, TASK_WAITED, BULK_ARRIVES, BULK_ANSWERED = range(8)
-REFRESH_DUE, BATCH_CLOSES, LINK_ARRIVES, LINK_ACKED = range(8, 12)
+REFRESH_DUE, BATCH_CLOSES, LINK_ARRIVES, LINK_ACKED, SHARE_EXPIRES = range(8, 13)
 # jobs
 PIECE, COORDINATE, PRIMARY, REPLICA, REFRESH, MERGE, DRIVER, APPEND, SERVE, FOLLOW = range(10)
 # streams of dice
@@ -41,23 +41,32 @@ DICE_TASK, DICE_BATCH, DICE_RUN, DICE_COMMIT, DICE_SIZE = range(9, 14)
 REACHED, DONE, GROW = range(3)
 # what it tells the control plane
 DONE_DRIVER, DONE_STAGE, DONE_FAILED = range(3)
+# where a task is, whose a bulk is, and where that is
+FREE, WAITING, RUNNING, STRANDED, OVER, ORPHAN = range(6)
+NOBODYS, ALIVE, GHOST, VOID = range(
+    4
+)  # a ghost's client is gone: servers finish it, nobody hears; a void one never left
+UNDER_WAY, COORDINATED, SPLIT, ANSWERED = range(4)
+BLOCK_RETRIED, BLOCK_FATAL = 1, 2  # what a blocked index answers: 429 for each item, or 403
 # scalars at the head of I, then of F
 N_EVENTS, SEQUENCE, N_DONE, N_READY, READY_HEAD, FREE_TASKS, FREE_BULKS, EVENTS_SEEN, GROW_WHAT, N_LOG = range(10)
-SEED, EXACT_FRONT, DRIVER_HOST = range(10, 13)
+SEED, EXACT_FRONT, DRIVER_HOST, GROUPS_ARE_NODES = range(10, 14)
 NOW, WINDOW_FROM, WINDOW_UNTIL, FINE_WIDTH, COARSE_WIDTH = range(5)
 GROW_PENDING, GROW_CURVE = 1, 2
 # columns of the flow counters
 PRODUCED, COMMITTED, CUT, INDEXED, VISIBLE, REJECTED, DUPLICATED, LOST = range(8)
-ROLE_BITS, ROLE_MASK = 20, (1 << 20) - 1  # a share's node and role in one number
+ROLE_BITS, ROLE_MASK = 20, (1 << 20) - 1  # a share's node and role in one number; role: g, or replica of it: G + g
 MOST_TASK_ATTEMPTS = 4  # spark.task.maxFailures, spark.md B2
 ACKS_ALL = 2
 MERGE_AFTER = 10  # segments that gather before a merge: index.merge.policy.segments_per_tier
 FINE_BINS, COARSE_BINS = 65536, 8192
 WRITE_QUEUE = 10_000  # models/elasticsearch.py; a literal here because compiled code reads no other file
+PRIMARY_TIMEOUT = 60.0  # s that a share waits for a primary to come back before it is answered 503: models/faults.py
 
 
 # The tables: name, integers or floats, dimensions. H hosts, E executors, N data nodes, F flows, B brokers,
-# P partitions, S streams of producer batches, K links from leader to follower.
+# P partitions, S streams of producer batches, K links from leader to follower, G groups of shards whose primaries share
+# a node (with faults of data nodes: whose copies lie on the same nodes, so that they move together).
 TABLES = (
     ("host_cores", "f", 1),  # [H] threads' worth of capacity left to the model
     ("host_speed", "f", 1),  # [H] reference CPU seconds that one thread alone does in a second
@@ -73,10 +82,14 @@ TABLES = (
     ("node_limit", "f", 1),  # [N] bytes of bulks in flight that a node takes
     ("refresh_threads", "i", 1),  # [N]
     ("merge_rate", "f", 1),  # [N] bytes/s that merges may move
-    ("primary_share", "f", 2),  # [F, N] share of documents whose primary is there
-    ("primary_threads", "i", 2),  # [F, N] threads that share can use (its shards, less for a hot one)
-    ("replica_share", "f", 3),  # [F, N, N] of a primary node's documents, the share replicated to another
-    ("replica_threads", "i", 3),  # [F, N, N]
+    ("primary_share", "f", 2),  # [F, G] share of documents that belong to a group of shards
+    ("primary_threads", "i", 2),  # [F, G] threads that share can use (its shards, less for a hot one)
+    ("primary_node", "i", 2),  # [F, G] the node that its primaries are on
+    ("replica_share", "f", 3),  # [F, G, N] of a group's documents, the share replicated to a node
+    ("replica_threads", "i", 3),  # [F, G, N]
+    ("node_down", "i", 1),  # [N] 1: dead, what is asked of it waits
+    ("index_block", "i", 1),  # [F] 0 none, else what the index answers
+    ("connect_fatal", "i", 1),  # [F] 1: a task fails where no node can be reached, 0: its client tries again
     ("shards_on", "i", 2),  # [F, N] copies of shards on a node
     ("document_cpu", "f", 1),  # [F] CPU of a document on its primary
     ("replica_cpu", "f", 1),  # [F] of one on a replica
@@ -98,6 +111,7 @@ TABLES = (
     ("retry_attempts", "i", 1),  # [F]
     ("retry_wait", "f", 1),  # [F]
     ("retry_multiplier", "f", 1),  # [F]
+    ("retry_longest", "f", 1),  # [F] longest sleep between tries
     ("refresh_per_write", "i", 1),  # [F]
     ("writers", "i", 1),  # [F] bulks a task keeps in flight
     ("automatic_ids", "f", 1),  # [F]
@@ -158,6 +172,9 @@ TABLES = (
     ("job_a", "i", 2),
     ("job_b", "i", 2),
     ("exec_free", "i", 1),  # [E]
+    ("exec_amplitude", "f", 1),  # [E] A of the warm-up of an executor that replaced a lost one; 0: as its query
+    ("exec_warm_work", "f", 1),  # [E] w0
+    ("exec_work", "f", 1),  # [E] CPU since it started
     ("slot_seconds", "f", 1),  # [E] task slots held, summed over finished tasks
     ("write_seconds", "f", 1),  # [N] write threads held, integrated
     ("write_seen", "f", 1),  # [N]
@@ -186,7 +203,12 @@ TABLES = (
     ("task_piece", "i", 1),  # 1 while a piece of it is on a core
     ("task_started", "f", 1),
     ("task_sink_wait", "f", 1),
-    ("task_bits", "i", 3),  # [T, N, W] bulks already indexed on a primary node
+    ("task_bits", "i", 3),  # [T, G, W] bulks already indexed by a group of shards
+    ("task_state", "i", 1),
+    ("task_epoch", "i", 1),  # grows when what is under way for a task becomes void
+    ("task_ghosts", "i", 1),  # bulks of it that nobody waits for
+    ("stage_row", "i", 2),  # [F, T] rows of the running stage's tasks, by number
+    ("stage_tasks", "i", 1),  # [F]
     ("task_free", "i", 1),
     ("stage_left", "i", 1),  # [F] tasks of the running stage
     ("stage_cut", "f", 1),  # [F] when its offsets were cut
@@ -199,15 +221,20 @@ TABLES = (
     ("bulk_c1", "f", 1),  # [bulk] its last
     ("task_point", "i", 1),  # where on its partition's creation curve the task's last bulk ended
     ("bulk_node", "i", 1),
+    ("bulk_state", "i", 1),
+    ("bulk_place", "i", 1),
+    ("bulk_key", "i", 1),  # in which order they were sent
+    ("bulk_leaves", "f", 1),  # when it leaves its client
+    ("bulk_fatal", "i", 1),  # 1: sending it again would not help
     ("bulk_left", "i", 1),  # groups not yet done
     ("bulk_attempt", "i", 1),
     ("bulk_sent", "f", 1),
-    ("bulk_todo", "i", 2),  # [Bk, N]
+    ("bulk_todo", "i", 2),  # [Bk, G]
     ("bulk_bytes", "f", 1),
     ("bulk_free", "i", 1),
     ("node_free", "i", 1),  # [N] write threads
     ("node_bytes", "f", 1),  # [N] in flight
-    ("node_queue", "i", 2),  # [N, Q] (bulk * (N + 1) + role): role 0..N-1 replica from that node, N primary
+    ("node_queue", "i", 2),  # [N, Q] bulk and role in one number
     ("queue_head", "i", 1),  # [N]
     ("queue_length", "i", 1),  # [N]
     ("queue_ops", "i", 1),  # [N]
@@ -619,6 +646,50 @@ def _take_job(I, F, h):
 
 
 @compiled
+def drop_job(I, F, h, at):
+    """Take the job at place `at` of host h's heap away, unfinished; returns the CPU it still wanted."""
+    settle(I, F, h)
+    left = max(0.0, F[cell(I, JOB_V, h, at)] - F[row(I, HOST_V, h)]) * F[cell(I, JOB_WEIGHT, h, at)]
+    F[row(I, HOST_WEIGHT, h)] -= F[cell(I, JOB_WEIGHT, h, at)]
+    n = I[row(I, HOST_JOBS, h)] - 1
+    I[row(I, HOST_JOBS, h)] = n
+    if n == 0:
+        F[row(I, HOST_WEIGHT, h)] = 0.0
+    if at < n:
+        v, key = F[cell(I, JOB_V, h, n)], I[cell(I, JOB_KEY, h, n)]
+        k = at
+        while k > 0:  # the last job takes the place: up, if it comes before its parent
+            up = (k - 1) >> 1
+            if F[cell(I, JOB_V, h, up)] < v or (F[cell(I, JOB_V, h, up)] == v and I[cell(I, JOB_KEY, h, up)] < key):
+                break
+            _copy_job(I, F, h, up, k)
+            k = up
+        while True:  # or down
+            child = 2 * k + 1
+            if child >= n:
+                break
+            right = child + 1
+            if right < n and (
+                F[cell(I, JOB_V, h, right)] < F[cell(I, JOB_V, h, child)]
+                or (
+                    F[cell(I, JOB_V, h, right)] == F[cell(I, JOB_V, h, child)]
+                    and I[cell(I, JOB_KEY, h, right)] < I[cell(I, JOB_KEY, h, child)]
+                )
+            ):
+                child = right
+            if F[cell(I, JOB_V, h, child)] > v or (
+                F[cell(I, JOB_V, h, child)] == v and I[cell(I, JOB_KEY, h, child)] > key
+            ):
+                break
+            _copy_job(I, F, h, child, k)
+            k = child
+        if k != n:
+            _copy_job(I, F, h, n, k)
+    _arm(I, F, h)
+    return left
+
+
+@compiled
 def _pause(I, F, h):
     """Stop the world on host h for an exponential time."""
     settle(I, F, h)
@@ -669,9 +740,10 @@ def _task_ready(I, F, task):
 def _task_starts(I, F, task, e):
     I[row(I, EXEC_FREE, e)] -= 1
     I[row(I, TASK_EXEC, task)] = e
+    I[row(I, TASK_STATE, task)] = RUNNING
     F[row(I, TASK_STARTED, task)] = F[NOW]
     if F[row(I, TASK_FETCH, task)] > 0.0:
-        push(I, F, F[NOW] + F[row(I, TASK_FETCH, task)], TASK_FETCHED, task, 0)
+        push(I, F, F[NOW] + F[row(I, TASK_FETCH, task)], TASK_FETCHED, task, I[row(I, TASK_EPOCH, task)])
     else:
         _next_piece(I, F, task, F[row(I, TASK_SETUP, task)])
 
@@ -695,9 +767,11 @@ def _next_piece(I, F, task, setup):
             _documents_of(I, F, task, I[row(I, TASK_NEXT, task)]) * F[row(I, TASK_DOCUMENT_CPU, task)]
             + F[row(I, TASK_BULK_CPU, task)]
         )
-    add_job(
-        I, F, I[row(I, EXEC_HOST, I[row(I, TASK_EXEC, task)])], work, F[row(I, TASK_WEIGHT, task)], PIECE, task, 0, 0
-    )
+    e = I[row(I, TASK_EXEC, task)]
+    if F[row(I, EXEC_AMPLITUDE, e)] > 0.0:
+        work *= 1.0 + F[row(I, EXEC_AMPLITUDE, e)] * math.exp(-F[row(I, EXEC_WORK, e)] / F[row(I, EXEC_WARM_WORK, e)])
+        F[row(I, EXEC_WORK, e)] += work
+    add_job(I, F, I[row(I, EXEC_HOST, e)], work, F[row(I, TASK_WEIGHT, task)], PIECE, task, 0, 0)
 
 
 @compiled
@@ -737,20 +811,20 @@ def _task_over_again(I, F, task):
     F[row(I, SLOT_SECONDS, I[row(I, TASK_EXEC, task)])] += F[NOW] - F[row(I, TASK_STARTED, task)]
     F[row(I, TASK_STARTED, task)] = F[NOW]
     if I[row(I, TASK_ATTEMPT, task)] >= MOST_TASK_ATTEMPTS:
-        I[row(I, STAGE_LEFT, f)] -= 1
-        _free_task(I, F, task)
-        _tell(I, F, DONE_FAILED, f)
+        _task_ends(I, F, task)
+        _tell(I, F, DONE_FAILED, f)  # the control plane gives the whole stage up
     else:
         I[row(I, TASK_FAILED, task)] = 0
         I[row(I, TASK_NEXT, task)] = 0
-        push(I, F, F[NOW], TASK_READY, task, 0)
-    _next_task(I, F)
+        I[row(I, TASK_STATE, task)] = WAITING
+        push(I, F, F[NOW], TASK_READY, task, I[row(I, TASK_EPOCH, task)])
+    next_task(I, F)
 
 
 @compiled
-def _free_task(I, F, task):
-    I[row(I, TASK_FREE, I[FREE_TASKS])] = task
-    I[FREE_TASKS] += 1
+def _task_ends(I, F, task):
+    """Its row is kept until the stage ends: what it indexed counts if the stage has to be run again."""
+    I[row(I, TASK_STATE, task)] = OVER
     F[row(I, SLOT_SECONDS, I[row(I, TASK_EXEC, task)])] += F[NOW] - F[row(I, TASK_STARTED, task)]
     k = I[N_LOG]
     if k < I[TASK_LOG + 3]:
@@ -764,9 +838,28 @@ def _free_task(I, F, task):
 
 
 @compiled
+def end_stage(I, F, f):
+    """Give the rows of a stage's tasks back; a row that ghosts still point to is kept until the last of them ends."""
+    for k in range(I[row(I, STAGE_TASKS, f)]):
+        task = I[cell(I, STAGE_ROW, f, k)]
+        if I[row(I, TASK_GHOSTS, task)] > 0:
+            I[row(I, TASK_STATE, task)] = ORPHAN
+        else:
+            _free_task(I, task)
+    I[row(I, STAGE_TASKS, f)] = 0
+
+
+@compiled
+def _free_task(I, task):
+    I[row(I, TASK_STATE, task)] = FREE
+    I[row(I, TASK_FREE, I[FREE_TASKS])] = task
+    I[FREE_TASKS] += 1
+
+
+@compiled
 def _task_tail(I, F, task):
     if F[row(I, TASK_TAIL, task)] > 0.0:
-        push(I, F, F[NOW] + F[row(I, TASK_TAIL, task)], TASK_WAITED, task, 0)
+        push(I, F, F[NOW] + F[row(I, TASK_TAIL, task)], TASK_WAITED, task, I[row(I, TASK_EPOCH, task)])
     else:
         _task_done(I, F, task)
 
@@ -780,15 +873,16 @@ def _task_done(I, F, task):
         for n in range(I[NODE_HOST + 3]):
             if I[cell(I, SHARDS_ON, f, n)] > 0:
                 _refresh_due(I, F, f, n, 0)
-    _free_task(I, F, task)
+    _task_ends(I, F, task)
     I[row(I, STAGE_LEFT, f)] -= 1
     if I[row(I, STAGE_LEFT, f)] == 0:
+        end_stage(I, F, f)
         _tell(I, F, DONE_STAGE, f)
-    _next_task(I, F)
+    next_task(I, F)
 
 
 @compiled
-def _next_task(I, F):
+def next_task(I, F):
     if I[N_READY] > 0:
         e = _free_executor(I, F)
         if e >= 0:
@@ -821,67 +915,166 @@ def _send_bulk(I, F, task):
     F[row(I, BULK_DOCUMENTS, bulk)] = _documents_of(I, F, task, k)
     I[row(I, BULK_ATTEMPT, bulk)] = 0
     F[row(I, BULK_SENT, bulk)] = F[NOW]
-    nodes = I[NODE_HOST + 3]
-    for n in range(nodes):
-        I[cell(I, BULK_TODO, bulk, n)] = 1 if F[cell(I, PRIMARY_SHARE, f, n)] > 0.0 else 0
-    I[row(I, BULK_NODE, bulk)] = (I[row(I, TASK_NUMBER, task)] + k) % nodes
+    for g in range(I[PRIMARY_SHARE + 1]):
+        I[cell(I, BULK_TODO, bulk, g)] = 1 if F[cell(I, PRIMARY_SHARE, f, g)] > 0.0 else 0
+    I[row(I, BULK_NODE, bulk)] = (I[row(I, TASK_NUMBER, task)] + k) % I[NODE_HOST + 3]
     _date(I, F, bulk)
-    push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
+    send(I, F, bulk, 0.0)
+
+
+@compiled
+def send(I, F, bulk, wait):
+    """A bulk leaves its client after a wait."""
+    I[row(I, BULK_STATE, bulk)] = ALIVE
+    I[row(I, BULK_PLACE, bulk)] = UNDER_WAY
+    I[row(I, BULK_FATAL, bulk)] = 0
+    I[row(I, BULK_KEY, bulk)] = I[SEQUENCE]
+    F[row(I, BULK_LEAVES, bulk)] = F[NOW] + wait
+    f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+    push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
+
+
+@compiled
+def free_bulk(I, F, bulk):
+    """A bulk's row is free; if it was a ghost, its task's row may be too."""
+    if I[row(I, BULK_STATE, bulk)] != ALIVE:
+        task = I[row(I, BULK_TASK, bulk)]
+        I[row(I, TASK_GHOSTS, task)] -= 1
+        if I[row(I, TASK_GHOSTS, task)] == 0 and I[row(I, TASK_STATE, task)] == ORPHAN:
+            _free_task(I, task)
+    I[row(I, BULK_STATE, bulk)] = NOBODYS
+    I[row(I, BULK_FREE, I[FREE_BULKS])] = bulk
+    I[FREE_BULKS] += 1
 
 
 @compiled
 def _bulk_arrives(I, F, bulk):
-    """At the coordinating node: refused whole if too many bytes are in flight, else parsed and split."""
+    """At the coordinating node (the next alive): refused whole if too many bytes are in flight, else parsed, split."""
+    if I[row(I, BULK_STATE, bulk)] == VOID:
+        free_bulk(I, F, bulk)
+        return
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
     n = I[row(I, BULK_NODE, bulk)]
-    share = 0.0
-    for x in range(I[NODE_HOST + 3]):
-        if I[cell(I, BULK_TODO, bulk, x)] == 1:
-            share += F[cell(I, PRIMARY_SHARE, f, x)]
+    for _ in range(I[NODE_HOST + 3]):
+        if I[row(I, NODE_DOWN, n)] == 0:
+            break
+        n = _wrapped(n + 1, I[NODE_HOST + 3])
+    I[row(I, BULK_NODE, bulk)] = n
+    share = _share_left(I, F, f, bulk)
+    if I[row(I, NODE_DOWN, n)] == 1:  # nobody is there
+        I[row(I, BULK_FATAL, bulk)] = I[row(I, CONNECT_FATAL, f)]
+        _refuse(I, F, f, bulk, share)
+        return
     size = F[row(I, BULK_DOCUMENTS, bulk)] * share * F[row(I, DOCUMENT_BYTES, f)]
     F[row(I, BULK_BYTES, bulk)] = size
     if F[row(I, NODE_BYTES, n)] + size > F[row(I, NODE_LIMIT, n)]:
-        F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * share
-        F[row(I, BULK_BYTES, bulk)] = 0.0
-        I[row(I, BULK_LEFT, bulk)] = 0
-        push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
+        _refuse(I, F, f, bulk, share)
         return
     F[row(I, NODE_BYTES, n)] += size
+    I[row(I, BULK_PLACE, bulk)] = COORDINATED
     work = _cold(I, F, n, F[row(I, BULK_CPU, f)])
     add_job(I, F, I[row(I, NODE_HOST, n)], work, 1.0, COORDINATE, bulk, 0, 0)
 
 
 @compiled
-def _bulk_split(I, F, bulk):
-    f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
-    nodes = I[NODE_HOST + 3]
-    left = 0
-    for x in range(nodes):
-        left += I[cell(I, BULK_TODO, bulk, x)]
-    I[row(I, BULK_LEFT, bulk)] = left
-    for x in range(nodes):
-        if I[cell(I, BULK_TODO, bulk, x)] == 1:
-            _ask_threads(I, F, x, bulk, nodes, I[cell(I, PRIMARY_THREADS, f, x)])
-    if I[row(I, BULK_LEFT, bulk)] == 0:
-        _bulk_complete(I, F, bulk)
+def _share_left(I, F, f, bulk):
+    """Share of a bulk's documents that is not indexed yet."""
+    share = 0.0
+    for g in range(I[PRIMARY_SHARE + 1]):
+        if I[cell(I, BULK_TODO, bulk, g)] == 1:
+            share += F[cell(I, PRIMARY_SHARE, f, g)]
+    return share
 
 
 @compiled
-def _ask_threads(I, F, node, bulk, role, wanted):
-    """A node's share of a bulk asks for write threads; refused if the queue is full."""
-    if I[row(I, NODE_FREE, node)] > 0 and I[row(I, QUEUE_LENGTH, node)] == 0:
+def _refuse(I, F, f, bulk, share):
+    """All that is left of a bulk is refused at once; the answer goes back."""
+    F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * share
+    F[row(I, BULK_BYTES, bulk)] = 0.0
+    I[row(I, BULK_LEFT, bulk)] = 0
+    I[row(I, BULK_PLACE, bulk)] = ANSWERED
+    push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
+
+
+@compiled
+def _bulk_split(I, F, bulk):
+    f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+    if I[row(I, INDEX_BLOCK, f)] > 0:
+        F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
+        I[row(I, BULK_FATAL, bulk)] = 1 if I[row(I, INDEX_BLOCK, f)] == BLOCK_FATAL else 0
+        _refuse(I, F, f, bulk, _share_left(I, F, f, bulk))
+        return
+    groups = I[PRIMARY_SHARE + 1]
+    I[row(I, BULK_PLACE, bulk)] = SPLIT
+    left = 0
+    for g in range(groups):
+        left += I[cell(I, BULK_TODO, bulk, g)]
+    I[row(I, BULK_LEFT, bulk)] = left
+    for g in range(groups):
+        if I[cell(I, BULK_TODO, bulk, g)] == 1:
+            ask_threads(I, F, I[cell(I, PRIMARY_NODE, f, g)], bulk, g, I[cell(I, PRIMARY_THREADS, f, g)])
+    if I[row(I, BULK_LEFT, bulk)] == 0:
+        bulk_complete(I, F, bulk)
+
+
+@compiled
+def ask_threads(I, F, node, bulk, role, wanted):
+    """A share of a bulk asks for a node's write threads; a primary's is refused if the queue is full. A dead node's
+    share waits until another has the primary, or is answered 503.
+    """
+    down = I[row(I, NODE_DOWN, node)] == 1
+    primary = role < I[PRIMARY_SHARE + 1]
+    if not down and I[row(I, NODE_FREE, node)] > 0 and I[row(I, QUEUE_LENGTH, node)] == 0:
         _run_share(I, F, node, bulk, role, wanted)
-    elif role == I[NODE_HOST + 3] and I[row(I, QUEUE_OPS, node)] + wanted > WRITE_QUEUE:
+    elif primary and I[row(I, QUEUE_OPS, node)] + wanted > WRITE_QUEUE:
         f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
-        F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, node)]
+        F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, role)]
         I[row(I, BULK_LEFT, bulk)] -= 1
     else:
-        cap = I[NODE_QUEUE + 1]
-        I[cell(I, NODE_QUEUE, node, _wrapped(I[row(I, QUEUE_HEAD, node)] + I[row(I, QUEUE_LENGTH, node)], cap))] = (
-            bulk << ROLE_BITS
-        ) | role
-        I[row(I, QUEUE_LENGTH, node)] += 1
-        I[row(I, QUEUE_OPS, node)] += wanted
+        queue_share(I, F, node, bulk, role, wanted)
+        if down and primary:
+            expire_later(I, F, node, bulk, role)
+
+
+@compiled
+def queue_share(I, F, node, bulk, role, wanted):
+    at = _wrapped(I[row(I, QUEUE_HEAD, node)] + I[row(I, QUEUE_LENGTH, node)], I[NODE_QUEUE + 1])
+    I[cell(I, NODE_QUEUE, node, at)] = (bulk << ROLE_BITS) | role
+    I[row(I, QUEUE_LENGTH, node)] += 1
+    I[row(I, QUEUE_OPS, node)] += wanted
+
+
+@compiled
+def expire_later(I, F, node, bulk, role):
+    """A share at a dead node waits for a primary no longer than PRIMARY_TIMEOUT."""
+    a = (I[row(I, BULK_KEY, bulk)] << ROLE_BITS) | bulk
+    push(I, F, F[NOW] + PRIMARY_TIMEOUT, SHARE_EXPIRES, a, (node << ROLE_BITS) | role)
+
+
+@compiled
+def _share_expires(I, F, a, b):
+    """Answered 503 if it still waits at that node, which is still dead."""
+    bulk, node, role = a & ROLE_MASK, b >> ROLE_BITS, b & ROLE_MASK
+    if I[row(I, NODE_DOWN, node)] == 0 or I[row(I, BULK_KEY, bulk)] != a >> ROLE_BITS:
+        return
+    code, cap, head, n = (
+        (bulk << ROLE_BITS) | role,
+        I[NODE_QUEUE + 1],
+        I[row(I, QUEUE_HEAD, node)],
+        I[row(I, QUEUE_LENGTH, node)],
+    )
+    for k in range(n):
+        if I[cell(I, NODE_QUEUE, node, _wrapped(head + k, cap))] == code:
+            for j in range(k, n - 1):
+                I[cell(I, NODE_QUEUE, node, _wrapped(head + j, cap))] = I[
+                    cell(I, NODE_QUEUE, node, _wrapped(head + j + 1, cap))
+                ]
+            f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
+            I[row(I, QUEUE_LENGTH, node)] = n - 1
+            I[row(I, QUEUE_OPS, node)] -= I[cell(I, PRIMARY_THREADS, f, role)]
+            F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, role)]
+            share_over(I, F, bulk)
+            return
 
 
 @compiled
@@ -898,20 +1091,20 @@ def _cold(I, F, node, work):
 
 @compiled
 def _run_share(I, F, node, bulk, role, wanted):
-    nodes = I[NODE_HOST + 3]
+    nodes, groups = I[NODE_HOST + 3], I[PRIMARY_SHARE + 1]
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
     threads = min(wanted, I[row(I, NODE_FREE, node)])
     _count_threads(I, F, node)
     I[row(I, NODE_FREE, node)] -= threads
-    if role == nodes:
-        work = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, node)] * F[row(I, DOCUMENT_CPU, f)]
+    if role < groups:
+        work = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, role)] * F[row(I, DOCUMENT_CPU, f)]
         kind = PRIMARY
     else:
         work = (
             F[row(I, BULK_DOCUMENTS, bulk)]
-            * F[cell(I, PRIMARY_SHARE, f, role)]
-            * F[cube(I, REPLICA_SHARE, f, role, node)]
+            * F[cell(I, PRIMARY_SHARE, f, role - groups)]
+            * F[cube(I, REPLICA_SHARE, f, role - groups, node)]
             * F[row(I, REPLICA_CPU, f)]
         )
         kind = REPLICA
@@ -922,10 +1115,18 @@ def _run_share(I, F, node, bulk, role, wanted):
         DICE_SHARE + 100 * f,
         address,
         I[row(I, BULK_INDEX, bulk)],
-        node * (nodes + 1) + role,
+        share_address(groups, nodes, node, role, I[GROUPS_ARE_NODES]),
     )
     work = _cold(I, F, node, work)
     add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, (node << ROLE_BITS) | role, threads)
+
+
+@compiled
+def share_address(groups, nodes, node, role, groups_are_nodes):
+    """Where the dice of a share lie: one address a node and role."""
+    if groups_are_nodes == 1:
+        return node * (nodes + 1) + (nodes if role < groups else role - groups)
+    return node * 2 * groups + role
 
 
 @compiled
@@ -937,9 +1138,8 @@ def _count_threads(I, F, node):
 
 
 @compiled
-def _release(I, F, node, threads):
+def release(I, F, node, threads):
     """Give write threads back; the queue's head takes what is free."""
-    nodes = I[NODE_HOST + 3]
     _count_threads(I, F, node)
     I[row(I, NODE_FREE, node)] += threads
     while I[row(I, QUEUE_LENGTH, node)] > 0 and I[row(I, NODE_FREE, node)] > 0:
@@ -948,21 +1148,29 @@ def _release(I, F, node, threads):
         I[row(I, QUEUE_LENGTH, node)] -= 1
         bulk, role = code >> ROLE_BITS, code & ROLE_MASK
         f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
-        wanted = I[cell(I, PRIMARY_THREADS, f, node)] if role == nodes else I[cube(I, REPLICA_THREADS, f, role, node)]
+        wanted = threads_wanted(I, f, node, role)
         I[row(I, QUEUE_OPS, node)] -= wanted
         _run_share(I, F, node, bulk, role, wanted)
 
 
 @compiled
-def _primary_done(I, F, bulk, node, threads):
+def threads_wanted(I, f, node, role):
+    groups = I[PRIMARY_SHARE + 1]
+    return (
+        I[cell(I, PRIMARY_THREADS, f, role)] if role < groups else I[cube(I, REPLICA_THREADS, f, role - groups, node)]
+    )
+
+
+@compiled
+def _primary_done(I, F, bulk, node, group, threads):
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
-    nodes = I[NODE_HOST + 3]
-    documents = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, node)]
-    I[cell(I, BULK_TODO, bulk, node)] = 0
+    nodes, groups = I[NODE_HOST + 3], I[PRIMARY_SHARE + 1]
+    documents = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, group)]
+    I[cell(I, BULK_TODO, bulk, group)] = 0
     F[cell(I, FRESH, f, node)] += documents
     word, bit = I[row(I, BULK_INDEX, bulk)] >> 5, 1 << (I[row(I, BULK_INDEX, bulk)] & 31)
-    bits = cube(I, TASK_BITS, task, node, word)
+    bits = cube(I, TASK_BITS, task, group, word)
     if I[bits] & bit:
         F[cell(I, COUNTS, f, DUPLICATED)] += documents * F[row(I, AUTOMATIC_IDS, f)]
     else:
@@ -970,37 +1178,46 @@ def _primary_done(I, F, bulk, node, threads):
         F[cell(I, COUNTS, f, INDEXED)] += documents
         _pend(I, F, f, node, bulk, documents / F[row(I, DOCUMENTS_PER_RECORD, f)])
     for y in range(nodes):
-        if F[cube(I, REPLICA_SHARE, f, node, y)] > 0.0:
+        if F[cube(I, REPLICA_SHARE, f, group, y)] > 0.0:
             I[row(I, BULK_LEFT, bulk)] += 1
-    _release(I, F, node, threads)
+    release(I, F, node, threads)
     for y in range(nodes):
-        if F[cube(I, REPLICA_SHARE, f, node, y)] > 0.0:
-            _ask_threads(I, F, y, bulk, node, I[cube(I, REPLICA_THREADS, f, node, y)])
-    I[row(I, BULK_LEFT, bulk)] -= 1
-    if I[row(I, BULK_LEFT, bulk)] == 0:
-        _bulk_complete(I, F, bulk)
+        if F[cube(I, REPLICA_SHARE, f, group, y)] > 0.0:
+            ask_threads(I, F, y, bulk, groups + group, I[cube(I, REPLICA_THREADS, f, group, y)])
+    share_over(I, F, bulk)
 
 
 @compiled
-def _replica_done(I, F, bulk, node, source, threads):
+def share_over(I, F, bulk):
+    """A share of a bulk is done, or refused."""
+    I[row(I, BULK_LEFT, bulk)] -= 1
+    if I[row(I, BULK_LEFT, bulk)] == 0:
+        bulk_complete(I, F, bulk)
+
+
+@compiled
+def _replica_done(I, F, bulk, node, group, threads):
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
     documents = (
         F[row(I, BULK_DOCUMENTS, bulk)]
-        * F[cell(I, PRIMARY_SHARE, f, source)]
-        * F[cube(I, REPLICA_SHARE, f, source, node)]
+        * F[cell(I, PRIMARY_SHARE, f, group)]
+        * F[cube(I, REPLICA_SHARE, f, group, node)]
     )
     F[cell(I, FRESH, f, node)] += documents * F[row(I, REPLICA_FRESH, f)]
-    _release(I, F, node, threads)
-    I[row(I, BULK_LEFT, bulk)] -= 1
-    if I[row(I, BULK_LEFT, bulk)] == 0:
-        _bulk_complete(I, F, bulk)
+    release(I, F, node, threads)
+    share_over(I, F, bulk)
 
 
 @compiled
-def _bulk_complete(I, F, bulk):
+def bulk_complete(I, F, bulk):
     """Every copy has it, or has refused it: the answer leaves after the waits that are not CPU."""
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
+    I[row(I, BULK_PLACE, bulk)] = ANSWERED
+    if I[row(I, BULK_STATE, bulk)] == GHOST:
+        F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
+        free_bulk(I, F, bulk)
+        return
     address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_NUMBER, task)]
     wait = F[row(I, BULK_WAIT, f)] * lognormal(
         F[row(I, SHARE_SIGMA, f)],
@@ -1016,23 +1233,27 @@ def _bulk_complete(I, F, bulk):
 @compiled
 def _bulk_answered(I, F, bulk):
     """The client has its answer. The node held the bulk's bytes until now (half a round trip more than it does)."""
+    if I[row(I, BULK_STATE, bulk)] == GHOST:
+        F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
+        free_bulk(I, F, bulk)
+        return
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
     F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
     rejected = 0
-    for n in range(I[NODE_HOST + 3]):
-        rejected += I[cell(I, BULK_TODO, bulk, n)]
-    if rejected > 0 and I[row(I, BULK_ATTEMPT, bulk)] < I[row(I, RETRY_ATTEMPTS, f)]:
+    for g in range(I[PRIMARY_SHARE + 1]):
+        rejected += I[cell(I, BULK_TODO, bulk, g)]
+    again = I[row(I, BULK_ATTEMPT, bulk)] < I[row(I, RETRY_ATTEMPTS, f)] and I[row(I, BULK_FATAL, bulk)] == 0
+    if rejected > 0 and again:
         wait = F[row(I, RETRY_WAIT, f)] * F[row(I, RETRY_MULTIPLIER, f)] ** I[row(I, BULK_ATTEMPT, bulk)]
         I[row(I, BULK_ATTEMPT, bulk)] += 1
-        push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
+        send(I, F, bulk, min(wait, F[row(I, RETRY_LONGEST, f)]))
         return
     if rejected > 0:
         I[row(I, TASK_FAILED, task)] = 1
     F[row(I, TASK_SINK_WAIT, task)] += F[NOW] - F[row(I, BULK_SENT, bulk)]
     I[row(I, TASK_FLIGHT, task)] -= 1
-    I[row(I, BULK_FREE, I[FREE_BULKS])] = bulk
-    I[FREE_BULKS] += 1
+    free_bulk(I, F, bulk)
     _after_bulk(I, F, task)
 
 
@@ -1140,8 +1361,8 @@ def _pend(I, F, f, node, bulk, records):
 
 @compiled
 def _refresh_due(I, F, f, node, ticking):
-    """A refresh is due: runs if something is new, and the interval counts from its end."""
-    if I[cell(I, REFRESHING, f, node)] == 1:
+    """A refresh is due: runs if something is new; the interval counts from its end. A dead node's clock ticks on."""
+    if I[cell(I, REFRESHING, f, node)] == 1 or I[row(I, NODE_DOWN, node)] == 1:
         if ticking == 1:
             push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
         return
@@ -1631,6 +1852,14 @@ def set_cores(I, F, h, cores):
 
 
 @compiled
+def set_speed(I, F, h, speed):
+    """Change how fast a host's threads are: a neighbour, a failing disk, spent credits."""
+    settle(I, F, h)
+    F[row(I, HOST_SPEED, h)] = speed
+    _arm(I, F, h)
+
+
+@compiled
 def look(I, F):
     """Bring every host's and pool's account up to now."""
     for h in range(I[HOST_CORES + 3]):
@@ -1646,16 +1875,28 @@ def driver_job(I, F, f, work):
 
 
 @compiled
-def start_stage(I, F, f, batch, cut, table, launch):
+def start_stage(I, F, f, batch, cut, table, launch, rows):
     """Enter the tasks of a stage; row: partition, from, to, documents, setup, document CPU, bulk CPU, weight,
-    fetch, tail, c0, c1, bulks, share. The driver launches one every `launch` seconds.
+    fetch, tail, c0, c1, bulks, share. The driver launches one every `launch` seconds. `rows` are those of the same
+    tasks when they were run before, empty if they never were: what they indexed then is not new any more.
     """
     I[row(I, STAGE_LEFT, f)] = table.shape[0]
+    I[row(I, STAGE_TASKS, f)] = table.shape[0]
     F[row(I, STAGE_CUT, f)] = cut
     F[row(I, STAGE_SINK_WAIT, f)] = 0.0
     for k in range(table.shape[0]):
-        I[FREE_TASKS] -= 1
-        task = I[row(I, TASK_FREE, I[FREE_TASKS])]
+        if len(rows) > 0:
+            task = rows[k]
+        else:
+            I[FREE_TASKS] -= 1
+            task = I[row(I, TASK_FREE, I[FREE_TASKS])]
+            I[row(I, TASK_GHOSTS, task)] = 0
+            for g in range(I[PRIMARY_SHARE + 1]):
+                for word in range(I[TASK_BITS + 2]):
+                    I[cube(I, TASK_BITS, task, g, word)] = 0
+        I[cell(I, STAGE_ROW, f, k)] = task
+        I[row(I, TASK_STATE, task)] = WAITING
+        I[row(I, TASK_EPOCH, task)] += 1
         I[row(I, TASK_FLOW, task)] = f
         I[row(I, TASK_BATCH, task)] = batch
         I[row(I, TASK_NUMBER, task)] = k
@@ -1679,10 +1920,7 @@ def start_stage(I, F, f, batch, cut, table, launch):
         I[row(I, TASK_FAILED, task)] = 0
         I[row(I, TASK_PIECE, task)] = 0
         F[row(I, TASK_SINK_WAIT, task)] = 0.0
-        for node in range(I[NODE_HOST + 3]):
-            for word in range(I[TASK_BITS + 2]):
-                I[cube(I, TASK_BITS, task, node, word)] = 0
-        push(I, F, F[NOW] + (k + 1) * launch, TASK_READY, task, 0)
+        push(I, F, F[NOW] + (k + 1) * launch, TASK_READY, task, I[row(I, TASK_EPOCH, task)])
 
 
 @compiled
@@ -1696,9 +1934,9 @@ def _job_done(I, F, h):
     elif kind == COORDINATE:
         _bulk_split(I, F, a)
     elif kind == PRIMARY:
-        _primary_done(I, F, a, b >> ROLE_BITS, held)
+        _primary_done(I, F, a, b >> ROLE_BITS, b & ROLE_MASK, held)
     elif kind == REPLICA:
-        _replica_done(I, F, a, b >> ROLE_BITS, b & ROLE_MASK, held)
+        _replica_done(I, F, a, b >> ROLE_BITS, (b & ROLE_MASK) - I[PRIMARY_SHARE + 1], held)
     elif kind == REFRESH:
         _refresh_done(I, F, a, b, held)
     elif kind == MERGE:
@@ -1716,12 +1954,15 @@ def _job_done(I, F, h):
 
 @compiled
 def _happens(I, F, kind, a, b):
-    if kind == TASK_READY:
-        _task_ready(I, F, a)
-    elif kind == TASK_FETCHED:
-        _next_piece(I, F, a, F[row(I, TASK_SETUP, a)])
-    elif kind == TASK_WAITED:
-        _task_done(I, F, a)
+    if kind <= TASK_WAITED and kind >= TASK_READY:
+        if b != I[row(I, TASK_EPOCH, a)]:
+            return  # the task was stopped meanwhile
+        if kind == TASK_READY:
+            _task_ready(I, F, a)
+        elif kind == TASK_FETCHED:
+            _next_piece(I, F, a, F[row(I, TASK_SETUP, a)])
+        else:
+            _task_done(I, F, a)
     elif kind == BULK_ARRIVES:
         _bulk_arrives(I, F, a)
     elif kind == BULK_ANSWERED:
@@ -1737,6 +1978,8 @@ def _happens(I, F, kind, a, b):
         add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_TO, a)])], F[row(I, LINK_WORK, a)], 1.0, FOLLOW, a, b, 0)
     elif kind == LINK_ACKED:
         _link_acked(I, F, a)
+    elif kind == SHARE_EXPIRES:
+        _share_expires(I, F, a, b)
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from simulator.memory import Memory
 from simulator.spark import costs_of
 from simulator.state import curves, state_tables
 
+Bursts = Sequence[tuple[float, float, float]]
+
 
 @dataclass
 class Built:
@@ -28,6 +31,7 @@ class Built:
     partition_base: np.ndarray
     corners: list[tuple[np.ndarray, np.ndarray]]
     until: float
+    shards: list[es.Shards]
 
 
 def build(
@@ -38,10 +42,16 @@ def build(
     rate_factor: float,
     window: tuple[float, float],
     until: float,
+    bursts: Bursts = (),
+    shards_move: bool = False,
 ) -> Built:
-    """Layout and state of one run that may last until `until` [s]."""
+    """Layout and state of one run that may last until `until` [s].
+
+    `bursts` are stretches (from, to, factor) in which every flow's rate is another; `shards_move`: data nodes may be
+    lost, so shards are grouped by all the nodes that they lie on.
+    """
     placement = place(scenario, c)
-    corners = [_corners(flow, until, rate_factor) for flow in scenario.flows]
+    corners = [_burst(_corners(flow, until, rate_factor), bursts) for flow in scenario.flows]
     peaks = [float(rates.max()) for _, rates in corners]
     fronts = [
         front_room.front_of(flow, scenario.kafka, _typical(corner), placement, c)
@@ -49,21 +59,37 @@ def build(
     ]
     spend_background(scenario, c, placement, fronts, corners, exact)
     base = np.cumsum([0] + [flow.topic.partitions for flow in scenario.flows]).astype(np.int64)
-    tables = layout_tables(scenario, c, placement, fronts, corners, base, exact)
+    nodes = scenario.elasticsearch.data_nodes
+    group = es.groups_of if shards_move else es.shards_of
+    shards = es.padded([group(flow, nodes, f) for f, flow in enumerate(scenario.flows)])
+    tables = layout_tables(scenario, c, placement, fronts, corners, base, exact, shards)
     tables |= state_tables(scenario, c, tables, fronts, peaks, until, exact, seed)
     if not exact:
         tables |= curves(scenario, corners, base, until, seed)
     memory = Memory(tables)
     _set_scalars(memory, placement, seed, exact, window, until)
+    memory.I[k.GROUPS_ARE_NODES] = int(not shards_move)
     if exact:
         _open_streams(memory)
     _first_refreshes(scenario, memory)
-    return Built(memory, placement, fronts, base, corners, until)
+    return Built(memory, placement, fronts, base, corners, until, shards)
 
 
 def _corners(flow: Flow, until: float, factor: float) -> tuple[np.ndarray, np.ndarray]:
     times, rates = flow.workload.corners(until)
     return np.array(times), np.array(rates) * factor
+
+
+def _burst(corner: tuple[np.ndarray, np.ndarray], bursts: Bursts) -> tuple[np.ndarray, np.ndarray]:
+    """The rate with stretches of another: corners at their edges, rates multiplied in between."""
+    if not bursts:
+        return corner
+    times, rates = corner
+    marks = np.unique(np.concatenate([times, [t for start, end, _ in bursts for t in (start, end)]]))
+    rate = rates[np.clip(np.searchsorted(times, marks, side="right") - 1, 0, len(rates) - 1)]
+    for start, end, factor in bursts:
+        rate = np.where((marks >= start) & (marks < end), rate * factor, rate)
+    return marks, rate
 
 
 def _typical(corner: tuple[np.ndarray, np.ndarray]) -> float:
@@ -88,13 +114,17 @@ def spend_background(
 
 
 def front_cores(
-    scenario: Scenario, placement: Placement, fronts: list[Front], rates: list[float], exact: bool
-) -> dict[int, float]:
+    scenario: Scenario, placement: Placement, fronts: list[Front], rates: list[float], exact: bool,
+    homes: list[front_room.Homes] | None = None,
+) -> dict[int, float]:  # fmt: skip
     """Cores that the front takes on each site at these rates [threads]: the brokers' work, or (exact) only readers'."""
-    law = front_room.consumer_cpu if exact else front_room.broker_cpu
     spent: dict[int, float] = {}
-    for flow, front, rate in zip(scenario.flows, fronts, rates, strict=True):
-        for site, cpu in zip(placement.brokers, law(flow, front, scenario.kafka, rate), strict=True):
+    for f, (flow, front, rate) in enumerate(zip(scenario.flows, fronts, rates, strict=True)):
+        if exact:
+            used = front_room.consumer_cpu(flow, front, scenario.kafka, rate)
+        else:
+            used = front_room.broker_cpu(flow, front, scenario.kafka, rate, homes[f] if homes is not None else None)
+        for site, cpu in zip(placement.brokers, used, strict=True):
             spent[site] = spent.get(site, 0.0) + cpu / placement.sites[site].speed
     return spent
 
@@ -107,11 +137,11 @@ def layout_tables(
     corners: list,
     base: np.ndarray,
     exact: bool,
+    shards: list[es.Shards],
 ) -> dict[str, np.ndarray]:
-    """Tables that do not change while a run lasts."""
+    """Tables that do not change while a run lasts (but for what a fault changes)."""
     flows, sites = scenario.flows, placement.sites
     costs = [costs_of(flow, scenario, c) for flow in flows]
-    shards = [es.shards_of(flow, scenario.elasticsearch.data_nodes, f) for f, flow in enumerate(flows)]
     numbers = es.node_numbers(scenario, placement)
 
     def per_flow(values) -> np.ndarray:
@@ -143,6 +173,7 @@ def layout_tables(
         **numbers,
         primary_share=np.array([s.primary_share for s in shards]),
         primary_threads=np.array([s.primary_threads for s in shards]),
+        primary_node=np.array([s.primary_node for s in shards]),
         replica_share=np.array([s.replica_share for s in shards]),
         replica_threads=np.array([s.replica_threads for s in shards]),
         shards_on=np.array([s.shards_on for s in shards]),
@@ -165,6 +196,8 @@ def layout_tables(
         retry_attempts=np.array([flow.query.sink.retry.attempts for flow in flows], dtype=np.int64),
         retry_wait=per_flow(flow.query.sink.retry.wait for flow in flows),
         retry_multiplier=per_flow(flow.query.sink.retry.multiplier for flow in flows),
+        retry_longest=per_flow(flow.query.sink.retry.longest for flow in flows),
+        connect_fatal=np.array([int(f.query.sink.kind == "jvm-connector") for f in flows], dtype=np.int64),
         refresh_per_write=np.array([int(flow.query.sink.refresh_per_write) for flow in flows], dtype=np.int64),
         writers=np.array([flow.query.sink.writers_per_task for flow in flows], dtype=np.int64),
         automatic_ids=per_flow(float(flow.query.sink.ids == "automatic") for flow in flows),

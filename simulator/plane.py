@@ -14,18 +14,21 @@ import simpy
 from simulator import kernels as k
 from simulator.layout import Built
 from simulator.memory import Memory
+from simulator.plane_faults import Disturbed
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class CompiledPlane:
+class CompiledPlane(Disturbed):
     """Kernels plus the SimPy events that wait for them."""
 
     def __init__(self, env: simpy.Environment, built: Built) -> None:
         self.env, self.m = env, built.memory
         self.base, self.fronts = built.partition_base, built.fronts
         self.waiting: dict[int, simpy.Event] = {}
+        self.parked: dict[int, Array] = {}  # rows of tasks whose batch will be run again
+        self.usual_bulks, self.usual_events = len(self.m.bulk_task), len(self.m.ev_time)
 
     # ------------------------------------------------------------ what the control plane asks for
 
@@ -33,10 +36,20 @@ class CompiledPlane:
         k.driver_job(self.m.I, self.m.F, flow, cpu)
         return self._wait(flow)
 
-    def stage(self, flow: int, batch: int, cut: float, table: Array, launch: float) -> simpy.Event:
-        """Run a stage's tasks; the event's value is False if a task failed for good."""
+    def stage(
+        self, flow: int, batch: int, cut: float, table: Array, launch: float, written: str = "nothing"
+    ) -> simpy.Event:
+        """Run a stage's tasks; the event's value is False if a task failed for good.
+
+        `written` says what its documents' index holds already: "nothing", what its aborted forerunner wrote ("part"),
+        or "all" of them.
+        """
+        rows = self.parked.pop(flow, NO_ROWS) if written == "part" else NO_ROWS
+        self.room_for_tasks(len(table) - len(rows))
         self._room_for(table)
-        k.start_stage(self.m.I, self.m.F, flow, batch, cut, table, launch)
+        k.start_stage(self.m.I, self.m.F, flow, batch, cut, table, launch, rows)
+        if written == "all":
+            self.m.task_bits[self.m.stage_row[flow, : len(table)]] = ALL_BITS
         return self._wait(flow)
 
     def committed(self, flow: int, time: float) -> Array:
@@ -132,6 +145,7 @@ class CompiledPlane:
             k.unblock(self.m.I, self.m.F, f)  # producers that waited for room in the tables, not in their buffers
 
 
+NO_ROWS, ALL_BITS = np.zeros(0, dtype=np.int64), -1
 PENDING = ("pend_c0", "pend_c1", "pend_mass", "pend_in_window", "pend_time", "pend_cut")
 LOGS = ("curve_time", "curve_count", "log_records", "log_first", "log_close", "log_blocked", "commit_time")
 QUEUES = ("part_queue", "part_first", "part_close", "part_blocked")

@@ -23,6 +23,7 @@ import simpy
 from simulator import kernels as k
 from simulator.layout import Built
 from simulator.memory import Memory
+from simulator.plane_faults import LEAST_FRESH
 
 Process = Generator[Any, Any, Any]
 
@@ -48,6 +49,18 @@ class Host:
         self.weight += threads
         self.arm()
         return done
+
+    def drop(self, done: simpy.Event) -> float:
+        """Take a job away, unfinished; the CPU it still wanted."""
+        job = next((j for j in self.jobs if j[3] is done), None)
+        if job is None:
+            return 0.0
+        self.settle()
+        self.jobs.remove(job)
+        heapq.heapify(self.jobs)
+        self.weight = self.weight - job[2] if self.jobs else 0.0
+        self.arm()
+        return max(0.0, job[0] - self.v) * job[2]
 
     def share(self) -> float:
         return self.speed * (1.0 if self.weight <= self.cores else self.cores / self.weight)
@@ -126,11 +139,21 @@ class Slots:
     def give_back(self, executor: int, since: float) -> None:
         self.free[executor] += 1
         self.held[executor] += self.env.now - since
-        if self.line:
+        self.serve()
+
+    def serve(self) -> None:
+        if self.line and max(self.free) > 0:
             self._give(self.line.popleft())
 
 
-@dataclass
+class All:
+    """A set that holds everything: what a batch that was written but not committed has indexed."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+@dataclass(eq=False)
 class Task:
     """One task of a stage, by the row that the control plane wrote for it (see kernels.start_stage)."""
 
@@ -138,8 +161,17 @@ class Task:
     batch: int
     number: int
     row: np.ndarray
-    cut: float
-    indexed: set[tuple[int, int]] = field(default_factory=set)  # (node, bulk) once indexed
+    indexed: Any = field(default_factory=set)  # (group of shards, bulk) once indexed
+    attempt: int = 0
+    process: simpy.Process | None = None
+    asked: simpy.Event | None = None  # for a slot
+    executor: int | None = None
+    started: float = 0.0
+    piece: simpy.Event | None = None  # what it has on a core
+    flying: list[Bulk] = field(default_factory=list)  # bulks that it waits for
+    wake: simpy.Event | None = None  # for their answers
+    failed: bool = False
+    all_sent: bool = False
 
     def __post_init__(self) -> None:
         self.partition, self.first, self.last, self.documents = int(self.row[0]), *(float(x) for x in self.row[1:4])
@@ -152,17 +184,25 @@ class Task:
         return self.batch * 1_000_003 + self.number
 
 
-@dataclass
+@dataclass(eq=False)
 class Bulk:
-    """A bulk on its way: the nodes whose share is not indexed yet, and how many shares are under way."""
+    """A bulk on its way: the groups of shards that have not indexed it, and how many shares are under way."""
 
     task: Task
     index: int
     documents: float
     todo: set[int]
+    node: int
+    sent: float
     left: int = 0
     attempt: int = 0
     done: simpy.Event | None = None
+    state: int = k.ALIVE
+    place: int = k.UNDER_WAY
+    leaves: float = 0.0
+    fatal: bool = False
+    parsing: simpy.Event | None = None
+    size: float = 0.0
 
 
 class Node:
@@ -173,6 +213,10 @@ class Node:
         self.plane, self.number, self.host = plane, number, plane.hosts[int(m.node_host[number])]
         self.threads = self.free = int(m.node_threads[number])
         self.queue: deque[tuple[Bulk, int, int]] = deque()
+        self.running: list[tuple[Bulk, int, simpy.Event]] = []  # shares on write threads, in the order they began
+        self.down, self.amplitude = False, float(m.warm_amplitude[number])
+        self.merge_job: simpy.Event | None = None
+        self.refresher: list[tuple[simpy.Process, simpy.Event] | None] = [None] * len(m.document_cpu)
         self.bytes = self.held = self.seen = self.indexed_cpu = 0.0
         flows = len(m.document_cpu)
         self.fresh, self.refreshing = [0.0] * flows, [False] * flows
@@ -182,10 +226,10 @@ class Node:
     def cold(self, cpu: float) -> float:
         """CPU as a cold JVM spends it: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
         m, n = self.plane.m, self.number
-        if m.warm_amplitude[n] <= 0:
+        if self.amplitude <= 0:
             return cpu
         done = self.indexed_cpu + float(m.node_idle[n]) * self.plane.env.now
-        cpu *= 1.0 + float(m.warm_amplitude[n]) * math.exp(-done / float(m.warm_work[n]))
+        cpu *= 1.0 + self.amplitude * math.exp(-done / float(m.warm_work[n]))
         self.indexed_cpu += cpu
         return cpu
 
@@ -196,62 +240,119 @@ class Node:
     # ------------------------------------------------------------ shares of bulks
 
     def ask(self, bulk: Bulk, role: int, wanted: int) -> None:
-        """A share (role: the primary's node for a replica, the number of nodes for a primary) asks for threads."""
-        primary = role == len(self.plane.nodes)
-        if self.free > 0 and not self.queue:
+        """A share (role: its group of shards, or the number of groups more for a replica) asks for threads."""
+        primary = role < self.plane.groups
+        if not self.down and self.free > 0 and not self.queue:
             self.run(bulk, role, wanted)
         elif primary and sum(w for _, _, w in self.queue) + wanted > k.WRITE_QUEUE:
             m, f = self.plane.m, bulk.task.flow
-            self.plane.counts[f, k.REJECTED] += bulk.documents * m.primary_share[f, self.number]
+            self.plane.counts[f, k.REJECTED] += bulk.documents * m.primary_share[f, role]
             bulk.left -= 1
         else:
             self.queue.append((bulk, role, wanted))
+            if self.down and primary:
+                self.plane.env.timeout(k.PRIMARY_TIMEOUT).callbacks.append(lambda _: self.expire(bulk, role))
+
+    def expire(self, bulk: Bulk, role: int) -> None:
+        """A share that has waited long enough for a primary is answered 503."""
+        mine = next((entry for entry in self.queue if entry[0] is bulk and entry[1] == role), None)
+        if self.down and mine is not None:
+            self.queue.remove(mine)
+            f = bulk.task.flow
+            self.plane.counts[f, k.REJECTED] += bulk.documents * self.plane.m.primary_share[f, role]
+            self.plane.share_done(bulk)
 
     def run(self, bulk: Bulk, role: int, wanted: int) -> None:
-        m, f, nodes = self.plane.m, bulk.task.flow, len(self.plane.nodes)
+        m, f, nodes, groups = self.plane.m, bulk.task.flow, len(self.plane.nodes), self.plane.groups
         threads = min(wanted, self.free)
         self.account()
         self.free -= threads
-        if role == nodes:
-            work = bulk.documents * m.primary_share[f, self.number] * m.document_cpu[f]
+        if role < groups:
+            work = bulk.documents * m.primary_share[f, role] * m.document_cpu[f]
         else:
-            work = bulk.documents * m.primary_share[f, role] * m.replica_share[f, role, self.number] * m.replica_cpu[f]
-        address = bulk.task.address, bulk.index, self.number * (nodes + 1) + role
+            g = role - groups
+            work = bulk.documents * m.primary_share[f, g] * m.replica_share[f, g, self.number] * m.replica_cpu[f]
+        dice = k.share_address(groups, nodes, self.number, role, int(m.I[k.GROUPS_ARE_NODES]))
+        address = bulk.task.address, bulk.index, dice
         work *= k.lognormal(m.share_sigma[f], self.plane.seed, k.DICE_SHARE + 100 * f, *address)
         finished = self.host.work(self.cold(work), float(threads))
-        after = self.primary_done if role == nodes else self.replica_done
+        self.running.append((bulk, role, finished))
+        after = self.primary_done if role < groups else self.replica_done
         finished.callbacks.append(lambda _: after(bulk, role, threads))
 
-    def release(self, threads: int) -> None:
+    def release(self, threads: int, bulk: Bulk, role: int) -> None:
+        self.running = [entry for entry in self.running if entry[0] is not bulk or entry[1] != role]
         self.account()
         self.free += threads
+        self.serve()
+
+    def serve(self) -> None:
         while self.queue and self.free > 0:
             self.run(*self.queue.popleft())
 
     def primary_done(self, bulk: Bulk, role: int, threads: int) -> None:
-        m, f, me = self.plane.m, bulk.task.flow, self.number
-        documents = bulk.documents * m.primary_share[f, me]
-        bulk.todo.discard(me)
+        m, f = self.plane.m, bulk.task.flow
+        documents = bulk.documents * m.primary_share[f, role]
+        bulk.todo.discard(role)
         self.fresh[f] += documents
-        if (me, bulk.index) in bulk.task.indexed:
+        if (role, bulk.index) in bulk.task.indexed:
             self.plane.counts[f, k.DUPLICATED] += documents * m.automatic_ids[f]
         else:
-            bulk.task.indexed.add((me, bulk.index))
+            bulk.task.indexed.add((role, bulk.index))
             self.plane.counts[f, k.INDEXED] += documents
             self.pending[f].append(self.plane.creation(bulk, documents))
-        replicas = [n for n in self.plane.nodes if m.replica_share[f, me, n.number] > 0]
+        replicas = [n for n in self.plane.nodes if m.replica_share[f, role, n.number] > 0]
         bulk.left += len(replicas)
-        self.release(threads)
+        self.release(threads, bulk, role)
         for node in replicas:
-            node.ask(bulk, me, int(m.replica_threads[f, me, node.number]))
+            node.ask(bulk, self.plane.groups + role, int(m.replica_threads[f, role, node.number]))
         self.plane.share_done(bulk)
 
-    def replica_done(self, bulk: Bulk, source: int, threads: int) -> None:
-        m, f = self.plane.m, bulk.task.flow
-        documents = bulk.documents * m.primary_share[f, source] * m.replica_share[f, source, self.number]
+    def replica_done(self, bulk: Bulk, role: int, threads: int) -> None:
+        m, f, g = self.plane.m, bulk.task.flow, role - self.plane.groups
+        documents = bulk.documents * m.primary_share[f, g] * m.replica_share[f, g, self.number]
         self.fresh[f] += documents * m.replica_fresh[f]
-        self.release(threads)
+        self.release(threads, bulk, role)
         self.plane.share_done(bulk)
+
+    # ------------------------------------------------------------ down and up
+
+    def stop(self) -> None:
+        """The process dies: its jobs are gone; shares of bulks wait for another primary, clients ask the next."""
+        self.account()
+        queued, shares = list(self.queue), list(self.running)
+        self.queue.clear()
+        self.running.clear()
+        self.down, self.free = True, self.threads
+        for _, _, job in shares:
+            self.host.drop(job)
+        for mine in self.refresher:
+            if mine is not None and mine[0].is_alive:
+                self.host.drop(mine[1])
+                mine[0].interrupt()
+        if self.merging:
+            self.merging = False
+            self.debt += self.host.drop(self.merge_job)
+        self.bytes = 0.0
+        mine = [b for b in self.plane.bulks if b.node == self.number and b.place != k.UNDER_WAY]
+        for bulk in mine:
+            bulk.size = 0.0
+        for bulk in [b for b in mine if b.place in (k.COORDINATED, k.SPLIT)]:
+            if bulk.place == k.COORDINATED and bulk.parsing is not None:
+                self.host.drop(bulk.parsing)
+            self.plane.cut_off(bulk)
+        for bulk, role, _ in [*shares, *queued]:
+            if bulk.node == self.number:
+                self.plane.share_done(bulk)
+            else:
+                self.ask(bulk, role, self.plane.wanted(bulk, role, self.number))
+
+    def start(self, amplitude: float) -> None:
+        self.account()
+        self.down, self.free, self.bytes = False, self.threads, 0.0
+        self.amplitude = amplitude
+        self.indexed_cpu = -float(self.plane.m.node_idle[self.number]) * self.plane.env.now
+        self.serve()
 
     # ------------------------------------------------------------ refresh and merge
 
@@ -261,12 +362,12 @@ class Node:
         while True:
             if self.plane.m.refresh_fixed_rate[f]:
                 self.plane.env.process(self.refresh(f))
-            elif not self.refreshing[f] and self.fresh[f] > 0:
+            else:
                 yield from self.refresh(f)
             yield self.plane.env.timeout(float(self.plane.m.refresh_interval[f]))
 
     def refresh(self, f: int) -> Process:
-        if self.refreshing[f] or self.fresh[f] <= 0:
+        if self.refreshing[f] or self.fresh[f] <= 0 or self.down:
             return
         m = self.plane.m
         self.refreshing[f] = True
@@ -274,8 +375,15 @@ class Node:
         self.fresh[f] = 0.0
         shards = int(m.shards_on[f, self.number])
         work = shards * m.refresh_cpu[f] + documents * m.refresh_document_cpu[f]
-        yield self.host.work(self.cold(work), float(min(shards, int(m.refresh_threads[self.number]))))
-        self.refreshing[f] = False
+        job = self.host.work(self.cold(work), float(min(shards, int(m.refresh_threads[self.number]))))
+        self.refresher[f] = (self.plane.env.active_process, job)
+        try:
+            yield job
+        except simpy.Interrupt:  # the node died meanwhile
+            self.fresh[f] += documents
+            return
+        finally:
+            self.refreshing[f], self.refresher[f] = False, None
         for entry in self.pending[f][:shown]:
             self.plane.show(f, *entry)
         del self.pending[f][:shown]
@@ -289,7 +397,7 @@ class Node:
             return
         cpu, disk = self.debt / self.host.speed, self.debt_bytes / float(self.plane.m.merge_rate[self.number])
         self.merging = True
-        finished = self.host.work(self.cold(self.debt), 1.0 if disk <= cpu else cpu / disk)
+        finished = self.merge_job = self.host.work(self.cold(self.debt), 1.0 if disk <= cpu else cpu / disk)
         self.debt = self.debt_bytes = 0.0
         finished.callbacks.append(lambda _: self._merged())
 
@@ -305,10 +413,17 @@ class ReferencePlane:
         self.env, self.m, self.base, self.fronts = env, built.memory, built.partition_base, built.fronts
         self.seed = int(self.m.I[k.SEED])
         self.hosts = [Host(env, self.m, h, self.seed) for h in range(len(self.m.host_cores))]
+        self.groups = self.m.primary_share.shape[1]
         self.nodes = [Node(self, n) for n in range(len(self.m.node_host))]
         self.slots = Slots(env, self.m.exec_free)
         self.counts, self.hops = np.zeros_like(self.m.counts), np.zeros_like(self.m.hops)
         self.sink_waits = [0.0] * len(self.m.document_cpu)
+        self.cuts = [0.0] * len(self.m.document_cpu)
+        self.bulks: list[Bulk] = []  # those under way, in the order they were sent
+        self.stages: list[list[Task]] = [[] for _ in self.sink_waits]
+        self.parked: dict[int, list[Task]] = {}
+        self.driving: dict[int, simpy.Event] = {}
+        self.noticed: dict[int, simpy.Event] = {}
         self.exact = bool(self.m.I[k.EXACT_FRONT])
         self._start_refreshes()
         if self.exact:
@@ -324,19 +439,28 @@ class ReferencePlane:
     # ------------------------------------------------------------ what the control plane asks for
 
     def driver_work(self, flow: int, cpu: float) -> simpy.Event:
-        return self.hosts[int(self.m.I[k.DRIVER_HOST])].work(cpu)
+        self.driving[flow] = self.hosts[int(self.m.I[k.DRIVER_HOST])].work(cpu)
+        return self.driving[flow]
 
-    def stage(self, flow: int, batch: int, cut: float, table: np.ndarray, launch: float) -> simpy.Event:
-        self.sink_waits[flow] = 0.0
-        return self.env.process(self._stage(flow, batch, cut, table, launch))
+    def stage(
+        self, flow: int, batch: int, cut: float, table: np.ndarray, launch: float, written: str = "nothing"
+    ) -> simpy.Event:
+        self.sink_waits[flow], self.cuts[flow] = 0.0, cut
+        before = self.parked.pop(flow, None) if written == "part" else None
+        tasks = [Task(flow, batch, n, row) for n, row in enumerate(table)]
+        for n, task in enumerate(tasks):
+            task.indexed = All() if written == "all" else before[n].indexed if before else task.indexed
+        self.stages[flow] = tasks
+        return self.env.process(self._stage(tasks, launch))
 
-    def _stage(self, flow: int, batch: int, cut: float, table: np.ndarray, launch: float) -> Process:
-        tasks = [Task(flow, batch, n, row, cut) for n, row in enumerate(table)]
-        running = [self.env.process(self._task(task, (task.number + 1) * launch)) for task in tasks]
+    def _stage(self, tasks: list[Task], launch: float) -> Process:
         failed = self.env.event()
-        for process in running:
-            process.callbacks.append(lambda p: None if p.value or failed.triggered else failed.succeed())
-        yield self.env.all_of(running) | failed
+        for task in tasks:
+            task.process = self.env.process(self._task(task, (task.number + 1) * launch))
+            task.process.callbacks.append(lambda p: None if p.value or failed.triggered else failed.succeed())
+        yield self.env.all_of([task.process for task in tasks]) | failed
+        if not failed.triggered:
+            self.stages[tasks[0].flow] = []
         return not failed.triggered
 
     def committed(self, flow: int, time: float) -> np.ndarray:
@@ -374,6 +498,111 @@ class ReferencePlane:
             "host_cores": self.m.host_cores.copy(),
         }
 
+    # ------------------------------------------------------------ what faults do
+
+    def abort(self, flow: int) -> None:
+        """A query's batch is given up where it stands; its bulks that left go on as ghosts."""
+        if (job := self.driving.pop(flow, None)) is not None:
+            self.hosts[int(self.m.I[k.DRIVER_HOST])].drop(job)
+        tasks, self.stages[flow] = self.stages[flow], []
+        for task in tasks:
+            if task.asked in self.slots.line:
+                self.slots.line.remove(task.asked)
+        for task in tasks:
+            self._stop(task)
+            if task.asked is not None and task.asked.triggered:  # it had just been given a slot
+                task.executor, task.started = task.asked.value, self.env.now
+            if task.executor is not None:
+                self.slots.give_back(task.executor, task.started)
+            if task.process is not None and task.process.is_alive:
+                task.process.interrupt()
+        if tasks and max(task.bulks for task in tasks) > 0:
+            self.parked[flow] = tasks
+
+    def _stop(self, task: Task) -> None:
+        """What a task has on a core is dropped, its bulks become ghosts."""
+        if task.piece is not None:
+            for host in self.hosts:
+                host.drop(task.piece)
+            task.piece = None
+        for bulk in task.flying:
+            asleep = bulk.place == k.UNDER_WAY and bulk.leaves > self.env.now
+            bulk.state = k.VOID if asleep else k.GHOST
+        task.flying.clear()
+        task.wake = None
+
+    def stop_executor(self, executor: int) -> None:
+        """An executor is gone; its tasks hang until the driver notices."""
+        self.noticed[executor] = self.env.event()
+        for task in [t for stage in self.stages for t in stage if t.executor == executor]:
+            self._stop(task)
+            self.slots.held[executor] += self.env.now - task.started
+            task.executor = None
+            task.process.interrupt(self.noticed[executor])
+        self.slots.free[executor] = 0
+
+    def notice_executor(self, executor: int, counts: bool = True) -> None:
+        self.noticed[executor].succeed(counts)
+
+    def start_executor(self, executor: int, slots: int, amplitude: float) -> None:
+        self.m.exec_amplitude[executor], self.m.exec_work[executor] = amplitude, 0.0
+        self.slots.free[executor] = slots
+        for _ in range(slots):
+            self.slots.serve()
+
+    def stop_node(self, node: int) -> None:
+        self.nodes[node].stop()
+
+    def start_node(self, node: int, amplitude: float) -> None:
+        self.nodes[node].start(amplitude)
+
+    def cut_off(self, bulk: Bulk) -> None:
+        """A bulk whose coordinating node died: its client sends all of it again, to the next node."""
+        if bulk.state == k.ALIVE:
+            bulk.state = k.GHOST
+            bulk.task.flying.remove(bulk)
+            node = (bulk.node + 1) % len(self.nodes)
+            task = bulk.task
+            again = Bulk(task, bulk.index, bulk.documents, self._groups(task.flow), node, bulk.sent)
+            again.attempt = bulk.attempt
+            self._send(again)
+        if bulk.place == k.COORDINATED:
+            self.bulks.remove(bulk)
+
+    def reroute(self, node: int) -> None:
+        """The cluster knows that a node is gone: primaries' shares follow the primaries, replicas' are let go."""
+        entries = list(self.nodes[node].queue)
+        self.nodes[node].queue.clear()
+        for bulk, role, wanted in entries:
+            at = node if role >= self.groups else int(self.m.primary_node[bulk.task.flow, role])
+            if role >= self.groups:
+                self.share_done(bulk)
+            elif at == node:
+                self.nodes[node].queue.append((bulk, role, wanted))
+            else:
+                self.nodes[at].ask(bulk, role, self.wanted(bulk, role, at))
+
+    def move_pending(self, flow: int, node: int, shares: dict[int, float]) -> None:
+        """What a lost primary had indexed and not shown is shown by the nodes that its copies are on."""
+        lost = self.nodes[node]
+        rest = 1.0 - sum(shares.values())
+        for y, share in shares.items():
+            self.nodes[y].pending[flow] += [(a, b, n * share, *more) for a, b, n, *more in lost.pending[flow]]
+            self.nodes[y].fresh[flow] = max(self.nodes[y].fresh[flow], LEAST_FRESH)
+        lost.pending[flow] = [(a, b, n * rest, *more) for a, b, n, *more in lost.pending[flow]]
+        if rest < 1e-9:
+            lost.pending[flow].clear()
+            lost.fresh[flow] = 0.0
+
+    def pending(self, flow: int, node: int) -> float:
+        return float(sum(entry[2] for entry in self.nodes[node].pending[flow]))
+
+    def set_speed(self, host: int, speed: float) -> None:
+        self.hosts[host].settle()
+        self.hosts[host].speed = speed
+        self.m.host_speed[host] = speed
+        self.hosts[host].arm()
+
     def run_until(self, until: float) -> None:
         while self.env.peek() <= until:
             self.env.step()
@@ -383,47 +612,84 @@ class ReferencePlane:
     # ------------------------------------------------------------ tasks
 
     def _task(self, task: Task, launched: float) -> Process:
+        """Run it until an attempt succeeds. False: failed for good; None: given up from outside."""
+        try:
+            yield self.env.timeout(launched)
+            while True:
+                try:
+                    ok = yield from self._on_a_slot(task)
+                    used = 1
+                except simpy.Interrupt as lost:  # its executor is gone: the driver notices later
+                    if lost.cause is None:
+                        return None
+                    ok, used = False, int((yield lost.cause))
+                if ok:
+                    return True
+                task.attempt += used
+                if task.attempt >= k.MOST_TASK_ATTEMPTS:
+                    return False
+                yield self.env.timeout(0)  # others that end at this moment give their slots back first
+        except simpy.Interrupt:
+            return None
+
+    def _on_a_slot(self, task: Task) -> Process:
         """Wait for a slot, read, then piece by piece: CPU, a bulk away, until all are answered. False: failed."""
-        yield self.env.timeout(launched)
-        for _ in range(k.MOST_TASK_ATTEMPTS):
-            executor = yield self.slots.take()
-            started = self.env.now
-            if task.fetch > 0:
-                yield self.env.timeout(task.fetch)
-            ok = yield from self._attempt(task, self.hosts[int(self.m.exec_host[executor])])
-            if ok:
-                if task.tail > 0:
-                    yield self.env.timeout(task.tail)
-                self.slots.give_back(executor, started)
-                self._maybe_refresh(task)
-                return True
-            self.slots.give_back(executor, started)
-        return False
+        task.asked = self.slots.take()
+        task.executor = yield task.asked
+        task.asked, task.started = None, self.env.now
+        if task.fetch > 0:
+            yield self.env.timeout(task.fetch)
+        ok = yield from self._attempt(task, self.hosts[int(self.m.exec_host[task.executor])])
+        if ok and task.tail > 0:
+            yield self.env.timeout(task.tail)
+        executor, task.executor = task.executor, None
+        self.slots.give_back(executor, task.started)
+        if ok:
+            self._maybe_refresh(task)
+        return ok
+
+    def _piece(self, task: Task, host: Host, cpu: float) -> simpy.Event:
+        m, e = self.m, task.executor
+        if m.exec_amplitude[e] > 0:
+            cpu *= 1.0 + float(m.exec_amplitude[e]) * math.exp(-float(m.exec_work[e]) / float(m.exec_warm_work[e]))
+            m.exec_work[e] += cpu
+        task.piece = host.work(cpu, task.threads)
+        return task.piece
 
     def _attempt(self, task: Task, host: Host) -> Process:
         if task.bulks == 0:
-            yield host.work(task.setup + task.documents * task.document_cpu, task.threads)
+            yield self._piece(task, host, task.setup + task.documents * task.document_cpu)
             return True
         writers, setup = int(self.m.writers[task.flow]), task.setup
-        flying: list[simpy.Event] = []
-        failed = False
+        task.failed = task.all_sent = False
         for index in range(task.bulks):
-            while len(flying) >= writers and not failed:
-                answered = yield simpy.AnyOf(self.env, flying)
-                failed |= not all(answered.values())
-                flying = [event for event in flying if not event.processed]
-            if failed:
+            while len(task.flying) >= writers and not task.failed:
+                yield self._answer(task)
+            if task.failed:
                 break
             documents = self._documents(task, index)
-            yield host.work(setup + (documents * task.document_cpu + task.bulk_cpu), task.threads)
+            yield self._piece(task, host, setup + (documents * task.document_cpu + task.bulk_cpu))
             setup = 0.0
-            failed |= any(event.processed and not event.value for event in flying)
-            flying = [event for event in flying if not event.processed]
-            if failed:
+            if task.failed:
                 break
-            flying.append(self.env.process(self._bulk(task, index, documents)))
-        answered = yield simpy.AllOf(self.env, flying)
-        return not failed and all(answered.values())
+            self._bulk(task, index, documents)
+        task.all_sent = True
+        while task.flying:
+            yield self._answer(task)
+        return not task.failed
+
+    def _answer(self, task: Task) -> simpy.Event:
+        """The next answer that a task has to act on: one that makes room for a bulk, or the last."""
+        task.wake = self.env.event()
+        return task.wake
+
+    def _answered(self, bulk: Bulk) -> None:
+        task = bulk.task
+        task.flying.remove(bulk)
+        task.failed |= bool(bulk.todo)
+        if task.wake is not None and (not task.flying or not (task.failed or task.all_sent)):
+            task.wake.succeed()
+            task.wake = None
 
     def _documents(self, task: Task, index: int) -> float:
         most = float(self.m.bulk_most[task.flow])
@@ -437,45 +703,88 @@ class ReferencePlane:
 
     # ------------------------------------------------------------ bulks
 
-    def _bulk(self, task: Task, index: int, documents: float) -> Process:
-        """Send a bulk, again where items were refused, until all are in or the retries are used up."""
-        m, f, sent = self.m, task.flow, self.env.now
-        bulk = Bulk(task, index, documents, {n.number for n in self.nodes if m.primary_share[f, n.number] > 0})
-        node = self.nodes[(task.number + index) % len(self.nodes)]
+    def _groups(self, f: int) -> set[int]:
+        return {g for g in range(self.groups) if self.m.primary_share[f, g] > 0}
+
+    def _bulk(self, task: Task, index: int, documents: float) -> None:
+        node = (task.number + index) % len(self.nodes)
+        bulk = Bulk(task, index, documents, self._groups(task.flow), node, self.env.now)
+        self._send(bulk)
+
+    def _send(self, bulk: Bulk) -> None:
+        bulk.leaves = self.env.now
+        self.bulks.append(bulk)
+        bulk.task.flying.append(bulk)
+        self.env.process(self._serve(bulk))
+
+    def _serve(self, bulk: Bulk) -> Process:
+        """Send it again where items were refused, until all are in or the retries are used up."""
+        m, f, wait = self.m, bulk.task.flow, 0.0
         while True:
-            yield self.env.timeout(float(m.half_trip[f]))
-            yield from self._coordinate(bulk, node)
-            if not bulk.todo or bulk.attempt >= int(m.retry_attempts[f]):
+            bulk.leaves, bulk.place, bulk.fatal = self.env.now + wait, k.UNDER_WAY, False
+            yield self.env.timeout(wait + float(m.half_trip[f]))
+            if bulk.state != k.VOID:
+                yield from self._coordinate(bulk)
+            if bulk.state != k.ALIVE:  # nobody waits for it
+                self.bulks.remove(bulk)
+                return
+            if not bulk.todo or bulk.attempt >= int(m.retry_attempts[f]) or bulk.fatal:
                 break
             wait = float(m.retry_wait[f]) * float(m.retry_multiplier[f]) ** bulk.attempt
+            wait = min(wait, float(m.retry_longest[f]))
             bulk.attempt += 1
-            yield self.env.timeout(wait)
-        self.sink_waits[f] += self.env.now - sent
-        return not bulk.todo
+            self.bulks.remove(bulk)
+            self.bulks.append(bulk)
+        self.sink_waits[f] += self.env.now - bulk.sent
+        self.bulks.remove(bulk)
+        self._answered(bulk)
 
-    def _coordinate(self, bulk: Bulk, node: Node) -> Process:
+    def _coordinate(self, bulk: Bulk) -> Process:
         m, f = self.m, bulk.task.flow
-        share = 0.0
-        for n in sorted(bulk.todo):
-            share += m.primary_share[f, n]
-        size = bulk.documents * share * m.document_bytes[f]
-        if node.bytes + size > m.node_limit[node.number]:
-            self.counts[f, k.REJECTED] += bulk.documents * share
-            yield self.env.timeout(float(m.half_trip[f]))
+        turns = [(bulk.node + n) % len(self.nodes) for n in range(len(self.nodes))]
+        bulk.node = next((n for n in turns if not self.nodes[n].down), bulk.node)
+        node, share = self.nodes[bulk.node], 0.0
+        for g in sorted(bulk.todo):
+            share += m.primary_share[f, g]
+        bulk.size = bulk.documents * share * m.document_bytes[f]
+        if node.down or node.bytes + bulk.size > m.node_limit[node.number]:
+            bulk.fatal = node.down and bool(m.connect_fatal[f])
+            yield from self._refuse(bulk, share)
             return
-        node.bytes += size
-        yield node.host.work(node.cold(float(m.bulk_cpu[f])))
+        node.bytes += bulk.size
+        bulk.place = k.COORDINATED
+        bulk.parsing = node.host.work(node.cold(float(m.bulk_cpu[f])))
+        yield bulk.parsing
+        if m.index_block[f] > 0:
+            node.bytes -= bulk.size
+            bulk.fatal = m.index_block[f] == k.BLOCK_FATAL
+            yield from self._refuse(bulk, share)
+            return
+        bulk.place = k.SPLIT
         bulk.done, asked = self.env.event(), sorted(bulk.todo)
         bulk.left = len(asked)
-        for n in asked:
-            self.nodes[n].ask(bulk, len(self.nodes), int(m.primary_threads[f, n]))
+        for g in asked:
+            self.nodes[int(m.primary_node[f, g])].ask(bulk, g, int(m.primary_threads[f, g]))
         if bulk.left > 0:
             yield bulk.done
+        bulk.place = k.ANSWERED
+        if bulk.state != k.ALIVE:
+            node.bytes -= bulk.size
+            return
         noise = k.lognormal(
             m.share_sigma[f], self.seed, k.DICE_WAIT + 100 * f, bulk.task.address, bulk.index, bulk.attempt
         )
         yield self.env.timeout(float(m.bulk_wait[f]) * noise + float(m.half_trip[f]))
-        node.bytes -= size
+        node.bytes -= bulk.size
+
+    def _refuse(self, bulk: Bulk, share: float) -> Process:
+        f = bulk.task.flow
+        self.counts[f, k.REJECTED] += bulk.documents * share
+        bulk.place = k.ANSWERED
+        yield self.env.timeout(float(self.m.half_trip[f]))
+
+    def wanted(self, bulk: Bulk, role: int, node: int) -> int:
+        return int(k.threads_wanted(self.m.I, bulk.task.flow, node, role))
 
     def share_done(self, bulk: Bulk) -> None:
         bulk.left -= 1
@@ -494,7 +803,7 @@ class ReferencePlane:
         records = documents / float(m.documents_per_record[task.flow])
         if task.partition < 0:
             span = task.c1 - task.c0
-            return task.c0 + x0 * span, task.c0 + x1 * span, records, task.share, self.env.now, task.cut
+            return task.c0 + x0 * span, task.c0 + x1 * span, records, task.share, self.env.now, self.cuts[task.flow]
         span, p = task.last - task.first, task.partition
         first, last = task.first + x0 * span, task.first + x1 * span
         since, until = float(m.F[k.WINDOW_FROM]), float(m.F[k.WINDOW_UNTIL])
@@ -502,7 +811,7 @@ class ReferencePlane:
         low = min(last, max(first, k.count_at(m.I, m.F, p, since))) if c0 < since else first
         high = max(first, min(last, k.count_at(m.I, m.F, p, until))) if c1 > until else last
         share = max(0.0, high - low) / (last - first)
-        return max(c0, since), min(c1, until), records, share, self.env.now, task.cut
+        return max(c0, since), min(c1, until), records, share, self.env.now, self.cuts[task.flow]
 
     def show(self, f: int, c0: float, c1: float, records: float, share: float, indexed: float, cut: float) -> None:
         """Records become visible now; those created in the window join the histogram, spread evenly."""

@@ -15,10 +15,12 @@ import numpy as np
 import simpy
 
 from models.coefficients import CoefficientSet
+from models.faults import Fault, law
 from models.kafka import page_cache_seconds
 from models.spark import AVAILABLE_NOW
 from models.stack import Scenario
 from simulator import kernels as k
+from simulator.faults import Director, bursts_of, outages_of, refused_by_exact_front, shards_move
 from simulator.hosts import LEAST_CORES
 from simulator.layout import Built, build, front_cores
 from simulator.memory import Memory
@@ -39,7 +41,19 @@ class Plane(Protocol):
     m: Memory
 
     def driver_work(self, flow: int, cpu: float) -> simpy.Event: ...
-    def stage(self, flow: int, batch: int, cut: float, table: np.ndarray, launch: float) -> simpy.Event: ...
+    def stage(
+        self, flow: int, batch: int, cut: float, table: np.ndarray, launch: float, written: str = "nothing"
+    ) -> simpy.Event: ...
+    def abort(self, flow: int) -> None: ...
+    def stop_executor(self, executor: int) -> None: ...
+    def notice_executor(self, executor: int, counts: bool = True) -> None: ...
+    def start_executor(self, executor: int, slots: int, amplitude: float) -> None: ...
+    def stop_node(self, node: int) -> None: ...
+    def reroute(self, node: int) -> None: ...
+    def start_node(self, node: int, amplitude: float) -> None: ...
+    def move_pending(self, flow: int, node: int, shares: dict[int, float]) -> None: ...
+    def pending(self, flow: int, node: int) -> float: ...
+    def set_speed(self, host: int, speed: float) -> None: ...
     def committed(self, flow: int, time: float) -> np.ndarray: ...
     def created_span(self, flow: int, start: np.ndarray, end: np.ndarray) -> tuple[float, float]: ...
     def sink_wait(self, flow: int) -> float: ...
@@ -62,20 +76,32 @@ class Simulation:
         exact_front: bool,
         settle: bool = True,
         enough: Enough | None = None,
+        faults: Sequence[Fault] | None = None,
     ) -> None:
         self.enough = enough
         self.scenario, self.coefficients, self.seed, self.level = scenario, coefficients, seed, level
-        self.outages, self.settle = sorted(outages), settle
+        self.happens = list(scenario.faults if faults is None else faults)
+        if exact_front and (refused := refused_by_exact_front(self.happens)):
+            raise ValueError(refused)
+        self.outages, self.settle = sorted([*outages, *outages_of(self.happens)]), settle
         run = scenario.run
         self.measured_from, self.measured_until = run.warm_up, run.warm_up + run.measure
         self.last = self.measured_until + self._patience()
         window = (self.measured_from, self.measured_until)
-        self.built: Built = build(scenario, coefficients, seed, exact_front, rate_factor, window, self.last)
+        self.built: Built = build(
+            scenario, coefficients, seed, exact_front, rate_factor, window, self.last,
+            bursts_of(self.happens), shards_move(self.happens),
+        )  # fmt: skip
         self.exact_front = exact_front
         self.env = simpy.Environment()
         self.plane: Plane = self._make_plane(level)
         self.partition_base = self.built.partition_base
         self.queries = [Query(self, f, flow) for f, flow in enumerate(scenario.flows)]
+        self.processes: list[simpy.Process] = []
+        self._front_cores: dict[int, float] = {}
+        self._front_spent = dict.fromkeys(self.built.placement.brokers, 0.0)
+        self._front_set = 0.0
+        self.faults = Director(self, self.happens)
         self.batches: list[list[tuple]] = [[] for _ in scenario.flows]
         self.lags: list[list[np.ndarray]] = [[] for _ in scenario.flows]
         self.looks: list[tuple[float, dict[str, np.ndarray]]] = []
@@ -98,17 +124,20 @@ class Simulation:
         outage = max((length for _, length in self.outages), default=0.0)
         if any(f.query.trigger == AVAILABLE_NOW for f in flows):
             outage += 4 * measure
+        outage += sum(f.duration or 0.0 for f in self.happens) / 2
+        if self.happens and self.scenario.spark.restart.policy != "none":
+            outage += self.scenario.spark.restart.start + self.scenario.spark.restart.longest / 2
         return max(30.0, 8 * slow, 4 * waits) + min(measure, 600.0) + 4 * outage
 
     def forget(self) -> None:
         """Let go of the run's tables at once: SimPy's processes and this object hold each other and would keep them."""
-        del self.plane, self.built, self.queries, self.env
+        del self.plane, self.built, self.queries, self.env, self.processes, self.faults
 
     # ------------------------------------------------------------ the story
 
     def run(self) -> None:
-        for query in self.queries:
-            self.env.process(query.run())
+        self.processes = [self.env.process(query.run()) for query in self.queries]
+        self.faults.start()
         self.env.process(self._follow_the_rate())
         self.env.process(self._look_now_and_then())
         self._measure()
@@ -156,6 +185,10 @@ class Simulation:
         expected = self._created_by(f, self.measured_until) - self._created_by(f, self.measured_from)
         return max(0.0, float(expected.sum()) * query.flow.workload.kept - shown)
 
+    def created_between(self, f: int, start: float, end: float) -> np.ndarray:
+        """Records of each partition created between two times [records]."""
+        return self._created_by(f, end) - self._created_by(f, start)
+
     # ------------------------------------------------------------ the load
 
     def _follow_the_rate(self) -> Generator[Any, Any, None]:
@@ -165,23 +198,32 @@ class Simulation:
         marks = {t for times, _ in self.built.corners for t in times if t < self.last}
         if self.scenario.run.jvm == "cold" and not self.exact_front:
             marks |= set(np.arange(0.0, min(self.last, WARMING_SECONDS), WARMING_STEP))
-        place, c = self.built.placement, self.coefficients
-        before: dict[int, float] = {}
-        spent, last = dict.fromkeys(place.brokers, 0.0), 0.0
         for mark in sorted(marks):
             if mark > self.env.now:
                 yield self.env.timeout(mark - self.env.now)
-            rates = [self.rate_at(f, mark) for f in range(len(self.queries))]
-            cores = front_cores(self.scenario, place, self.built.fronts, rates, self.exact_front)
-            for site, warm in cores.items():
-                speed = place.sites[site].speed
-                spent[site] += (before.get(site, 0.0) * speed + c["kafka.idle_cpu_cores"]) * (mark - last)
-                cold = 0.0 if self.scenario.run.jvm == "warm" or self.exact_front else c["kafka.warm_amplitude"]
-                now = warm * (1 + cold * math.exp(-spent[site] / c["kafka.warm_work_seconds"]))
-                if now != before.get(site):
-                    self.plane.set_cores(site, max(LEAST_CORES, place.sites[site].cores_left - now))
-                before[site] = now
-            last = mark
+            self.set_front(mark)
+
+    def set_front(self, mark: float) -> None:
+        """Take the brokers' work from their hosts' cores: as it is at a time, with the brokers that serve then."""
+        place, c, before, spent = self.built.placement, self.coefficients, self._front_cores, self._front_spent
+        rates = [self.rate_at(f, mark) for f in range(len(self.queries))]
+        homes = self.faults.topics.serving()
+        cores = front_cores(self.scenario, place, self.built.fronts, rates, self.exact_front, homes)
+        for site, more in self.faults.extra_cores.items():
+            cores[site] = cores.get(site, 0.0) + more
+        for site, warm in cores.items():
+            speed = place.sites[site].speed
+            spent[site] += (before.get(site, 0.0) * speed + c["kafka.idle_cpu_cores"]) * (mark - self._front_set)
+            cold = 0.0 if self.scenario.run.jvm == "warm" or self.exact_front else c["kafka.warm_amplitude"]
+            now = warm * (1 + cold * math.exp(-spent[site] / c["kafka.warm_work_seconds"]))
+            if now != before.get(site):
+                self.plane.set_cores(site, max(LEAST_CORES, place.sites[site].cores_left - now))
+            before[site] = now
+        self._front_set = mark
+
+    def front_cores_of(self, site: int) -> float:
+        """Cores that the front takes on a site now [threads]."""
+        return self._front_cores.get(site, 0.0)
 
     def _look_now_and_then(self) -> Generator[Any, Any, None]:
         yield self.env.timeout(self.measured_from)
@@ -195,6 +237,20 @@ class Simulation:
         """Records a second that arrive at a time [1/s]."""
         times, rates = self.built.corners[f]
         return float(rates[max(0, np.searchsorted(times, time, side="right") - 1)])
+
+    def readable(self, f: int, time: float) -> np.ndarray:
+        """Records of each partition that a consumer may read at a time [records]."""
+        return self.faults.topics.readable(f, self.plane.committed(f, time))
+
+    def earliest(self, f: int, now: float) -> np.ndarray | None:
+        """Offsets that the topic still has; None while nothing can have expired. A segment goes as a whole, when its
+        youngest record is older than retention. Source: kafka.md B2.
+        """
+        retention = self.scenario.flows[f].topic.retention
+        if now <= retention:
+            return None
+        segment = law("kafka.segment_bytes") / self.built.fronts[f].wire_bytes
+        return np.floor(self._created_by(f, now - retention) / segment) * segment
 
     def spark_work(self) -> float:
         """CPU that the executors' hosts have done [reference s]."""
@@ -253,7 +309,7 @@ class Simulation:
         f, now = query.number, self.env.now
         records = float((end - start).sum())
         behind = max(0.0, began - self.plane.created_span(f, start, end)[0])
-        after = float((self.plane.committed(f, now) - end).sum())
+        after = float((np.maximum(self.readable(f, now), end) - end).sum())
         documents = records * query.flow.workload.documents_per_event
         row = (number, due, began, now, records, documents, tasks, sink_wait, float(lag.sum()), after, behind)
         self.batches[f].append(row)
@@ -271,6 +327,7 @@ def simulate(
     exact_front: bool | None = None,
     settle: bool = True,
     enough: Enough | None = None,
+    faults: Sequence[Fault] | None = None,
 ) -> Trace:
     """Run a scenario once.
 
@@ -278,11 +335,12 @@ def simulate(
     (plain SimPy, the oracle; its front is exact unless `exact_front=False`). `rate_factor` scales every flow's rate;
     `outages` are stretches (start, length) [s] in which no query runs. `settle=False` ends with the window: what is
     not visible by then stays censored, which is enough where only throughput or lag is asked for. `enough` is shown
-    all flows' batches so far (rows as BATCH_FIELDS) once a trigger, and ends the window when it says True.
+    all flows' batches so far (rows as BATCH_FIELDS) once a trigger, and ends the window when it says True. `faults`
+    stand for the scenario's own.
     Raises ValueError for what cannot be placed or simulated.
     """
     exact = level != "fluid" if exact_front is None else exact_front
-    sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact, settle, enough)
+    sim = Simulation(scenario, coefficients, seed, level, rate_factor, outages, exact, settle, enough, faults)
     sim.run()
     trace = _trace(sim)
     sim.forget()
@@ -304,6 +362,7 @@ def _trace(sim: Simulation) -> Trace:
         slots,
         getattr(sim.plane, "events", 0),
         series,
+        sim.faults.report,
     )
 
 
@@ -356,28 +415,29 @@ def _tasks(m: Memory, f: int) -> np.ndarray:
 def _accounts(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> dict[str, float]:
     """What became of the records and documents, in one row: what went in equals what came out and what is pending."""
     query, counts, now = sim.queries[f], final["counts"][f], sim.env.now
-    cut = float(query.offsets.sum())
-    committed = float(sim.plane.committed(f, now).sum())
+    lost = sim.faults.lost(f)
+    cut = float(query.offsets.sum()) - query.skipped
+    committed = float(sim.readable(f, now).sum())
     parts = range(sim.partition_base[f], sim.partition_base[f + 1])
     exact = sim.exact_front
     produced = (
         float(counts[k.PRODUCED])
         if exact
-        else float(sum(k.count_at(sim.plane.m.I, sim.plane.m.F, p, now) for p in parts))
+        else float(sum(k.count_at(sim.plane.m.I, sim.plane.m.F, p, now) for p in parts)) + lost - query.skipped
     )
     load = query.flow.workload
     return {
         "produced": produced,
         "committed": committed,
         "cut": cut,
-        "pending": produced - cut,
+        "pending": produced - cut - lost,
         "kept": cut * load.kept,
         "filtered": cut * (1 - load.kept),
         "indexed_documents": float(counts[k.INDEXED]),
         "visible_records": float(counts[k.VISIBLE]),
         "rejected_items": float(counts[k.REJECTED]),
         "duplicated_documents": float(counts[k.DUPLICATED]),
-        "lost": 0.0,
+        "lost": lost,
     }
 
 

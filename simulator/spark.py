@@ -14,8 +14,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import simpy
 
 from models.coefficients import CoefficientSet
+from models.faults import law
 from models.spark import (
     AVAILABLE_NOW,
     POLLING_DELAY_SECONDS,
@@ -125,6 +127,10 @@ def split(start: np.ndarray, end: np.ndarray, least: int | None) -> list[tuple[i
     return out
 
 
+class Died(Exception):
+    """The query ends itself: what it could not do."""
+
+
 class Query:
     """One running query: its offsets, its JVM's warmth, its noise."""
 
@@ -139,6 +145,11 @@ class Query:
         self._waits: dict[float, np.ndarray] = {}
         self.warm = sim.scenario.run.jvm == "warm"
         self.failed: tuple[float, str] | None = None
+        self.planned: np.ndarray | None = None  # end offsets in the offset log, not yet in the commit log
+        self.written = "nothing"  # of the planned batch: nothing, part, all
+        self.goal: np.ndarray | None = None  # of an available-now query
+        self.restarts, self.skipped = 0, 0.0
+        self.worked, self.hopeless = True, False
         c = sim.coefficients
         z = k.normal(sim.seed, k.DICE_RUN, number, 0, 0)
         self.run_factor = math.exp(c["spark.run_sigma"] * z - 0.5 * c["spark.run_sigma"] ** 2)
@@ -146,14 +157,45 @@ class Query:
     # ------------------------------------------------------------ time
 
     def run(self) -> Generator[Any, Any, None]:
-        """The driver loop, as a SimPy process."""
+        """The query, as a SimPy process: its life, and a new one after each death if something starts it again."""
+        dead, streak = "", 0
+        while self.failed is None:
+            try:
+                if dead:
+                    yield from self._start_again(streak)
+                    dead = ""
+                yield from self._live()
+                return
+            except Died as death:
+                dead = str(death)
+            except simpy.Interrupt as blow:
+                dead = str(blow.cause)
+            self.sim.plane.abort(self.number)
+            streak = 0 if self.worked else streak + 1
+            self.worked = False
+            self.sim.faults.query_died(self, dead)
+            if self.sim.scenario.spark.restart.policy == "none" or self.hopeless:
+                self.failed = (self.sim.env.now, dead)
+
+    def _start_again(self, streak: int) -> Generator[Any, Any, None]:
+        """The supervisor's pause and the start: a cold JVM fires at once, and runs a planned batch again."""
+        env, policy = self.sim.env, self.sim.scenario.spark.restart
+        pause = min(policy.wait * policy.multiplier ** min(streak, 64), policy.longest) + policy.start
+        yield env.timeout(max(pause, self.sim.faults.cluster_back() - env.now))
+        self.warm, self.work_at_start = False, self.sim.spark_work()
+        self.restarts += 1
+        self.sim.faults.query_lives(self)
+
+    def _live(self) -> Generator[Any, Any, None]:
+        """The driver loop."""
         env, interval = self.sim.env, self.flow.query.trigger
         if interval == AVAILABLE_NOW:
-            yield env.timeout(self.sim.measured_until)
+            if env.now < self.sim.measured_until:
+                yield env.timeout(self.sim.measured_until - env.now)
             yield from self._drain()
             return
-        start = next_trigger(0.0, interval)
-        while self.failed is None:
+        start = next_trigger(0.0, interval) if self.restarts == 0 else env.now
+        while True:
             start = yield from self._sit_out_outages(start)
             if start > env.now:
                 yield env.timeout(start - env.now)
@@ -166,47 +208,96 @@ class Query:
 
     def _drain(self) -> Generator[Any, Any, None]:
         """Available-now: read what is there at the start, in batches under the cap, then stop."""
-        goal = self.sim.plane.committed(self.number, self.sim.env.now)
-        while self.failed is None and (self.offsets < goal).any():
-            yield from self._micro_batch(self.sim.env.now, goal)
+        if self.goal is None:
+            self.goal = self.sim.readable(self.number, self.sim.env.now)
+        while (self.offsets < self.goal).any():
+            yield from self._micro_batch(self.sim.env.now, self.goal)
 
     def _sit_out_outages(self, start: float) -> Generator[Any, Any, float]:
         """A query that is down fires no trigger; it comes back with a cold JVM and fires at once."""
         for begin, length in self.sim.outages:
             if begin <= start < begin + length:
+                self.sim.faults.query_stopped(self)
                 yield self.sim.env.timeout(begin + length - self.sim.env.now)
                 self.warm, self.work_at_start = False, self.sim.spark_work()
+                self.sim.faults.query_lives(self)
                 return self.sim.env.now
         return start
 
     def _micro_batch(self, due: float, goal: np.ndarray | None = None) -> Generator[Any, Any, bool]:
-        sim, env, batch = self.sim, self.sim.env, self.batch
+        sim, env = self.sim, self.sim.env
+        if sim.faults.topics.leaderless(self.number):
+            yield from self._wait_for_leaders()
         began = env.now
-        ready = sim.plane.committed(self.number, began)
+        self._skip_or_die_of_expired(began)
+        ready = np.maximum(sim.readable(self.number, began), self.offsets)
         lag_before = ready - self.offsets
-        end = capped(
-            self.offsets, ready if goal is None else np.minimum(ready, goal), self.flow.query.max_offsets_per_trigger
-        )
+        end = self.planned
+        if end is None:
+            end = capped(
+                self.offsets,
+                ready if goal is None else np.minimum(ready, goal),
+                self.flow.query.max_offsets_per_trigger,
+            )
         tasks = split(self.offsets, end, self.flow.query.min_partitions)
         if not tasks:
             return False
-        self.batch += 1
+        batch = self.batch
         factor = self.batch_factor(batch, self.warm_work(len(tasks), float((end - self.offsets).sum())))
-        yield env.timeout(self._commit_seconds(batch, 0))
+        if self.planned is None:
+            yield env.timeout(self._commit_seconds(batch, 0))
+            self._checkpoint_works()
+            self.planned = end  # the offset log has it: a restart runs the same batch again
         yield sim.plane.driver_work(self.number, self.costs.driver * factor)
         table = self._read_stage(batch, tasks, factor, began, ready)
-        ok = yield sim.plane.stage(self.number, batch, began, table, self.costs.launch)
-        if ok and self.flow.query.state is not None:
+        stateful = self.flow.query.state is not None
+        ok = yield self._stage(batch, began, table, "nothing" if stateful else self.written)
+        if ok and stateful:
             table = self._state_stage(batch, end, factor, began)
-            ok = yield sim.plane.stage(self.number, batch, began, table, self.costs.launch)
+            ok = yield self._stage(batch, began, table, self.written)
         sink_wait = sim.plane.sink_wait(self.number)
         if not ok:
-            self.failed = (env.now, "a task failed four times: bulks were rejected longer than their retries lasted")
-            return True
+            raise Died("a task failed four times: bulks were rejected longer than their retries lasted")
+        self.written = "all"
         yield env.timeout(self._commit_seconds(batch, 1))
+        self._checkpoint_works()
         sim.record_batch(self, batch, due, began, self.offsets, end, lag_before, len(tasks), sink_wait)
-        self.offsets = end
+        self.offsets, self.planned, self.written = end, None, "nothing"
+        self.batch += 1
+        self.worked = True
         return True
+
+    def _stage(self, batch: int, began: float, table: np.ndarray, written: str) -> simpy.Event:
+        event = self.sim.plane.stage(self.number, batch, began, table, self.costs.launch, written)
+        if self.costs.has_bulks and table[:, 12].any() and self.written == "nothing":
+            self.written = "part"
+        return event
+
+    def _wait_for_leaders(self) -> Generator[Any, Any, None]:
+        """The driver lists offsets: partitions without a leader make it wait, and then fail."""
+        led = self.sim.faults.topics.led(self.number)
+        yield led | self.sim.env.timeout(law("kafka.admin_timeout"))
+        if not led.triggered:
+            raise Died("offsets could not be listed: a partition had no leader for a minute")
+
+    def _checkpoint_works(self) -> None:
+        if self.sim.faults.checkpoint_fails:
+            raise Died("the checkpoint could not be written")
+
+    def _skip_or_die_of_expired(self, now: float) -> None:
+        """Offsets that retention has taken: the query dies of them, or skips them and they are lost."""
+        first = self.sim.earliest(self.number, now)
+        if first is None or (self.offsets >= first - 1e-6).all():
+            return
+        gone = float(np.maximum(0.0, first - self.offsets).sum())
+        if self.flow.query.fail_on_data_loss:
+            self.hopeless = True
+            raise Died(f"{gone:.0f} records expired before they were read, and failOnDataLoss is true")
+        self.sim.faults.lose(self.number, gone, "expired in the topic before they were read")
+        self.skipped += gone
+        self.offsets = np.maximum(self.offsets, first)
+        if self.planned is not None:
+            self.planned, self.written = None, "nothing"
 
     # ------------------------------------------------------------ costs of this batch
 
@@ -244,7 +335,11 @@ class Query:
     def _commits(self, batch: int, first: int, files: int) -> np.ndarray:
         """Time of each checkpoint write of a batch, from number `first` on [s]."""
         costs = self.costs
-        return costs.commit * k.commit_noise(costs.commit_sigma, self.sim.seed, self.number, batch, first, files)
+        return (
+            costs.commit
+            * self.sim.faults.checkpoint_factor
+            * k.commit_noise(costs.commit_sigma, self.sim.seed, self.number, batch, first, files)
+        )
 
     def _task_noise(self, batch: int, stage: int, tasks: int) -> np.ndarray:
         sigma = self.sim.coefficients["spark.task_sigma"]

@@ -34,6 +34,7 @@ def state_tables(
     partitions, links, streams = len(lay["partition_flow"]), len(lay["link_from"]), len(lay["stream_flow"])
     slots = scenario.spark.executors * scenario.spark.cores
     tasks = sum(_most_tasks(flow) for flow in scenario.flows) + 8
+    groups = lay["primary_share"].shape[1]
     bulks = slots * int(lay["writers"].max()) + 8
     events = tasks + bulks + 2 * flows * nodes + hosts + 2 * streams + 2 * links + 64
     jobs = (
@@ -92,6 +93,9 @@ def state_tables(
         job_kind=ints(hosts, jobs),
         job_a=ints(hosts, jobs),
         job_b=ints(hosts, jobs),
+        exec_amplitude=zeros(scenario.spark.executors),
+        exec_warm_work=np.full(scenario.spark.executors, c["spark.warm_work_seconds"]),
+        exec_work=zeros(scenario.spark.executors),
         exec_free=np.full(scenario.spark.executors, scenario.spark.cores, dtype=np.int64),
         slot_seconds=zeros(scenario.spark.executors),
         write_seconds=zeros(nodes),
@@ -121,7 +125,12 @@ def state_tables(
         task_piece=ints(tasks),
         task_started=zeros(tasks),
         task_sink_wait=zeros(tasks),
-        task_bits=ints(tasks, nodes, 1),
+        task_bits=ints(tasks, groups, 1),
+        task_state=ints(tasks),
+        task_epoch=ints(tasks),
+        task_ghosts=ints(tasks),
+        stage_row=ints(flows, tasks),
+        stage_tasks=ints(flows),
         task_free=np.arange(tasks, dtype=np.int64)[::-1].copy(),
         stage_left=ints(flows),
         stage_cut=zeros(flows),
@@ -138,13 +147,20 @@ def state_tables(
         bulk_left=ints(bulks),
         bulk_attempt=ints(bulks),
         bulk_sent=zeros(bulks),
-        bulk_todo=ints(bulks, nodes),
+        bulk_todo=ints(bulks, groups),
+        bulk_state=ints(bulks),
+        bulk_place=ints(bulks),
+        bulk_key=ints(bulks),
+        bulk_leaves=zeros(bulks),
+        bulk_fatal=ints(bulks),
+        node_down=ints(nodes),
+        index_block=ints(flows),
         bulk_bytes=zeros(bulks),
         bulk_free=np.arange(bulks, dtype=np.int64)[::-1].copy(),
         node_work=zeros(nodes),
         node_free=lay["node_threads"].copy(),
         node_bytes=zeros(nodes),
-        node_queue=ints(nodes, bulks * (nodes + 1) + 8),
+        node_queue=ints(nodes, bulks * max(nodes + 1, 2 * groups) + 8),
         queue_head=ints(nodes),
         queue_length=ints(nodes),
         queue_ops=ints(nodes),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from simulator.kernels import COARSE_BINS, FINE_BINS
+from simulator.story import FaultReport
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -146,6 +147,7 @@ class Trace:
     slots_busy: float
     events: int
     series: dict[str, Array] = field(default_factory=dict)
+    faults: FaultReport = field(default_factory=FaultReport)
 
     @property
     def latency(self) -> Histogram:

@@ -494,7 +494,7 @@ def write_pool(shards: int, bulks: int) -> Memory:
         m.bulk_task[bulk] = 0
         m.bulk_documents[bulk] = 100.0
         m.bulk_left[bulk] = 1
-        k._ask_threads(m.I, m.F, 0, bulk, 1, int(m.primary_threads[0, 0]))
+        k.ask_threads(m.I, m.F, 0, bulk, 0, int(m.primary_threads[0, 0]))
     return m
 
 

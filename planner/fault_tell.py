@@ -1,0 +1,174 @@
+"""Faults told: what each did to the pipeline, when all was well again, what was lost and written twice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from models.faults import Fault
+from models.stack import Scenario
+from models.units import show
+from planner.answers import finite
+from simulator.trace import FlowTrace, Trace
+
+
+@dataclass(frozen=True)
+class FaultResult:
+    """One fault of one run. Times are seconds of the simulation, infinite where the run did not see them."""
+
+    fault: Fault
+    noticed: float
+    ended: float
+    whole: float
+    caught_up: float
+    downtime_seconds: float
+    timeline: tuple[tuple[float, str], ...]
+
+    @property
+    def green_seconds(self) -> float:
+        """From the fault until every copy is back, the query runs and has caught up [s]."""
+        return max(self.whole, self.caught_up) - self.fault.at
+
+    def as_dict(self) -> dict[str, Any]:
+        times = ("noticed", "ended", "whole", "caught_up")
+        return {
+            "fault": str(self.fault),
+            "kind": self.fault.kind,
+            "began_seconds": self.fault.at,
+            **{f"{name}_seconds": finite(getattr(self, name)) for name in times},
+            "green_after_seconds": finite(self.green_seconds),
+            "downtime_seconds": self.downtime_seconds,
+            "timeline": [{"time_seconds": time, "what": what} for time, what in self.timeline],
+        }
+
+
+@dataclass(frozen=True)
+class FaultAnswers:
+    """All faults of a run, and what they cost its flows together."""
+
+    results: tuple[FaultResult, ...]
+    lost_records: float
+    lost_by_cause: dict[str, float]
+    duplicated_documents: float
+    restarts: int
+    alive: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "events": [result.as_dict() for result in self.results],
+            "lost_records": self.lost_records,
+            "lost_by_cause": self.lost_by_cause,
+            "duplicated_documents": self.duplicated_documents,
+            "restarts": self.restarts,
+            "alive": self.alive,
+        }
+
+
+def fault_answers(trace: Trace, scenario: Scenario, rate_factor: float = 1.0) -> FaultAnswers:
+    """What one run says of its faults."""
+    report, flows = trace.faults, list(trace.flows.values())
+    losses: dict[str, float] = {}
+    for mine in report.losses:
+        for cause, records in mine.items():
+            losses[cause] = losses.get(cause, 0.0) + records
+    return FaultAnswers(
+        tuple(_result(trace, scenario, n, rate_factor) for n in range(len(report.stories))),
+        sum(flow.counts["lost"] for flow in flows),
+        losses,
+        sum(flow.counts["duplicated_documents"] for flow in flows),
+        sum(report.restarts),
+        all(flow.outcome == "running" for flow in flows),
+    )
+
+
+def _result(trace: Trace, scenario: Scenario, n: int, rate_factor: float) -> FaultResult:
+    story = trace.faults.stories[n]
+    ended = story.ended if math.isfinite(story.ended) else story.fault.at
+    caught = max(
+        caught_up(trace, flow.name, story.fault.at, ended, usual_rate(scenario, f, ended, rate_factor),
+                  max(flow.query.trigger, 1.0))
+        for f, flow in enumerate(scenario.flows)
+    )  # fmt: skip
+    told = tuple((h.time, h.what) for h in trace.faults.timeline if h.fault in (n, -1) and h.time >= story.fault.at)
+    down = sum(
+        min(d.until, trace.ended) - d.since for mine in trace.faults.downs for d in mine if d.since >= story.fault.at
+    )
+    return FaultResult(story.fault, story.noticed, story.ended, story.whole, caught, down, told)
+
+
+def usual_rate(scenario: Scenario, flow: int, time: float, factor: float) -> float:
+    """Events a second at a time [1/s]."""
+    times, rates = scenario.flows[flow].workload.corners(time + 1.0)
+    return float(rates[max(0, int(np.searchsorted(times, time, side="right")) - 1)]) * factor
+
+
+def caught_up(trace: Trace, name: str, began: float, ended: float, rate: float, trigger: float) -> float:
+    """When a flow is back to its usual lag after a fault [s]: the first batch behind it that leaves no more unread than
+    arrives in one trigger, or in one batch as long as those before the fault. Infinite if the run saw none.
+    """
+    flow: FlowTrace = trace.flows[name]
+    before = flow.batches[flow.batches["finished"] < began]
+    usual = max(trigger, float(np.median(before["finished"] - before["started"])) if len(before) else 0.0)
+    after = flow.batches[flow.batches["finished"] >= ended]
+    below = after["lag_after"] <= max(rate * usual * 1.05, 1.0)
+    below &= after["started"] >= ended - usual
+    if not below.any():
+        return math.inf
+    return float(after[int(np.argmax(below))]["finished"])
+
+
+def when(time: float) -> str:
+    """A time as a reader takes it; 'never' where the run did not see it."""
+    return show(time, "s") if math.isfinite(time) else "never"
+
+
+def fault_lines(answers: FaultAnswers) -> list[Any]:
+    """For a terminal: a table of the faults, what they cost, and the timeline."""
+    table = Table("fault", "noticed after", "whole after", "caught up after", "query down", box=None, pad_edge=False,
+                  show_edge=False, header_style="dim")  # fmt: skip
+    for r in answers.results:
+        since = (r.noticed - r.fault.at, r.whole - r.fault.at, r.caught_up - r.fault.at)
+        table.add_row(str(r.fault), *(when(t) for t in since), show(r.downtime_seconds, "s"))
+    lines: list[Any] = [table, Text(cost(answers))]
+    for result in answers.results:
+        lines += [Text(f"  {show(time, 's'):>9}  {what}", style="dim") for time, what in result.timeline]
+    return lines
+
+
+def cost(answers: FaultAnswers) -> str:
+    """One sentence: lost, doubled, restarted, alive."""
+    lost = f"{answers.lost_records:,.0f} records lost"
+    if answers.lost_by_cause:
+        lost += " (" + ", ".join(f"{n:,.0f} {why}" for why, n in answers.lost_by_cause.items()) + ")"
+    told = f"{lost}; {answers.duplicated_documents:,.0f} documents written twice"
+    told += f"; {answers.restarts} restarts" if answers.restarts else ""
+    return told + ("" if answers.alive else "; the query is dead at the end")
+
+
+def fault_schema() -> dict[str, Any]:
+    """JSON Schema of `faults` in a forecast; null without faults."""
+    number = {"type": ["number", "null"], "x-unit": "s"}
+    names = ("began", "noticed", "ended", "whole", "caught_up", "green_after", "downtime")
+    event = {"fault": {"type": "string"}, "kind": {"type": "string"}} | {f"{name}_seconds": number for name in names}
+    row = {"time_seconds": {"type": "number"}, "what": {"type": "string"}}
+    event["timeline"] = {"type": "array", "items": {"type": "object", "properties": row}}
+    top = {
+        "events": {"type": "array", "items": {"type": "object", "properties": event, "required": list(event)}},
+        "lost_records": {"type": "number"},
+        "lost_by_cause": {"type": "object", "additionalProperties": {"type": "number"}},
+        "duplicated_documents": {"type": "number"},
+        "restarts": {"type": "integer"},
+        "alive": {"type": "boolean"},
+    }
+    return {
+        "type": ["object", "null"],
+        "description": "what the scenario's faults did in the first run; null: it has none",
+        "properties": top,
+        "required": list(top),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,232 @@
+"""Shards while data nodes fail: copies take over, are missed for a minute, and are rebuilt.
+
+A dead node's closed sockets are seen at once, a vanished host after its fault detection. The cluster manager
+then promotes copies (one in sync, else the group of shards waits for its node), lets the missing ones be for
+a minute in case the node returns, and rebuilds them on nodes that have none. Rebuilding copies a node's
+stored bytes at the recovery rate; new documents go to the copy from the start.
+
+Left out: a rebuild takes no disk away from merges, only its time; older indices are counted in bytes only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.faults import Fault, law
+from models.machines import machine
+from simulator.elasticsearch import index_ratio
+
+if TYPE_CHECKING:
+    from simulator.faults import Director
+
+Process = Generator[Any, Any, None]
+
+
+class Shards:
+    """Groups of shards of all flows, and the nodes that hold their copies in sync, primary first."""
+
+    def __init__(self, director: Director) -> None:
+        self.d, self.sim, self.env = director, director.sim, director.env
+        search = self.sim.scenario.elasticsearch
+        self.holds = [0] * search.data_nodes  # faults that keep a node down
+        self.homes = [[list(on) for on in s.homes] for s in self.sim.built.shards]
+        self.building: dict[tuple[int, int], int] = {}  # (flow, group): the node that a copy is rebuilt on
+        self.lost_since: dict[int, float] = {}
+
+    @property
+    def up(self) -> list[bool]:
+        return [held == 0 for held in self.holds]
+
+    def wanted(self, f: int) -> int:
+        return min(self.sim.scenario.flows[f].index.copies, len(self.up))
+
+    # ------------------------------------------------------------ nodes die and come back
+
+    def nodes_gone(self, n: int, nodes: list[int], fault: Fault, silent: bool) -> Process:
+        """Data nodes die; the cluster notices, promotes, waits, rebuilds; they come back."""
+        self.d.hurt(n, "shards")
+        for node in nodes:
+            self.holds[node] += 1
+            if self.holds[node] == 1:
+                self.lost_since[node] = self.env.now
+                self.sim.plane.stop_node(node)
+        self.env.process(self._notice(n, nodes, silent))
+        yield from self.d._for(n, fault)
+        for node in nodes:
+            self.holds[node] -= 1
+            if self.holds[node] == 0:
+                self.sim.plane.start_node(node, self.sim.coefficients["search.warm_amplitude"])
+                self.d.note(n, f"data node {node} is back, its JVM cold")
+        yield from self._rejoin(n, nodes)
+
+    def _notice(self, n: int, nodes: list[int], silent: bool) -> Process:
+        delay = law("search.fault_detection") if silent else 0.0
+        delay = max(delay, self.d.manager_back - self.env.now) + law("search.promotion")
+        if not self._quorum():
+            self.d.note(n, "no quorum of cluster managers is left: nothing is promoted until nodes return")
+        yield self.env.timeout(delay)
+        self.d.noticed(n)
+        if self._quorum():
+            for node in nodes:
+                if not self.up[node]:
+                    self._promote(n, node)
+        yield self.env.timeout(law("search.node_left_delay"))
+        if self._quorum():
+            yield from self._rebuild(n)
+
+    def _quorum(self) -> bool:
+        """Whether a majority of the master-eligible nodes is left: dedicated ones, or else the data nodes."""
+        if self.sim.scenario.elasticsearch.managers:
+            return True
+        return sum(self.up) > len(self.up) // 2
+
+    def _promote(self, n: int, node: int) -> None:
+        """Copies on a dead node leave the in-sync sets; where it was primary the next in sync takes over."""
+        red = moved = 0
+        for f, groups in enumerate(self.homes):
+            shares: dict[int, float] = {}
+            total = 0.0
+            for g, on in enumerate(groups):
+                if self.building.get((f, g)) == node:
+                    del self.building[f, g]
+                if node not in on:
+                    continue
+                led = on[0] == node
+                share = float(self.sim.plane.m.primary_share[f, g])
+                total += share if led else 0.0
+                alive = [y for y in on if y != node and self.up[y]]
+                if not alive:
+                    red += self.sim.built.shards[f].sizes[g]
+                    continue
+                on.remove(node)
+                if led:
+                    on[:] = [*alive, *(y for y in on if y not in alive)]
+                    shares[on[0]] = shares.get(on[0], 0.0) + share
+                    moved += self.sim.built.shards[f].sizes[g]
+            self._write_tables(f)
+            if total > 0 and shares:
+                self.sim.plane.move_pending(f, node, {y: s / total for y, s in shares.items()})
+        self.sim.plane.reroute(node)
+        said = f"{moved} primaries move from data node {node} to their copies"
+        self.d.note(n, said + (f"; {red} shards have no copy left and wait for it (red)" if red else ""))
+
+    def _write_tables(self, f: int) -> None:
+        """Tell the data plane where each group's primary and copies are."""
+        m, shards = self.sim.plane.m, self.sim.built.shards[f]
+        count = np.zeros(len(self.up), dtype=np.int64)
+        for g, on in enumerate(self.homes[f]):
+            copies = [*on[1:], *([self.building[f, g]] if (f, g) in self.building else [])]
+            m.primary_node[f, g] = on[0]
+            m.replica_share[f, g] = [float(y in copies) for y in range(len(self.up))]
+            m.replica_threads[f, g] = m.replica_share[f, g] * m.primary_threads[f, g]
+            for y in (on[0], *copies):
+                count[y] += shards.sizes[g]
+        m.shards_on[f] = count
+
+    # ------------------------------------------------------------ copies are rebuilt
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Groups with fewer copies in sync than wanted."""
+        return [(f, g) for f, groups in enumerate(self.homes) for g, on in enumerate(groups)
+                if len([y for y in on if self.up[y]]) < self.wanted(f)]  # fmt: skip
+
+    def _rebuild(self, n: int) -> Process:
+        """Each missing copy goes to the node with fewest shards that has none; all at the tier's recovery rate."""
+        chosen = []
+        for f, g in self.missing():
+            on = self.homes[f][g]
+            if (f, g) in self.building or not self.up[on[0]]:
+                continue
+            able = [y for y in range(len(self.up)) if self.up[y] and y not in on]
+            if able:
+                counts = self.sim.plane.m.shards_on[f]
+                self.building[f, g] = min(able, key=lambda y: counts[y])
+                chosen.append((f, g))
+                self._write_tables(f)
+        if not chosen:
+            return
+        size = sum(self.group_bytes(f, g) for f, g in chosen)
+        alive = sum(self.up)
+        seconds = size / (alive * self.recovery_rate())
+        self.d.note(n, f"{size / 1e9:.3g} GB of copies are rebuilt on {alive} nodes: {seconds / 60:.3g} min")
+        yield self.env.timeout(seconds)
+        for f, g in chosen:
+            node = self.building.pop((f, g), None)
+            if node is not None and self.up[node]:
+                self.homes[f][g].append(node)
+            self._write_tables(f)
+        self._green(n)
+
+    def recovery_rate(self) -> float:
+        """Bytes a second that a node may recover: the setting, its disk, its card. Source: elasticsearch.md A13."""
+        search, place = self.sim.scenario.elasticsearch, self.sim.built.placement
+        card = min(place.sites[s].network_bytes_per_second for s in place.nodes)
+        disk = search.volume.throughput
+        if not search.hosts:
+            disk = min(disk, machine(search.machine).ebs_baseline_bytes_per_second)
+        return min(law("search.recovery_rate"), disk, card)
+
+    def group_bytes(self, f: int, g: int) -> float:
+        """Bytes of one copy of a group of shards once the index's retention is full [bytes]."""
+        flow, c = self.sim.scenario.flows[f], self.sim.coefficients
+        load, share = flow.workload, float(self.sim.plane.m.primary_share[f, g])
+        documents = load.events_per_second * load.documents_per_event * flow.index.retention
+        return documents * share * load.json_bytes * index_ratio(flow, c)
+
+    def _rejoin(self, n: int, nodes: list[int]) -> Process:
+        """Nodes that return bring their copies along: only what was written meanwhile has to be copied."""
+        yield self.env.timeout(law("search.promotion"))
+        size, chosen = 0.0, []
+        for f, groups in enumerate(self.homes):
+            for g, on in enumerate(groups):
+                back = [y for y in nodes if self.up[y] and y in self.sim.built.shards[f].homes[g] and y not in on]
+                if back and len(on) < self.wanted(f) and (f, g) not in self.building:
+                    self.building[f, g] = back[0]
+                    chosen.append((f, g))
+                    size += self._missed(f, g, self.lost_since[back[0]])
+            self._write_tables(f)
+        yield self.env.timeout(size / (max(1, len(nodes)) * self.recovery_rate()))
+        for f, g in chosen:
+            node = self.building.pop((f, g), None)
+            if node is not None and self.up[node]:
+                self.homes[f][g].append(node)
+            self._write_tables(f)
+        if self.missing():
+            yield from self._rebuild(n)
+        self._green(n)
+
+    def _missed(self, f: int, g: int, since: float) -> float:
+        """Bytes written to a group since a time [bytes]."""
+        flow = self.sim.scenario.flows[f]
+        records = float(self.sim.created_between(f, since, self.env.now).sum())
+        share = float(self.sim.plane.m.primary_share[f, g])
+        return records * flow.workload.documents_per_event * share * flow.workload.json_bytes
+
+    def _green(self, n: int) -> None:
+        if not self.missing():
+            self.d.whole(n, "every shard has all its copies (green)", "shards")
+        elif math.isinf(self.d.report.stories[n].whole):
+            self.d.note(n, f"{len(self.missing())} groups of shards lack a copy (yellow)")
+
+    # ------------------------------------------------------------ relocation
+
+    def move(self, n: int, fault: Fault) -> Process:
+        """Shards are relocated under a throttle: what a node holds takes so long; merges get what disk is left."""
+        self.d.noticed(n)
+        flows = self.sim.scenario.flows
+        held = sum(self.wanted(f) * self.group_bytes(f, g) for f in range(len(flows))
+                   for g in range(self.sim.plane.m.primary_share.shape[1]))  # fmt: skip
+        size = fault.bytes or held / len(self.up)
+        rate = min(fault.throttle or self.recovery_rate(), self.recovery_rate())
+        seconds = size / rate
+        self.d.note(n, f"{size / 1e9:.3g} GB move at {rate / 1e6:.3g} MB/s: {seconds / 60:.3g} min")
+        before = self.sim.plane.m.merge_rate.copy()
+        self.sim.plane.m.merge_rate[:] = np.maximum(0.1 * before, before - rate)
+        yield self.env.timeout(seconds)
+        self.sim.plane.m.merge_rate[:] = before
+        self.d.ended(n)
+        self.d.whole(n, "the shards are where they should be")

@@ -1,0 +1,48 @@
+"""What faults leave behind in a run: a story each, a timeline, and what was lost by which cause."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from models.faults import Fault
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One thing that happened: when, by which fault (its number; -1: a query's own), and what."""
+
+    time: float
+    fault: int
+    what: str
+
+
+@dataclass
+class Story:
+    """What became of one fault; times are infinite where the run did not see them."""
+
+    fault: Fault
+    noticed: float = math.inf
+    ended: float = math.inf  # its cause is gone
+    whole: float = math.inf  # every copy back, every process up
+    broken: set[str] = field(default_factory=set)  # parts that are not whole yet
+
+
+@dataclass
+class Down:
+    """A stretch in which a query did not run, and why."""
+
+    since: float
+    why: str
+    until: float = math.inf
+
+
+@dataclass
+class FaultReport:
+    """All that faults did in one run: downs, losses (records by cause), restarts and documents lost, by flow."""
+
+    stories: list[Story] = field(default_factory=list)
+    timeline: list[Happening] = field(default_factory=list)
+    downs: list[list[Down]] = field(default_factory=list)
+    losses: list[dict[str, float]] = field(default_factory=list)
+    restarts: list[int] = field(default_factory=list)
