@@ -8,6 +8,7 @@ from typing import Any
 
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
+from planner.fault_spot import spot_faults
 from planner.refusal import ScenarioError
 from simulator.run import simulate as _simulate
 from simulator.trace import Trace
@@ -25,6 +26,8 @@ def simulate(scenario: Scenario, coefficients: CoefficientSet, *, settle: bool =
     """
     if not settle and "settle" in _options():
         options["settle"] = False
+    if scenario.money.spot_share and "faults" not in options:
+        options["faults"] = [*scenario.faults, *spot_faults(scenario, options.get("seed", 1))]
     try:
         return _simulate(scenario, coefficients, **options)
     except (ValueError, MemoryError) as error:

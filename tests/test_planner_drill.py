@@ -14,6 +14,7 @@ from models.stack import Scenario
 from planner import cli
 from planner.drill import DrillResult, beyond_memory, drills, run_drills
 from planner.drill_tell import as_csv, as_html, as_markdown, drill_table, row, summary
+from planner.fault_spot import spot_faults
 from planner.fault_words import with_faults
 from planner.refusal import ScenarioError
 from planner.scenario import load_scenario
@@ -114,7 +115,7 @@ def test_the_command_writes_what_is_asked_and_exits_by_the_answer(tmp_path: Path
 def test_a_fault_on_the_command_line_lengthens_the_window_unless_it_is_given() -> None:
     it = with_faults(small(), ["broker-lost at 5 min for 2 min"])
     assert it.run.warm_up + it.run.measure == pytest.approx(420 + 300)
-    with pytest.raises(ScenarioError, match="lengthen run.measure"):
+    with pytest.raises(ScenarioError, match=r"lengthen run\.measure"):
         with_faults(small(), ["broker-lost at 5 min for 2 min"], stretch=False)
     with pytest.raises(ScenarioError, match="did you mean 'broker-lost'"):
         with_faults(small(), ["broker-lots at 5 min for 2 min"])
@@ -140,3 +141,20 @@ def test_a_scenario_takes_faults_as_sentences_and_gives_its_line() -> None:
     assert [fault.kind for fault in it.faults] == ["broker-lost", "burst"]
     with pytest.raises(ScenarioError, match=r"did you mean 'burst'.*line"):
         load_scenario(SMALL + "faults:\n- brst at 30 s for 20 s\n")
+
+
+def test_spot_executors_are_taken_back_at_their_band_s_rate() -> None:
+    """Ten executors at half a loss a month each, over six hours: 10 x 0.5 x 6 / 730 on the mean of many seeds."""
+    it = small()
+    run = it.run.model_copy(update={"measure": 6 * 3600.0, "warm_up": 0.0})
+    money = it.money.model_copy(update={"spot_share": 1.0, "spot_interruptions": 0.5})
+    it = small(run=run, money=money, spark=it.spark.model_copy(update={"executors": 10}))
+    counts = [len(spot_faults(it, seed)) for seed in range(4000)]
+    expected = 10 * 0.5 * 6 / 730
+    assert sum(counts) / 4000 == pytest.approx(expected, abs=4 * math.sqrt(expected / 4000))
+    assert spot_faults(it.model_copy(update={"money": small().money}), 1) == ()
+
+
+def test_a_spot_interruption_costs_no_attempt_and_is_replaced() -> None:
+    result = done("spot-interrupted")
+    assert result.holds and result.answers.results[0].noticed == result.answers.results[0].fault.at
