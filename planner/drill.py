@@ -221,6 +221,9 @@ def _broken(scenario: Scenario, trace: Trace, answers: FaultAnswers, catch_up: f
             yield f"{flow.name} {flow.outcome}{hint}"
     if answers.lost_records > 0:
         yield cost(answers).split(";")[0]
+    gone = sum(flow.counts["lost_documents"] for flow in trace.flows.values())
+    if gone > 0:
+        yield f"{gone:,.0f} documents had their only copy on the node that is gone (index.copies)"
     if not answers.alive:
         return
     if math.isinf(catch_up):

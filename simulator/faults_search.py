@@ -36,6 +36,7 @@ class Shards:
         self.homes = [[list(on) for on in s.homes] for s in self.sim.built.shards]
         self.building: dict[tuple[int, int], int] = {}  # (flow, group): the node that a copy is rebuilt on
         self.lost_since: dict[int, float] = {}
+        self.gone_for_good: set[int] = set()
 
     @property
     def up(self) -> list[bool]:
@@ -49,6 +50,8 @@ class Shards:
     def nodes_gone(self, n: int, nodes: list[int], fault: Fault, silent: bool) -> Process:
         """Data nodes die; the cluster notices, promotes, waits, rebuilds; they come back."""
         self.d.hurt(n, "shards")
+        if math.isinf(fault.end):
+            self.gone_for_good |= set(nodes)
         for node in nodes:
             self.holds[node] += 1
             if self.holds[node] == 1:
@@ -126,6 +129,11 @@ class Shards:
             for y in (on[0], *copies):
                 count[y] += shards.sizes[g]
         m.shards_on[f] = count
+
+    def lost_share(self, f: int) -> float:
+        """Share of an index whose every copy is on nodes that never come back [1]."""
+        shares = self.sim.plane.m.primary_share[f]
+        return float(sum(shares[g] for g, on in enumerate(self.homes[f]) if self.gone_for_good.issuperset(on)))
 
     # ------------------------------------------------------------ copies are rebuilt
 

@@ -438,6 +438,7 @@ def _accounts(sim: Simulation, f: int, final: dict[str, np.ndarray]) -> dict[str
         "rejected_items": float(counts[k.REJECTED]),
         "duplicated_documents": float(counts[k.DUPLICATED]),
         "lost": lost,
+        "lost_documents": float(counts[k.INDEXED]) * sim.faults.shards.lost_share(f),
     }
 
 

@@ -297,6 +297,13 @@ def test_without_a_copy_the_shard_waits_for_its_node() -> None:
     balanced(trace, it)
 
 
+def test_the_only_copy_on_a_node_that_never_returns_is_lost() -> None:
+    it = stack(flow__index__copies=1, flow__query__sink__retry={"attempts": 1, "wait": 2.0})
+    counts = only(run(it, "data-node-lost 1 at 31 s")).counts
+    assert counts["lost_documents"] == pytest.approx(counts["indexed_documents"] / 3)
+    assert only(run(stack(), "data-node-lost 1 at 31 s")).counts["lost_documents"] == 0
+
+
 def test_lost_copies_are_rebuilt_after_a_minute_at_the_published_rate() -> None:
     """elasticsearch.md A13: 60 s + S / (N - 1 nodes x 40 MB/s), S what the lost node held."""
     it = stack(run={"measure": 200.0})
