@@ -154,7 +154,8 @@ def fault_schema() -> dict[str, Any]:
     """JSON Schema of `faults` in a forecast; null without faults."""
     number = {"type": ["number", "null"], "x-unit": "s"}
     names = ("began", "noticed", "ended", "whole", "caught_up", "green_after", "downtime")
-    event = {"fault": {"type": "string"}, "kind": {"type": "string"}} | {f"{name}_seconds": number for name in names}
+    event: dict[str, Any] = {"fault": {"type": "string"}, "kind": {"type": "string"}}
+    event |= {f"{name}_seconds": number for name in names}
     row = {"time_seconds": {"type": "number"}, "what": {"type": "string"}}
     event["timeline"] = {"type": "array", "items": {"type": "object", "properties": row}}
     top = {

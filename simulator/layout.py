@@ -137,9 +137,12 @@ def layout_tables(
     corners: list,
     base: np.ndarray,
     exact: bool,
-    shards: list[es.Shards],
+    shards: list[es.Shards] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Tables that do not change while a run lasts (but for what a fault changes)."""
+    """Tables that do not change while a run lasts (but for what a fault changes). `shards` are by node if not given."""
+    if shards is None:
+        nodes = scenario.elasticsearch.data_nodes
+        shards = [es.shards_of(flow, nodes, f) for f, flow in enumerate(scenario.flows)]
     flows, sites = scenario.flows, placement.sites
     costs = [costs_of(flow, scenario, c) for flow in flows]
     numbers = es.node_numbers(scenario, placement)

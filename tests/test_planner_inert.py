@@ -169,7 +169,7 @@ TABLE: dict[str, list[Row]] = {
     "flows[].query.sink.retry.wait": [row("refused", {S + "retry.wait": "1 s"}, "batch.seconds", "-", "spark.md A6")],
     "flows[].query.sink.retry.multiplier": [row("refused", {S + "retry.multiplier": 3}, "batch.seconds", "+", "A6")],
     "flows[].query.sink.retry.longest": [
-        row("blocked", {S + "retry": {"wait": 2, "multiplier": 10, "longest": 3}}, "lag.max", "-", "capped back-off")
+        row("patient", {S + "retry": {"wait": 2, "multiplier": 10, "longest": 3}}, "lag.max", "-", "capped back-off")
     ],
     "flows[].query.sink.refresh_per_write": [
         row("small", {S + "refresh_per_write": True}, "hop.refresh", "-", "spark.md A6: shown at once, paid in CPU"),
@@ -498,12 +498,14 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
              "faults": [{"kind": "driver-lost", "at": 40}]},
     "dying": {"spark.restart": {"policy": "supervisor", "wait": 2, "start": 1, "multiplier": 4},
               "faults": [{"kind": "checkpoint-failing", "at": 30, "duration": 30}]},
-    "blocked": {S + "retry": {"wait": 2, "multiplier": 10},
+    "patient": {S + "retry": {"wait": 2, "multiplier": 10},
+                "faults": [{"kind": "index-blocked", "at": 30, "duration": 10}]},
+    "blocked": {S + "retry": {"wait": 1, "attempts": 40},
                 "faults": [{"kind": "index-blocked", "at": 30, "duration": 10}]},
     "surge": {"faults": [{"kind": "burst", "at": 30, "duration": 10, "factor": 5}]},
     "far": {"faults": [{"kind": "zone-delay", "at": 10, "duration": 70, "delay": 0.05}]},
     "moved": {"faults": [{"kind": "partitions-moved", "at": 10, "bytes": "20 GB"}]},
-    "gone": {W + "rate": "8k/s", Q + "transform_cpu_ratio": 20, "faults": [{"kind": "executor-lost", "at": 33}]},
+    "gone": {W + "rate": "8k/s", Q + "transform_cpu_ratio": 20, "faults": [{"kind": "executor-lost", "at": 34}]},
     "expired": {W + "rate": "3k/s", W + "size": "100 kB", T + "partitions": 1, T + "retention": 10, S + "kind": "noop",
                 "faults": [{"kind": "outage", "target": "spark", "at": 25, "duration": 40}]},
     "hosted": {"hosts": [{"name": n, "cores": 2, "memory": "16 GiB", "network": "1 GB/s"} for n in "ab"],
