@@ -328,8 +328,10 @@ class Director:
             yield from self._for(n, fault)
             self.whole(n)
             return
-        yield self.env.timeout(law("search.flood_poll") / 2)  # on the mean
-        blocked = fault.model_copy(update={"kind": "index-blocked", "target": "read_only_allow_delete"})
+        poll = law("search.flood_poll") / 2  # on the mean, before the block and before its release
+        yield self.env.timeout(poll)
+        told = {"kind": "index-blocked", "target": "read_only_allow_delete", "duration": (fault.duration or 0.0) + poll}
+        blocked = fault.model_copy(update=told)
         yield from self._index_blocked(n, blocked)
 
     def _credits_exhausted(self, n: int, fault: Fault) -> Process:
