@@ -49,11 +49,11 @@ class Drill:
     duration: float | None = QUICK
     factor: float | None = None
     silent: bool = False
+    delay: float | None = None
 
     def fault(self, at: float) -> Fault:
         told: dict[str, Any] = {"kind": self.kind, "target": self.target, "duration": self.duration, "at": at}
-        told |= {"factor": self.factor} if self.factor is not None else {}
-        return Fault.model_validate(told | {"silent": self.silent})
+        return Fault.model_validate(told | {"factor": self.factor, "silent": self.silent, "delay": self.delay})
 
 
 def drills(scenario: Scenario) -> dict[str, Drill]:
@@ -95,7 +95,7 @@ def drills(scenario: Scenario) -> dict[str, Drill]:
               duration=10 * MINUTE, factor=10.0),
         Drill("checkpoint-failing", "checkpoint writes fail for five minutes", "checkpoint-failing"),
         Drill("zone-delay", "trips between zones take 50 ms more for ten minutes", "zone-delay",
-              duration=10 * MINUTE),
+              duration=10 * MINUTE, delay=0.05),
     ]  # fmt: skip
     return {drill.name: drill for drill in found}
 
@@ -179,8 +179,6 @@ def run_drill(scenario: Scenario, c: CoefficientSet, drill: Drill, seed: int) ->
     lasts = (drill.duration or 0.0) * _turns(scenario, drill)
     after = max(LEAST_FOLLOW_UP, FOLLOW_UP * lasts)
     fault = drill.fault(at)
-    if drill.kind == "zone-delay":
-        fault = Fault.model_validate(fault.model_dump() | {"delay": 0.05})
     peak = max(peak_rate(scenario, f) / flow.workload.events_per_second for f, flow in enumerate(scenario.flows))
     measure = min(LONGEST, at - calm + lasts + after)
     run = steady(scenario, measure, calm).model_copy(update={"faults": (fault,)})
