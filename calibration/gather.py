@@ -237,22 +237,16 @@ class Gathering:
     def _one(self, key: Key, column: Column) -> Series:
         t, value = np.frombuffer(column.t), np.frombuffer(column.value)
         if (np.diff(t) < 0).any():
-            self.note_order(key, int((np.diff(t) < 0).sum()))
+            self.note(f"{key.system} {key.entity}: samples out of order, sorted by time")
         order = np.argsort(t, kind="stable")
         t, value = t[order], value[order]
         last = np.append(np.diff(t) > 0, True)
         if not last.all():
-            self.note_twice(key, int((~last).sum()))
+            self.note(f"{key.system} {key.entity}: samples with equal times, the last of each kept")
         files = tuple(redact(name) for name in column.files)
         unit = QUANTITIES[key.system][key.quantity].unit
         what = (key.system, key.entity, key.quantity, unit)
         return Series(*what, column.kind, t[last], value[last], dict(key.labels), column.period, files, key.format)
-
-    def note_order(self, key: Key, count: int) -> None:
-        self.notes[f"{key.system} {key.entity}: samples out of order, sorted by time"] = None
-
-    def note_twice(self, key: Key, count: int) -> None:
-        self.notes[f"{key.system} {key.entity}: samples with equal times, the last of each kept"] = None
 
 
 def _better(key: Key, other: Key, columns: Mapping[Key, Column]) -> bool:

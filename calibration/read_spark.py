@@ -39,25 +39,19 @@ def progress(sample: Sample, into: Gathering) -> None:
 
 
 def _progress(body: Mapping[str, Any], format: str, into: Gathering) -> None:
-    trigger, number_ = epoch(body.get("timestamp")), number(body.get("batchId"))
     phases = {k: v * MILLISECOND for k, v in _numbers(body.get("durationMs")).items()}
     total = phases.pop("triggerExecution", None)
-    if total is None and (told := number(body.get("batchDuration"))) is not None:
-        total = told * MILLISECOND  # from 4.0 on
-    records = _records(body)
-    if trigger is None or number_ is None or total is None or records is None:
-        missing = [
-            name
-            for name, value in (
-                ("timestamp", trigger),
-                ("batchId", number_),
-                ("durationMs.triggerExecution", total),
-                ("numInputRows", records),
-            )
-            if value is None
-        ]
+    told = {
+        "timestamp": epoch(body.get("timestamp")),
+        "batchId": number(body.get("batchId")),
+        "durationMs.triggerExecution": _duration(body) if total is None else total,
+        "numInputRows": _records(body),
+    }
+    missing = [name for name, value in told.items() if value is None]
+    if missing:
         into.skip(f"progress that does not state {', '.join(missing)}")
         return
+    trigger, number_, total, records = (float(value) for value in told.values() if value is not None)
     start, end = _offsets(body, into)
     if start is None and end and sum(end.values()) == records:
         start = dict.fromkeys(end, 0)  # a fresh topic read from its beginning: the counts leave no other start
@@ -78,6 +72,12 @@ def _progress(body: Mapping[str, Any], format: str, into: Gathering) -> None:
     into.batch(str(body.get("name") or ""), str(body.get("id") or ""), one)
     if format != EVENT_LOG:  # whose events are counted as they come
         into.file.saw(format, trigger)
+
+
+def _duration(body: Mapping[str, Any]) -> float | None:
+    """The batch's duration as 4.0 and later state it beside the phases [s]."""
+    milliseconds = number(body.get("batchDuration"))
+    return None if milliseconds is None else milliseconds * MILLISECOND
 
 
 def _numbers(value: Any) -> dict[str, float]:
