@@ -32,7 +32,7 @@ def divided(plan: Plan, seconds: float) -> tuple[Plan, Plan]:
     """A plan's steps before and after a time from its start; a step that it falls into is in both, in parts.
 
     >>> divided(((40, 200), (40, 600)), 60)
-    (((40, 200), (20, 600)), ((20, 600),))
+    (((40, 200), (20.0, 600)), ((20.0, 600),))
     """
     before, after, at = [], [], 0.0
     for duration, rate in plan:

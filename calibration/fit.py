@@ -262,7 +262,10 @@ def _idle(out: Outcome, runs: list[LabRun], rest: float) -> None:
 
 
 def _noise(out: Outcome, runs: list[LabRun]) -> None:
-    whole, each = noise.spreads(runs), [noise.spreads([run]) for run in runs if len(noise.settled(run)[0]) >= 5]
+    whole, each = (
+        noise.spreads(runs),
+        [noise.spreads([run]) for run in runs if any(len(step) >= 5 for step in noise.settled(run))],
+    )
 
     def tell(name: str, part: str, source: str) -> None:
         values = [x for x in (getattr(spread, part) for spread in each) if not math.isnan(x)]

@@ -21,7 +21,7 @@ from calibration.recording import Recording
 
 BROKER_NEEDS = {"cpu_seconds", "produce_requests", "fetch_requests", "bytes_in", "bytes_out"}
 LEAST_PIECE = 60.0  # seconds: a piece of less holds no steady batch
-STEP_BATCHES, STEP_SECONDS = 15, 60.0  # of a stretch whose mean rate counts as one step
+STEP_BATCHES, STEP_SECONDS = 10, 20.0  # of a stretch whose mean rate counts as one step
 
 
 def runs_of(recording: Recording, settings: Experiment, query: str | None = None) -> list[LabRun]:

@@ -140,8 +140,9 @@ class LabRun:
 
     @property
     def node_is_whole(self) -> bool:
-        """Whether the data node's counters are all that its fit reads."""
-        return self.node is not None and not NODE_NEEDS - set(self.node.counters)
+        """Whether the data node's counters are all that its fit reads; the sum of several nodes is no node."""
+        summed = self.exported and bool(self.batches)
+        return self.node is not None and not summed and not NODE_NEEDS - set(self.node.counters)
 
     def steps(self) -> list[Step]:
         """The steps of the plan in epoch time."""

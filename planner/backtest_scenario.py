@@ -56,6 +56,16 @@ def outages(run: LabRun) -> list[tuple[float, float]]:
     return [(stop - zero_of(run), back - stop + first_start) for stop, back in stops(run)]
 
 
+def blocked(run: LabRun) -> list[str]:
+    """Blocks of the index as faults of the scenario, at their planned times from the simulation's start."""
+    begin = run.start - zero_of(run)
+    return [
+        f"index-blocked {d['block']} at {begin + d['at_s']:.3f} s for {d['for_s']:g} s"
+        for d in run.experiment.disturb
+        if d["kind"] == "index_block"
+    ]
+
+
 def unlike(run: LabRun) -> list[str]:
     """What of this run no scenario can say yet, a line each; empty where it can be forecast."""
     asked, found = run.experiment, []
@@ -64,7 +74,7 @@ def unlike(run: LabRun) -> list[str]:
     if asked.kind == "bulk":
         found.append("closed-loop clients: a scenario's load does not wait for answers (benchmarks forecast them)")
     for d in asked.disturb:
-        if d["kind"] != "job_stop":
+        if d["kind"] != "job_stop" and (d["kind"] != "index_block" or "faults" not in Scenario.model_fields):
             found.append(f"{d['kind']}: the simulator of this version has no such fault")
     if asked.sink == "kafka":
         found.append("a second topic as the sink")
@@ -94,6 +104,8 @@ def scenario_of(run: LabRun, window: tuple[float, float] | None = None) -> Scena
     told["hosts"] = [*told["hosts"], told["hosts"][0] | {"name": NO_HOST}]
     told["spark"] |= {"cores": asked.cores}
     told["kafka"] |= {"tls": asked.tls}
+    if blocks := blocked(run):
+        told["faults"] = blocks
     told["run"] = {"jvm": "cold", "warm_up": start - zero_of(run), "measure": end - start, "repeats": 1}
     return Scenario.model_validate(told | {"name": run.name})
 

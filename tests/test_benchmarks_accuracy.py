@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import (
-    baselines,
     closed_loop,
     everything,
     folds,
     identities,
     kafka_rows,
-    lab,
     lab_scores,
     machines,
     page,
@@ -26,13 +24,18 @@ from benchmarks.accuracy import (
 )
 from benchmarks.accuracy.__main__ import main
 from benchmarks.accuracy.published import DATA, row, table
-from benchmarks.accuracy.score import Score, middle, summarise
 from calibration.lab import LabRun, measured
 from models.coefficients import load_set
+from planner import backtest_baselines as baselines
+from planner import backtest_forecast, backtest_scenario, backtest_values
+from planner.backtest import scored
+from planner.backtest_score import Score, middle, summarise
 from simulator.run import simulate
 from simulator.trace import Histogram
 
-MODULES = ("baselines", "identities", "machines", "page")
+MODULES = ("benchmarks.accuracy.identities", "benchmarks.accuracy.machines", "benchmarks.accuracy.plots",
+           "planner.backtest_baselines", "planner.backtest_tell", "planner.backtest_forecast",
+           "calibration.backtest", "calibration.noise", "calibration.lab", "calibration.spark")  # fmt: skip
 EIGHT, PIPE, AGAIN = "fit-pipe-8-partitions-4s", "fit-pipe-2s", "fit-pipe-2s-again"
 
 
@@ -43,7 +46,7 @@ def runs() -> dict[str, LabRun]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_the_words_hold(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"benchmarks.accuracy.{name}"))
+    result = doctest.testmod(importlib.import_module(name))
     assert result.attempted > 0 and result.failed == 0
 
 
@@ -53,21 +56,21 @@ def test_examples_in_the_words_hold(name: str) -> None:
 @pytest.mark.parametrize("name", [PIPE, EIGHT, "fit-noop-2s", "fit-noop-agg"])
 def test_the_scenario_offers_what_was_sent(runs: dict[str, LabRun], name: str) -> None:
     run = runs[name]
-    scenario = lab.scenario_of(run)
+    scenario = backtest_scenario.scenario_of(run)
     steps = scenario.flows[0].workload.steps
     assert sum(seconds * rate for seconds, rate in steps) == pytest.approx(run.sent(), rel=1e-9)
-    assert scenario.run.warm_up + lab.zero_of(run) == pytest.approx(run.start)
-    assert lab.zero_of(run) % run.experiment.trigger_seconds == pytest.approx(0.0, abs=1e-6)
+    assert scenario.run.warm_up + backtest_scenario.zero_of(run) == pytest.approx(run.start)
+    assert backtest_scenario.zero_of(run) % run.experiment.trigger_seconds == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_run_without_index_had_no_data_node_beside_its_broker(runs: dict[str, LabRun]) -> None:
-    assert lab.scenario_of(runs["fit-noop-2s"]).elasticsearch.hosts == (lab.NO_HOST,)
-    assert lab.scenario_of(runs[PIPE]).elasticsearch.hosts == (lab.SEARCH_HOST,)
+    assert backtest_scenario.scenario_of(runs["fit-noop-2s"]).elasticsearch.hosts == (backtest_scenario.NO_HOST,)
+    assert backtest_scenario.scenario_of(runs[PIPE]).elasticsearch.hosts == (backtest_scenario.SEARCH_HOST,)
 
 
 def test_the_poll_adds_half_its_spacing_to_every_latency() -> None:
     exact = Histogram(np.array([0.999, 1.0]), np.array([0.0, 100.0]), 0.0, 1.0)
-    poller = lab.Poller(spacing=0.2, response=0.02)
+    poller = backtest_forecast.Poller(spacing=0.2, response=0.02)
     assert poller.quantile(exact, 0.5) == pytest.approx(1.0 + 0.1 + 0.01, abs=2e-3)
     assert poller.quantile(exact, 0.99) == pytest.approx(1.0 + 0.198 + 0.01, abs=3e-3)
 
@@ -75,21 +78,21 @@ def test_the_poll_adds_half_its_spacing_to_every_latency() -> None:
 def test_hops_seen_add_up_to_the_latency_seen(runs: dict[str, LabRun]) -> None:
     whole = measured(runs[PIPE]).latency
     assert whole is not None
-    assert sum(v.value for v in lab.hops_seen(runs[PIPE])) == pytest.approx(whole.mean_seconds, rel=1e-9)
+    assert sum(v.value for v in backtest_values.hops_seen(runs[PIPE])) == pytest.approx(whole.mean_seconds, rel=1e-9)
 
 
 def test_records_wait_half_a_trigger_for_it(runs: dict[str, LabRun]) -> None:
     """Theory and measurement agree on the one hop that configuration alone gives."""
     for name in (PIPE, AGAIN, EIGHT):
-        wait = lab.hops_seen(runs[name])[0].value
+        wait = backtest_values.hops_seen(runs[name])[0].value
         assert wait == pytest.approx(runs[name].experiment.trigger_seconds / 2, rel=0.01)
 
 
 def test_forecast_and_measurement_speak_of_the_same_batches(runs: dict[str, LabRun]) -> None:
     """A simulated run's batches, read as recorded ones, tile its offsets and cover what was sent."""
     run = runs[PIPE]
-    trace = simulate(lab.scenario_of(run), load_set(lab_scores.SET), seed=3)
-    batches = lab._batches(run, trace)
+    trace = simulate(backtest_scenario.scenario_of(run), load_set(lab_scores.SET), seed=3)
+    batches = backtest_forecast.batches_of(run, trace)
     assert all(b.start_offsets is not None for b in batches)
     assert [b.start_offsets[0] for b in batches[1:]] == [b.end_offsets[0] for b in batches[:-1]]
     assert batches[-1].end_offsets[0] == pytest.approx(run.sent(), abs=2 * run.experiment.partitions)
@@ -121,7 +124,7 @@ def test_eight_partitions_are_forecast_from_four_where_a_line_is_not(
     four partitions misses that by two fifths; laws with a cost per task do not."""
     run = runs[EIGHT]
     others = [r for r in runs.values() if r.name != EIGHT]
-    scores = lab_scores.scored(run, without_eight.coefficients, list(runs.values()), others, (1, 2))
+    scores = scored(run, without_eight.coefficients, list(runs.values()), others, (1, 2)).scores
     first = next(s for s in scores if s.part == "300/s" and s.quantity == "batch time, median")
     assert abs(first.error) < 0.25
     assert first.error_of(first.ten_lines) < -0.35
@@ -142,7 +145,10 @@ def test_nothing_was_seen_before_the_first_step(runs: dict[str, LabRun]) -> None
     every = list(runs.values())
     last = baselines.last_values(runs[PIPE], every)
     assert {part for part, _ in last} == {"600/s", "1000/s"}
-    assert last["600/s", "batch time, median"].value == lab.seen(runs[PIPE])["200/s", "batch time, median"].value
+    assert (
+        last["600/s", "batch time, median"].value
+        == backtest_values.seen(runs[PIPE])["200/s", "batch time, median"].value
+    )
     assert ("200/s", "batch time, median") in baselines.last_values(runs[AGAIN], every)
 
 

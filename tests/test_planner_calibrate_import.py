@@ -48,7 +48,7 @@ def test_each_broker_and_node_is_a_run_of_its_own(runs: list[LabRun]) -> None:
 
 
 def test_what_they_tell_is_what_the_recordings_tell(runs: list[LabRun]) -> None:
-    """The same metrics by the other way in: a batch's and a broker's costs lie within the laboratory set's intervals."""
+    """The same metrics by the other way in: costs agree with the laboratory set's within both intervals."""
     out = fit_runs(runs, Base.of(carried(load_set("generic-2026-11"), 32161.0)))
     known = load_set("lab-2026-11-23").values
     assert not out.refused

@@ -168,9 +168,19 @@ def winners_text(scores: Sequence[Score]) -> str:
     """Where a baseline is nearer, in words."""
     rows = pairs(scores)
     lost = [f"{name} ({theirs} to our {ours})" for name, _, ours, theirs, nearer in rows if nearer != "forecast"]
-    if not lost:
-        return "No baseline is nearer in anything."
-    return f"A baseline is nearer in: {'; '.join(lost)}."
+    often = [f"{name} ({won} ours)" for name, won, *_, nearer in rows if nearer == "forecast" and _seldom(won)]
+    told = (
+        f"A baseline's median is nearer in: {'; '.join(lost)}."
+        if lost
+        else "No baseline's median is nearer in anything."
+    )
+    return told + (f" A baseline is nearer in most runs in: {'; '.join(often)}." if often else "")
+
+
+def _seldom(won: str) -> bool:
+    """Whether "2 of 5" is less than half."""
+    ours, of = (int(x) for x in won.split(" of "))
+    return 2 * ours < of
 
 
 def test_text(lab: LabScores, c: object, loops: Sequence[Row]) -> str:
