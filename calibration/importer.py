@@ -35,6 +35,7 @@ READERS: dict[str, Reader] = {
     **read_cloudwatch.READERS,
     **read_lab.READERS,
 }
+BARREN = 256 << 20  # characters
 HEAD = 64  # lines that tell what a text is
 _WHEN = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\b1\d{9}(?:\.\d+|\d{3})?\b")
 
@@ -143,7 +144,7 @@ def _styled(head: list[str], lines: Iterator[str], member: Member, into: Gatheri
 
 def _json(lines: Iterator[str], into: Gathering) -> None:
     found, unknown = Found(), 0
-    for value, before in documents(lines, found):
+    for value, before in documents(_while_useful(lines, found), found):
         used = value in ([], {})
         _clock(value, into)
         if used:
@@ -166,6 +167,16 @@ def _json(lines: Iterator[str], into: Gathering) -> None:
         into.skip("documents longer than 64 MiB; export a shorter time")
     if not found.documents:
         into.skip("neither JSON, exposition text nor a table of time and load")
+
+
+def _while_useful(lines: Iterator[str], found: Found) -> Iterator[str]:
+    """The lines, until so many of them held nothing that no document is to be expected (an endless log)."""
+    barren = 0
+    for line in lines:
+        barren = barren + len(line) + 1 if not found.documents else 0
+        if barren > BARREN:
+            raise Unusable(f"{BARREN >> 20} MiB of text without one JSON document; left out")
+        yield line
 
 
 def _clock(value: Any, into: Gathering) -> None:

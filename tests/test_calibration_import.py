@@ -313,6 +313,13 @@ def test_whatever_a_file_has_become_it_is_read_or_refused(
         assert r.span()[0] <= r.span()[1]
 
 
+def test_a_text_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calibration.importer.BARREN", 1 << 20)
+    write(tmp_path / "x.log", *["INFO nothing to see here"] * 100_000)
+    with pytest.raises(ObservationError, match="1 MiB of text without one JSON document"):
+        import_paths([tmp_path / "x.log"])
+
+
 def test_nothing_usable_is_an_error_that_says_what_was_there(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "hello")
     with pytest.raises(ObservationError, match=r"nothing here could be read as a recording: .*a\.txt: neither JSON"):
