@@ -114,7 +114,7 @@ def failure(sample: Sample, into: Gathering) -> None:
         why = why.get("type") or why.get("reason") or "an error"
     status = f", status {body['status']}" if isinstance(body.get("status"), int) else ""
     into.errors.append((sample.t, clean(sample.source), clean(why)))
-    into.skip(f"an error instead of an answer{status}: {clean(why)[:120]}")
+    into.skip(f"an error instead of an answer{status}: {clean(why)}")
 
 
 def nothing(sample: Sample, into: Gathering) -> None:
