@@ -14,6 +14,7 @@ from calibration.lab import LabRun, load_run
 from models.coefficients import CoefficientSet, load_set
 from planner.backtest import Scored, scored
 from planner.backtest_forecast import batch_median
+from planner.backtest_run import held_parts
 from planner.backtest_score import Score
 from planner.backtest_values import BATCH, seen
 from planner.backtest_ways import both
@@ -22,6 +23,7 @@ RECORDINGS = Path(__file__).parents[2] / "lab" / "results"
 RESULTS, TESTS = RECORDINGS / "2026-11-23-epyc-2core", RECORDINGS / "2026-11-24-epyc-2core"
 SET = "lab-2026-11-23"
 LEAST_SWAY = 0.01
+LAST_STEP = 1 / 3  # of a run: the highest rate of those with three steps
 COUNT = 8  # draws of coefficients for an interval
 
 
@@ -51,13 +53,17 @@ class Sway:
 
 @dataclass(frozen=True)
 class LabScores:
-    """Scores in sample, by experiment left out, and of the test set; the folds, and what their priors could do."""
+    """Scores in sample, by experiment left out, and of the test set; the folds, and what their priors could do.
+
+    `load` are the last thirds of the fit runs, forecast from a fit to what lies before.
+    """
 
     fitted: list[Scored]
     left_out: list[Scored]
     folds: list[Fold]
     sways: list[Sway]
     test: list[Scored] = field(default_factory=list)
+    load: list[Scored] = field(default_factory=list)
 
 
 def flat(found: Sequence[Scored]) -> list[Score]:
@@ -107,5 +113,7 @@ def score_lab(seeds: Sequence[int], only: Sequence[str] = (), count: int = COUNT
                 c, others = folds[-1].coefficients, [run for run in runs if run.name not in names]
                 left += [_with_ways(scored(run, c, runs, others, seeds, count), c) for run in tested_]
                 swayed += sways(tested_[0], folds[-1], seeds[:2])
-    test = [] if only else score_tests(seeds, count)
-    return LabScores(fitted, left, folds, swayed, test)
+    if only:
+        return LabScores(fitted, left, folds, swayed)
+    load = held_parts([RESULTS], LAST_STEP, "", 0.0, seeds, count)
+    return LabScores(fitted, left, folds, swayed, score_tests(seeds, count), load)

@@ -100,7 +100,21 @@ def _rate(part: str) -> float:
     return float(part.split("/")[0])
 
 
-def kinds_text(found: Sequence[Scored], fitted: Sequence[Scored], loops: Sequence[Row]) -> str:
+def load_text(held: Sequence[Scored]) -> str:
+    """Parts of fit runs above the load that lies before them, forecast from a fit that ends there."""
+    above = [s for one in held for s in one.scores if one.kinds.get(s.part) == LOAD]
+    if not above:
+        return "No part lies above the load before it."
+    names = ", ".join(f"`{s}`" for s in dict.fromkeys(f"{s.run} {s.part}" for s in above))
+    what = (
+        "The last third of each fit run is held out and forecast from a fit to what lies before (its warm-up counts)."
+    )
+    return f"{what}\nAbove the load before it lie {names}.\n\n{summary(above)}"
+
+
+def kinds_text(
+    found: Sequence[Scored], fitted: Sequence[Scored], loops: Sequence[Row], held: Sequence[Scored]
+) -> str:  # fmt: skip
     """The kinds of extrapolation, apart."""
     runs = recorded()
     parts = []
@@ -115,7 +129,7 @@ def kinds_text(found: Sequence[Scored], fitted: Sequence[Scored], loops: Sequenc
         if name == KNOBS and scores:
             parts += ["The error of the difference alone:", differences(found, fitted)]
         if name == LOAD:
-            parts += [_loops_table(loops)] if loops else []
+            parts += [load_text(held), *([_loops_table(loops)] if loops else [])]
     parts += ["### Machines", "Published rows on other machine types; see *From machine to machine* below."]
     return "\n\n".join(parts)
 
@@ -196,8 +210,8 @@ def test_text(lab: LabScores, c: object, loops: Sequence[Row]) -> str:
     figures = "\n".join(f"![{name.removesuffix('.svg')}](accuracy/{name})" for name in plots(lab.test))
     return f"""## The test set: blind
 
-{len([one for one in lab.test if one.scores])} runs recorded after the fit and never fitted to, {pooled} batches
-{enough}. Forecast from settings and due times alone; parts within the fitted load and knobs are interpolation and not
+{len([one for one in lab.test if one.scores])} runs recorded after the fit, never fitted to: {pooled} batches{enough}.
+Forecast from settings and due times alone; parts within the fitted load and knobs are interpolation and not
 in this table. 90 % intervals held {held} of the measurements, counted by run.
 
 {goal_table(scores)}
@@ -234,7 +248,7 @@ Axes that rest on priors in something (only the interval speaks of these):
 
 ## Extrapolation, kind by kind
 
-{kinds_text(lab.test, lab.fitted, loops)}
+{kinds_text(lab.test, lab.fitted, loops, lab.load)}
 
 ## Intervals
 

@@ -32,4 +32,4 @@ def append(scored: Mapping[str, str], day: date, path: Path = LOG) -> list[dict[
         writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(log)
-    return log
+    return read(path)
