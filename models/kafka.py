@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import ClassVar, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from models.hosts import Drive, Volume
 from models.noun import Noun
-from models.units import DAY, GIB, KIB, MIB, Bytes, Fraction, PerSecond, Seconds, Whole, field
+from models.units import DAY, GIB, KIB, MIB, Bytes, Fraction, PerSecond, Seconds, Whole, field, word
 
 BATCH_HEADER_BYTES = 61  # kafka.md A1: DefaultRecordBatch
 COMPRESSION: dict[str, tuple[tuple[float, float], ...]] = {
@@ -26,6 +27,12 @@ COMPRESSION: dict[str, tuple[tuple[float, float], ...]] = {
     "zstd": ((520.0, 1.15), (16 * KIB, 3.5), (128 * KIB, 3.9), (MIB, 4.5)),
     "gzip": ((520.0, 1.18), (16 * KIB, 3.5), (128 * KIB, 3.8), (MIB, 3.9)),
 }
+
+
+def _client(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"\d+\.\d+", value.strip()):
+        return value.strip()
+    raise ValueError("expected a version in quotes, such as '3.4'")
 
 
 class Producer(Noun):
@@ -84,12 +91,11 @@ class Producer(Noun):
         le=64 * GIB,
         source="kafka.md B1",
     )
-    client: str | None = field(
+    client: Annotated[str, BeforeValidator(_client)] | None = field(
         None,
         unit="",
         meaning="version of the oldest Java client that writes it, such as '3.4'; none: not checked",
         foreign="kafka-clients",
-        pattern=r"^\d+\.\d+$",
         source="kafka.md B5 (KIP-896)",
     )
 
@@ -158,7 +164,7 @@ class KafkaCluster(Drive):
     machine: str = field("m7g.large", unit="", meaning="instance type of a broker")
     zones: Whole = field(3, unit="count", meaning="availability zones they spread over", ge=1, le=6)
     volume: Volume = field(Volume(size=500 * GIB), unit="", meaning="data volume of each broker")
-    java: Literal["8", "11", "17", "21", "25"] | None = field(
+    java: Annotated[Literal["8", "11", "17", "21", "25"], BeforeValidator(word)] | None = field(
         None, unit="", meaning="Java that the brokers run on; none: not checked", source="kafka.md B5"
     )
     io_threads: Whole = field(

@@ -8,13 +8,14 @@ lag then grows until load falls.
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, model_validator
 
 from models.hosts import Drive
 from models.noun import Noun
-from models.units import GIB, MB, MIB, Bytes, Count, Fraction, Ratio, Seconds, Whole, field, parse_seconds
+from models.units import GIB, MB, MIB, Bytes, Count, Fraction, Ratio, Seconds, Whole, field, parse_seconds, word
 
 AS_FAST_AS_POSSIBLE = 0.0
 AVAILABLE_NOW = -1.0
@@ -51,6 +52,17 @@ def _watermark(value: Any) -> float:
 
 
 Watermark = Annotated[float, BeforeValidator(_watermark)]
+Java = Annotated[Literal["8", "11", "17", "21", "25"], BeforeValidator(word)]
+Scala = Annotated[Literal["2.12", "2.13"], BeforeValidator(word)]
+
+
+def _connector(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"(elasticsearch|opensearch)-hadoop \d+\.\d+", value.strip()):
+        return value.strip()
+    raise ValueError("expected a connector and its version: 'elasticsearch-hadoop 8.17' or 'opensearch-hadoop 2.0'")
+
+
+Connector = Annotated[str, BeforeValidator(_connector)]
 
 
 class Retry(Noun):
@@ -131,12 +143,11 @@ class Sink(Noun):
         foreign="es.mapping.id",
     )
     cpu_ratio: Ratio = field(1.0, unit="1", meaning="this sink's CPU over the coefficient set's", gt=0, le=1000)
-    connector: str | None = field(
+    connector: Connector | None = field(
         None,
         unit="",
         meaning="the connector and its version, such as 'elasticsearch-hadoop 8.17' or 'opensearch-hadoop 2.0'; "
         "none: not checked",
-        pattern=r"^(elasticsearch|opensearch)-hadoop \d+\.\d+$",
         source="spark.md B6",
     )
 
@@ -395,10 +406,8 @@ class SparkCluster(Drive):
         by_version={"3.5": "1 GiB", "4.1": "1 GiB"},
         source="spark.md C3: 2-4 GB suffice to ten thousand tasks a minute (remembered)",
     )
-    java: Literal["8", "11", "17", "21", "25"] | None = field(
-        None, unit="", meaning="Java that Spark runs on; none: not checked", source="spark.md B6"
-    )
-    scala: Literal["2.12", "2.13"] | None = field(
+    java: Java | None = field(None, unit="", meaning="Java that Spark runs on; none: not checked", source="spark.md B6")
+    scala: Scala | None = field(
         None,
         unit="",
         meaning="Scala that Spark and its connectors are built for; none: not checked",

@@ -145,6 +145,15 @@ Count = Annotated[float, BeforeValidator(parse_count)]
 Whole = Annotated[int, BeforeValidator(_parse_whole)]
 
 
+def word(value: Any) -> Any:
+    """A number that YAML made of a word such as `java: 17`, as the word that it was.
+
+    >>> word(17), word(2.12), word("17")
+    ('17', '2.12', '17')
+    """
+    return value if isinstance(value, bool) or not isinstance(value, int | float) else f"{value:g}"
+
+
 def show(value: float, unit: str) -> str:
     """A quantity as a person writes it.
 

@@ -26,6 +26,7 @@ BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exc
 WORDS = {  # texts that a field takes beside a quantity; the parsers in models/ know them
     "trigger": ["as fast as possible", "asap", "available now"],
     "arrivals": ["deterministic", "poisson"],
+    "watermark_delay": ["never"],
 }
 
 
