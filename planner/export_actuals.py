@@ -155,8 +155,8 @@ def gathered(
         for c, usd, quantity in sums.values()
     )
     month = month or months.pop()
-    told = (*notes, *filter(None, [partial(month, until)]))
-    return Actuals(source, basis, month, scope, kept, outside, rows, tuple(dict.fromkeys(told)))
+    remarks = (*notes, *filter(None, [partial(month, until)]))
+    return Actuals(source, basis, month, scope, kept, outside, rows, tuple(dict.fromkeys(remarks)))
 
 
 def partial(month: str, until: str) -> str:
