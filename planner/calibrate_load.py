@@ -65,7 +65,7 @@ def gather(
     try:
         for _, found in folders.items():
             runs += [load_run(folder) for folder in found]
-        loose = [path for path in paths if not folders[path] and not _all_skipped(path, skipped)]
+        loose = [path for path in paths if not folders[path] and not _holds_runs(path)]
         runs += _imported(loose, scenario) if loose else []
     except ObservationError as error:
         raise ScenarioError([f"cannot be read: {line}" for line in str(error).splitlines()]) from None
@@ -100,8 +100,9 @@ def _left_out(skipped: Mapping[str, str]) -> list[str]:
     return [f"not taken: {name}: {why}" for name, why in skipped.items()]
 
 
-def _all_skipped(path: Path, skipped: Mapping[str, str]) -> bool:
-    return path.is_dir() and any(str(path) in where or where == path.name for where in skipped)
+def _holds_runs(path: Path) -> bool:
+    """Whether a folder holds recorded runs, all of which were passed over."""
+    return path.is_dir() and any((inside / "experiment.json").is_file() for inside in path.iterdir())
 
 
 def run_folders(path: Path, skipped: dict[str, str]) -> list[Path]:

@@ -206,6 +206,7 @@ def test_equal_runs_an_hour_apart_lie_a_tenth_apart() -> None:
 
 def test_the_packaged_laboratory_set_is_what_a_calibration_of_the_recordings_gives() -> None:
     gathered, packaged = gather([RESULTS]), load_set("lab-2026-11-23")
+    assert all(run.name.startswith("fit-") for run in gathered.runs)
     base = fitting.Base.of(carried(load_set("generic-2026-11"), float(gathered.machine["per_core_speed"])))
     told = fitting.fit_runs(gathered.runs, base).told
     measured = {n for n, c in packaged.values.items() if c.measured_on == packaged.machine}
@@ -216,10 +217,6 @@ def test_the_packaged_laboratory_set_is_what_a_calibration_of_the_recordings_giv
     assert packaged.anchored and set(packaged.domain) == set(domain(gathered.runs))
     for name, ends in domain(gathered.runs).items():
         assert packaged.domain[name] == pytest.approx(ends, rel=1e-5), name
-
-
-def test_only_fit_runs_are_read(root: Path) -> None:
-    assert all(run.name.startswith("fit-") for run in fitting.load_runs(RESULTS))
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from calibration.fit_needs import refusals
 from calibration.lab import LabRun, load_run
 from calibration.observations import Counter
 from models.coefficients import LAWS, load_set
-from planner.calibrate_load import gather
+from planner.calibrate_load import gather, machine_of
 from planner.cli import app, register_all
 from planner.refusal import ScenarioError
 
@@ -106,17 +106,17 @@ def test_tests_and_disturbed_runs_are_not_fitted(copied: Path) -> None:
     assert set(found.skipped) == {"test-x.1", "fit-y.1", "fit-z.1"}
 
 
-def test_a_machine_without_a_speed_is_refused_and_a_type_will_do(copied: Path) -> None:
+def test_a_machine_without_a_speed_is_refused_and_a_type_will_do(copied: Path, pipes: list[LabRun]) -> None:
     text = (copied / "machine.toml").read_text().splitlines()
     kept = [line for line in text if not line.startswith("per_core_speed =")]
     (copied / "machine.toml").write_text("\n".join(kept))
     with pytest.raises(ScenarioError, match=r"per_core_speed is missing.*--machine m7a.large"):
-        gather([copied])
-    assert gather([copied], machine_type="m7a.large").machine["per_core_speed"] == pytest.approx(32161, rel=0.1)
+        machine_of([copied], pipes, "", 0.0)
+    assert machine_of([copied], pipes, "m7a.large", 0.0)["per_core_speed"] == pytest.approx(32161, rel=0.1)
     with pytest.raises(ScenarioError, match=r"did you mean|m7a\.large"):
-        gather([copied], machine_type="m7a.lage")
+        machine_of([copied], pipes, "m7a.lage", 0.0)
     with pytest.raises(ScenarioError, match=r"per_core_speed = 3\.0; expected CoreMark"):
-        gather([copied], per_core_speed=3.0)
+        machine_of([copied], pipes, "", 3.0)
 
 
 def test_a_plan_is_cut_where_it_is_told() -> None:
@@ -135,7 +135,7 @@ def command() -> CliRunner:
 
 def test_a_calibration_is_written_told_and_readable(command: CliRunner, copied: Path) -> None:
     target = copied.parent / "mine.toml"
-    asked = ["calibrate", str(copied), "--name", "mine", "-o", str(target), "--json"]
+    asked = ["calibrate", str(copied), "--name", "mine", "-o", str(target), "--holdout", "0", "--json"]
     result = command.invoke(app, asked)
     assert result.exit_code in (0, 3), result.output
     told = json.loads(result.stdout)
@@ -161,6 +161,10 @@ def test_a_calibration_is_written_told_and_readable(command: CliRunner, copied: 
         ([str(RESULTS), "--name", "x", "--holdout", "95%"], "expected 0 to 90 %"),
         ([str(RESULTS), "--name", "x", "-o", "x.yaml"], "expected a file ending in .toml"),
         ([str(RESULTS / "README.md"), "--name", "x"], "README.md"),
+        (
+            [str(RESULTS.parent / "2026-11-24-epyc-2core"), "--name", "x"],
+            "not taken: test-pipe-burst.1: not named fit-",
+        ),
     ],
 )
 def test_wrong_asks_are_told_in_a_sentence(command: CliRunner, arguments: list[str], words: str) -> None:
