@@ -20,7 +20,9 @@ Reason = Literal[
     "unauthorized", "forbidden", "missing", "throttled", "slow", "too large", "garbage", "cut short",
     "unreachable", "tls", "moved", "refused", "failed", "settings",
 ]  # fmt: skip
-DENIED: tuple[Reason, ...] = ("unauthorized", "forbidden", "missing", "settings")  # asking again at once will not help
+DENIED: tuple[Reason, ...] = ("unauthorized", "forbidden", "missing")  # asking again at once will not help
+NOBODY_THERE: tuple[Reason, ...] = ("unreachable", "tls", "settings")  # the next call would meet the same
+SLOW_CALLS = 2  # a tick's: after so many the rest waits for the next tick
 ASK_DENIED_AGAIN_SECONDS = 600.0  # rights are granted and indices made while a recording goes on
 
 
@@ -97,7 +99,11 @@ class Source:
     close: Callable[[], None] = field(default=lambda: None)
 
     def sample(self, everything: bool = False) -> Iterator[Answer | Trouble]:
-        """Asks what is due. Never raises: a call that fails yields a Trouble, and the next one is asked."""
+        """Asks what is due. Never raises: a call that fails yields a Trouble, and the next one is asked.
+
+        A system that cannot be reached, or was too slow twice, is left alone until the next tick.
+        """
+        slow = 0
         for call in self.calls:
             if not everything and time.monotonic() < call.due:
                 continue
@@ -109,6 +115,9 @@ class Source:
                 rest = ASK_DENIED_AGAIN_SECONDS if error.reason in DENIED else error.wait_seconds or 0.0
                 call.due = began + rest  # else at the next tick, even of what is asked once a minute
                 yield Trouble(time.time(), self.name, call.name, error.reason, str(error))
+                slow += error.reason == "slow"
+                if error.reason in NOBODY_THERE or slow >= SLOW_CALLS:
+                    return
             except Exception as error:  # an answer of a shape that nobody foresaw must not end a night's recording
                 call.due = began + call.every * 0.98  # ours to mend: the same answer would only fail again
                 text = redact_text(f"{self.shown}: {type(error).__name__}: {error}")

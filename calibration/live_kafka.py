@@ -15,6 +15,8 @@ import contextlib
 import logging
 import os
 import re
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -125,7 +127,7 @@ class Kafka:
         thread.join(2 * self.seconds + 1)
         if not box:
             self.client = None
-            raise LiveError("slow", f"kafka {self.shown}: no answer within {2 * self.seconds + 1:g} s")
+            raise LiveError("slow", f"{self.shown}: no answer within {2 * self.seconds + 1:g} s")
         if isinstance(box[0], LiveError):
             raise box[0]
         if isinstance(box[0], BaseException):
@@ -135,7 +137,7 @@ class Kafka:
 
     def _refusal(self, error: BaseException) -> LiveError:
         kind = type(error).__name__
-        text = f"kafka {self.shown}: {kind.removesuffix('Error')}: {str(error)[:300]}"
+        text = f"{self.shown}: {kind.removesuffix('Error')}: {str(error)[:300]}"
         reason: Reason = "failed"
         if any(word in kind for word in _DENIED):
             reason = "forbidden"
@@ -143,12 +145,31 @@ class Kafka:
             reason, text = "unauthorized", text + "; see FLOODMARK_KAFKA_USER and _MECHANISM"
         elif "Unsupported" in kind or "IncompatibleBroker" in kind:
             reason = "missing"
-        elif "NoBrokers" in kind or "Connection" in kind or "Bootstrap" in kind:
-            reason, self.client = "unreachable", None
-            text = f"kafka {self.shown}: no broker answers; is the port the one for these clients (plain, TLS)?"
-        elif "Timeout" in kind or "TimedOut" in kind:
+        elif "Timeout" in kind or "TimedOut" in kind or "NoBrokers" in kind or "Connection" in kind:
+            if self.client is None or "Bootstrap" in kind or "bootstrap" in text:
+                return self._unreached()
             reason, self.client = "slow", None
         return LiveError(reason, text)
+
+    def _unreached(self) -> LiveError:
+        """Why nobody could be talked to: no connection, no trust, or another protocol on that port."""
+        self.client = None
+        protocol, (host, _, port) = self.login["security_protocol"], self.servers[0].rpartition(":")
+        other = "PLAINTEXT or SASL_PLAINTEXT" if "SSL" in protocol else "SSL or SASL_SSL"
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=self.seconds) as plain:
+                if "SSL" in protocol:
+                    with self._context().wrap_socket(plain, server_hostname=host.strip("[]")):
+                        pass
+        except ssl.SSLCertVerificationError as error:
+            said = f"the certificate is not trusted ({error.verify_message}); give --ca-file, or --fingerprint"
+            return LiveError("tls", f"{self.shown}: {said}")
+        except ssl.SSLError:
+            return LiveError("tls", f"{self.shown}: no TLS on that port; is it FLOODMARK_KAFKA_PROTOCOL={other}?")
+        except OSError as error:
+            return LiveError("unreachable", f"{self.shown}: no connection ({error.strerror or error})")
+        said = f"takes connections and does not speak Kafka as {protocol} for this login"
+        return LiveError("unreachable", f"{self.shown}: {said}; is it FLOODMARK_KAFKA_PROTOCOL={other}, another port?")
 
     def close(self) -> None:
         if self.client is not None:

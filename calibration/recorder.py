@@ -135,10 +135,18 @@ class Recorder:
 
         def ask(source: Source) -> None:
             self.tallies[source.name] = Tally()
-            silent.extend(self._tick(source, everything=True))
+            answers, troubles = self._tick(source, everything=True)
+            if answers:
+                self._tell(troubles)
+            else:
+                silent.extend(troubles)
 
         self._each(ask, join=True)
         return silent
+
+    def _tell(self, troubles: Sequence[Trouble]) -> None:
+        for text in in_words(troubles):
+            self.tell(text)
 
     def run(self) -> dict[str, Any]:
         """Until the time is up, `over` is set or the file is full; the summary, which is the last line too."""
@@ -176,14 +184,14 @@ class Recorder:
         while not self.over.wait(max(due - time.monotonic(), 0.0)):
             if self.length is not None and due > began + self.length + 1e-6:
                 return
-            self._tick(source)
+            self._tell(self._tick(source)[1])
             late = int(max(time.monotonic() - due, 0.0) // self.every)
             self.tallies[source.name].skipped_ticks += late
             due += self.every * (1 + late)
 
-    def _tick(self, source: Source, everything: bool = False) -> list[Trouble]:
-        """One tick of one source; its troubles where nothing else came."""
-        tally, troubles, answers = self.tallies[source.name], [], 0
+    def _tick(self, source: Source, everything: bool = False) -> tuple[int, list[Trouble]]:
+        """One tick of one source: answers, and troubles that were not seen before."""
+        tally, new, answers = self.tallies[source.name], [], 0
         tally.ticks += 1
         for seen in source.sample(everything):
             try:
@@ -191,18 +199,25 @@ class Recorder:
             except LiveError as error:
                 self.failure = error
                 self.over.set()
-                return []
-            if tally.see(seen, written):
-                self.tell(f"{source.name}: {seen.message if isinstance(seen, Trouble) else ''}")
-            if isinstance(seen, Trouble):
-                troubles.append(seen)
-            else:
-                answers += 1
+                return answers, []
+            if tally.see(seen, written) and isinstance(seen, Trouble):
+                new.append(seen)
+            answers += isinstance(seen, Answer)
             if self.over.is_set():
                 break
-        if not answers:
-            tally.empty_ticks += 1
-        return troubles if not answers else []
+        tally.empty_ticks += not answers
+        return answers, new
+
+
+def in_words(troubles: Sequence[Trouble]) -> list[str]:
+    """A line for each source and reason; calls that were refused alike are counted."""
+    alike: dict[tuple[str, str], list[Trouble]] = {}
+    for one in troubles:
+        alike.setdefault((one.source, one.reason), []).append(one)
+    return [
+        f"{many[0].source}: {many[0].message}" + (f" (and {len(many) - 1} more calls alike)" if many[1:] else "")
+        for many in alike.values()
+    ]
 
 
 def told(summary: dict[str, Any], path: Path) -> list[str]:

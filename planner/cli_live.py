@@ -159,6 +159,7 @@ def record(
 
 def _begin(recorder: Any, sources: Sequence[Source], output: Path, anyway: bool, append: bool) -> None:
     """Asks everything once; refuses where a system gave nothing, since an hour later is late to learn of a typo."""
+    from calibration.recorder import in_words
     from planner.refusal import ScenarioError
     from planner.version import engine_version
 
@@ -170,7 +171,7 @@ def _begin(recorder: Any, sources: Sequence[Source], output: Path, anyway: bool,
         recorder.journal.close()
         if not append:
             output.unlink()
-        said = dict.fromkeys(f"{one.source}: {one.message}" for one in silent)
+        said = in_words(silent)
         lines = [
             f"{', '.join(sorted(dead))} gave nothing, so nothing was recorded (--anyway begins all the same)",
             *said,
