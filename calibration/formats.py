@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -103,13 +104,17 @@ def _folder(path: Path) -> Iterator[Member]:
             except OSError:
                 found = None  # a link that leads nowhere: opening it says so
             if found is None or stat.S_ISREG(found.st_mode):
-                yield Member(_told(path, file), found.st_size if found else 0, lambda file=file: file.open("rb"))
+                yield Member(_told(path, file), found.st_size if found else 0, partial(file.open, "rb"))
     for error in closed:
-        yield Member(_told(path, Path(str(error.filename))), 0, lambda error=error: _raise(error))
+        yield Member(_told(path, Path(str(error.filename))), 0, partial(_raise, error))
 
 
 def _told(path: Path, file: Path) -> str:
     return str(PurePosixPath(path.name or path.resolve().name, *file.relative_to(path).parts))
+
+
+def _same(file: IO[bytes]) -> IO[bytes]:
+    return file
 
 
 def _raise(error: OSError) -> IO[bytes]:
@@ -139,7 +144,7 @@ def _zip(path: Path) -> Iterator[Member]:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda i: _natural(i.filename)):
                 if not info.is_dir() and not PurePosixPath(info.filename).name.startswith("."):
-                    yield Member(info.filename, info.compress_size, lambda info=info: _entry(archive, info))
+                    yield Member(info.filename, info.compress_size, partial(_entry, archive, info))
     except zipfile.BadZipFile as error:
         raise ObservationError(f"{path.name}: a broken zip ({error}); pack it again") from None
 
@@ -167,7 +172,7 @@ def _tar(path: Path) -> Iterator[Member]:
             for info in archive:
                 file = archive.extractfile(info) if info.isreg() else None
                 if file is not None and not PurePosixPath(info.name).name.startswith("."):
-                    yield Member(info.name, info.size, lambda file=file: file)
+                    yield Member(info.name, info.size, partial(_same, file))
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise ObservationError(f"{path.name}: a broken tar ({type(error).__name__}); pack it again") from None
 

@@ -63,7 +63,8 @@ def _points(text: str) -> Iterator[Point]:
 
 
 def _one_by_one(lines: Iterable[str]) -> tuple[list[Point], int]:
-    found, broken = [], 0
+    found: list[Point] = []
+    broken = 0
     for line in lines:
         try:
             found += _points(line + "\n")

@@ -142,7 +142,11 @@ def _recording(raw: Mapping[str, Any]) -> Recording:
     axes = [np.asarray(t, dtype=float) for t in raw["times"]]
     series = [
         Series(
-            *(s[name] for name in ("system", "entity", "quantity", "unit", "kind")),
+            system=s["system"],
+            entity=s["entity"],
+            quantity=s["quantity"],
+            unit=s["unit"],
+            kind=s["kind"],
             t=axes[s["time"]],
             value=np.asarray(s["value"], dtype=float),
             labels=s["labels"],
