@@ -69,6 +69,11 @@ def seen(run: LabRun) -> dict[tuple[str, str], Value]:
     return _SEEN[id(run)][1]
 
 
+def forget() -> None:
+    """Let go of recordings that were asked: who reads new ones again and again would keep them all."""
+    _SEEN.clear()
+
+
 def _seen(run: LabRun) -> dict[tuple[str, str], Value]:
     m, values = measured(run), []
     for name, part in zip(part_names(run), m.steps, strict=True):

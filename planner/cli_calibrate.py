@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from models.stack import Scenario
+    from planner.watch import Watch
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 Paths = Annotated[
@@ -174,28 +175,58 @@ def watch(
     coefficients: Annotated[str, typer.Option("--set", help="the coefficient set in use: a name, or a .toml file")],
     scenario: ScenarioFile = "",
     tolerance: Annotated[str, typer.Option("--tolerance", help="by how much a law or a quantity may be off")] = "20%",
+    every: Annotated[
+        str, typer.Option("--every", help="look again and again, such as '10 min', until a law is no longer true")
+    ] = "",
     output: Annotated[
         list[Path] | None, typer.Option("--output", "-o", help="write to this file: .md .json; repeatable")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Today's metrics against today's forecast: what drifted, which law is no longer true. Exit 3 if one is not."""
+    import time
+
+    from planner import cli
+    from planner.watch import watch as watched
+
+    pause, share, stack = _pause(every), _share(tolerance) or 0.01, _scenario(scenario)
+    while True:
+        out = watched(recordings, coefficients, share, stack)
+        _tell_watch(out, output or [], as_json)
+        if out.drifted:
+            raise typer.Exit(cli.TARGET_BROKEN)
+        if not pause:
+            return
+        time.sleep(pause)
+
+
+def _tell_watch(out: Watch, outputs: list[Path], as_json: bool) -> None:
     import json
 
     from planner import cli
     from planner.render import write_files
-    from planner.watch import watch as watched
     from planner.watch_tell import as_markdown, print_watch
-
-    out = watched(recordings, coefficients, _share(tolerance) or 0.01, _scenario(scenario))
 
     def plain() -> str:
         return json.dumps(out.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    write_files(output or [], {".md": lambda: as_markdown(out), ".json": plain})
+    write_files(outputs, {".md": lambda: as_markdown(out), ".json": plain})
     if as_json:
-        print(plain(), end="")
-    elif not output:
+        print(plain(), end="", flush=True)
+    elif not outputs:
         print_watch(out, cli.console())
-    if out.drifted:
-        raise typer.Exit(cli.TARGET_BROKEN)
+
+
+def _pause(text: str) -> float:
+    """Seconds between two looks; 0 where one is enough."""
+    from models.units import parse_seconds
+
+    if not text:
+        return 0.0
+    try:
+        seconds = parse_seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"'{text}': {error}", param_hint="--every") from None
+    if not 1 <= seconds <= 7 * 86400:
+        raise typer.BadParameter(f"'{text}'; expected 1 s to 7 d", param_hint="--every")
+    return seconds

@@ -21,6 +21,7 @@ from calibration.watch import Drift, drifts
 from models.coefficients import CoefficientSet, load_set
 from planner.backtest import scored
 from planner.backtest_score import Score
+from planner.backtest_values import forget
 from planner.calibrate_load import load_loose
 from planner.refusal import ScenarioError
 
@@ -115,6 +116,7 @@ def watch(
     paths: Sequence[Path], name: str, tolerance: float = TOLERANCE, scenario: Any = None
 ) -> Watch:  # fmt: skip
     """Recordings of today beside a set. Raises ScenarioError where nothing can be read."""
+    forget()
     c = load_set(name)
     runs = load_loose(paths, scenario)
     if not runs:

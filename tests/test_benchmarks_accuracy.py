@@ -19,6 +19,7 @@ from benchmarks.accuracy import (
     lab_scores,
     machines,
     page,
+    plots,
     scorings,
     search_rows,
 )
@@ -29,6 +30,7 @@ from models.coefficients import load_set
 from planner import backtest_baselines as baselines
 from planner import backtest_forecast, backtest_scenario, backtest_values
 from planner.backtest import scored
+from planner.backtest_run import fitted_names
 from planner.backtest_score import Score, middle, summarise
 from simulator.run import simulate
 from simulator.trace import Histogram
@@ -265,3 +267,18 @@ def test_the_page_is_the_last_scoring() -> None:
     last = scorings.read()[-1]
     assert page.log_text(scorings.read()) in told
     assert last["engine"] and everything.engine_digest()
+
+
+def test_no_test_run_was_fitted_to_and_the_first_blind_score_is_logged() -> None:
+    fitted_to = fitted_names(lab_scores.SET)
+    assert fitted_to and not any(name.startswith("test-") for name in fitted_to)
+    assert not {run.name for run in lab_scores.tested()} & set(fitted_to)
+    first = next(row for row in scorings.read() if row.get("test: batch time, median"))
+    assert first["commit"] == "4206975" and float(first["test: share inside 90 %"]) < 80  # before anything was mended
+
+
+def test_a_plot_marks_what_lies_outside_its_interval() -> None:
+    inside, outside = plots.Point(1.0, 1.1, "a", 0.8, 1.4), plots.Point(2.0, 5.0, "b", 4.0, 6.0, inside=False)
+    svg = plots.scatter([inside, outside], "measured [s]", "forecast [s]")
+    assert svg.startswith("<svg") and svg.count('fill="white" stroke=') == 1 and "measured [s]" in svg
+    assert plots.scatter([], "x", "y") == ""

@@ -70,3 +70,10 @@ def test_a_quantity_drifts_when_most_of_it_lies_outside_and_far() -> None:
 def test_nothing_to_watch_is_said(command: CliRunner, tmp_path: Path) -> None:
     result = command.invoke(app, ["watch", str(tmp_path / "none"), "--set", "lab-2026-11-23"])
     assert result.exit_code == 1 and "does not exist" in result.stderr
+
+
+@pytest.mark.parametrize("pause", ["0.1 s", "soon", "8 d"])
+def test_a_pause_that_is_none_is_refused(command: CliRunner, pause: str) -> None:
+    asked = ["watch", str(RESULTS / "fit-pipe-2s"), "--set", "lab-2026-11-23", "--every", pause]
+    result = command.invoke(app, asked)
+    assert result.exit_code == 2 and "--every" in result.stderr
