@@ -9,17 +9,18 @@ of them moved.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from models.noun import Noun
 from models.stack import Scenario
 from models.units import show
 from planner.control_steps import SPAN, STEPS, stops, words
-from planner.fields import bounds, choices, extra, field_at, leaves, path_of
+from planner.fields import bounds, choices, extra, field_at, leaves, noun_in, path_of
 from planner.scenario import validated
 
 Kind = Literal["slider", "number", "choice", "switch", "quantity", "text"]
@@ -46,7 +47,6 @@ FIRST = {  # what most plans turn on; the rest is folded
     "targets.catch_up", "targets.throughput_headroom", "targets.monthly_budget_usd", "money.region", "money.month",
     "money.spot_share", "money.load_spread", "run.measure", "run.repeats", "coefficients", "name",
 }  # fmt: skip
-PARTS = ("flows[].query.state",)  # nouns that may be there or not: a switch
 SERIES = ("rate", "size", "bytes_per_second", "steps", "recorded")  # alternatives of each other in a workload
 TRIGGERS = {0.0: "as fast as possible", -1.0: "available now"}
 SYSTEMS = {"topic": "topic", "kafka": "brokers", "query": "query", "spark": "Spark", "index": "index",
@@ -80,7 +80,7 @@ class Control:
             return TRIGGERS[float(value)]
         if isinstance(value, bool | str):
             return str(value)
-        if self.path.endswith(PERCENT):
+        if self.unit == "1" and self.place[-1] in PERCENT:
             return f"{value * 100:.6g} %"
         return show(float(value), self.unit)
 
@@ -100,9 +100,25 @@ def _paths() -> list[str]:
     """All paths, each optional part before what it is made of."""
     found: list[str] = []
     for leaf in leaves(Scenario):
-        found += [part for part in PARTS if leaf.path.startswith(f"{part}.") and part not in found]
+        found += [part for part in parts() if leaf.path.startswith(f"{part}.") and part not in found]
         found.append(leaf.path)
     return found
+
+
+@cache
+def parts() -> tuple[str, ...]:
+    """Paths of the nouns that may be there or not, and can be with nothing but defaults: each is a switch."""
+    return tuple(_parts(Scenario, ""))
+
+
+def _parts(root: type[Noun], prefix: str) -> Iterator[str]:
+    for name, info in root.model_fields.items():
+        noun, path = noun_in(info.annotation), f"{prefix}.{name}" if prefix else name
+        if noun is None:
+            continue
+        if _optional(info.annotation) and not any(f.is_required() for f in noun.model_fields.values()):
+            yield path
+        yield from _parts(noun, path + ("[]" if get_origin(info.annotation) is tuple else ""))
 
 
 def group_of(path: str) -> str | None:
@@ -123,7 +139,7 @@ def _control(scenario: Scenario, path: str, flow: int, about: Scenario) -> Contr
     if group is None or info is None or not _offered(scenario, path, place, info):
         return None
     kind, value = _kind(path, info), at(scenario, place)
-    value = value is not None if path in PARTS else value
+    value = value is not None if path in parts() else value
     limit = {k: getattr(m, k) for m in info.metadata for k in ("ge", "gt", "le", "lt") if hasattr(m, k)}
     low, high = limit.get("ge", limit.get("gt")), limit.get("le", limit.get("lt"))
     options: tuple[Any, ...] = ()
@@ -190,7 +206,7 @@ def _plain_type(annotation: Any) -> Any:
 
 def _kind(path: str, info: FieldInfo) -> Kind:
     plain, unit = _plain_type(info.annotation), extra(info, "unit")
-    if path in PARTS or plain is bool:
+    if path in parts() or plain is bool:
         return "switch"
     if choices(info.annotation) or path.endswith("machine") or path in ("coefficients", "money.region"):
         return "choice"
@@ -244,12 +260,15 @@ def moved(scenario: Scenario, changes: Mapping[Place, Any]) -> Scenario:
 
 
 def _put(data: Any, place: Place, value: Any) -> None:
+    is_part = ".".join(f"{p}" for p in place if isinstance(p, str)) in {p.replace("[]", "") for p in parts()}
     for part in place[:-1]:
         if isinstance(part, str) and data.get(part) is None:
             data[part] = {}
         data = data[part]
     last: Any = place[-1]
-    if last == "state" and value is False:
-        data.pop(last, None)
+    if not is_part:
+        data[last] = value
+    elif value:
+        data[last] = data.get(last) or {}
     else:
-        data[last] = (data.get(last) or {}) if last == "state" else value
+        data.pop(last, None)

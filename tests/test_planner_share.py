@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from planner.refusal import ScenarioError
-from planner.scenario import example, example_names, to_yaml
+from planner.scenario import example, example_names, example_text, to_yaml
 from planner.share import MOST_CHARACTERS, foreign_yaml, from_query, to_query
 
 
@@ -87,7 +87,7 @@ def test_a_file_that_the_owner_named_may_be_named_again(tmp_path: Any) -> None:
 
 
 def test_errors_of_a_text_name_its_lines() -> None:
-    text = to_yaml(example()).replace("partitions: 12", "partitions: 0")
+    text = example_text("events").replace("partitions: 12", "partitions: 0")
     with pytest.raises(ScenarioError, match=r"topic.partitions = 0; expected 1 to 20k .*\(line \d+\)"):
         foreign_yaml(text)
     with pytest.raises(ScenarioError, match="is empty"):
