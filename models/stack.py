@@ -37,6 +37,7 @@ class Judged(Noun):
     window: Seconds | None = field(
         None, unit="s", meaning="stretch of time it is judged over; none: run.measure", gt=0, le=6 * 3600
     )
+    faults: bool = field(True, unit="", meaning="whether the scenario's faults happen in it")
 
 
 class Targets(Noun):

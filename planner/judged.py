@@ -1,4 +1,4 @@
-"""Promises judged over a window of their own: the scenario simulated once more, for that long.
+"""Promises judged over a window of their own, or without the scenario's faults: the scenario simulated once more.
 
 A quantile over an hour is another number than one over a minute wherever the load moves or noise has a memory.
 """
@@ -18,10 +18,12 @@ def judged(scenario: Scenario, coefficients: CoefficientSet, seeds: list[int], l
     """Answers for the targets whose window is not the run's: a run a seed for each such window."""
     found: Judged = {}
     for name, over in scenario.targets.judged.items():
-        if over.window is None or over.window == scenario.run.measure or getattr(scenario.targets, name) is None:
+        window, faults = over.window or scenario.run.measure, scenario.faults if over.faults else ()
+        same = window == scenario.run.measure and faults == scenario.faults
+        if same or getattr(scenario.targets, name) is None:
             continue
-        run = scenario.run.model_copy(update={"measure": over.window})
-        long = scenario.model_copy(update={"run": run})
+        run = scenario.run.model_copy(update={"measure": window})
+        long = scenario.model_copy(update={"run": run, "faults": faults})
         traces = [simulate(long, coefficients, seed=seed, level=level) for seed in seeds]
         found[name] = {
             flow.name: answer([t.flows[flow.name].latency.quantile(QUANTILES[name]) for t in traces], [], "s", domain)

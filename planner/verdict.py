@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from models.stack import Judged
 from models.units import DAY, show
 from planner.answers import Answer, FlowForecast, Promise
 from planner.checks import not_survived
@@ -60,8 +61,10 @@ def _latency(out: Forecast, name: str, promised: float) -> Promise:
     own = out.judged.get(name)
     answers = own or {flow.name: flow.latency.end_to_end[name] for flow in out.flows.values()}
     worst = max(answers, key=lambda flow: _value(answers[flow]))
-    window = out.scenario.targets.judged[name].window if own else out.scenario.run.measure
-    told = f"{show(window or 0.0, 's')} {'with its faults' if out.scenario.faults else 'without faults'}"
+    over = out.scenario.targets.judged.get(name, Judged())
+    window = (over.window if own else None) or out.scenario.run.measure
+    hit = bool(out.scenario.faults) and over.faults
+    told = f"{show(window, 's')} {'with its faults' if hit else 'without faults'}"
     return _at_most(name, promised, answers[worst], told, _budget(out.flows[worst]))
 
 

@@ -124,3 +124,13 @@ def test_the_level_is_chosen_by_how_busy_the_brokers_are() -> None:
     assert forecast(busy, draws_of_coefficients=0).level == "exact"
     told = forecast(busy, draws_of_coefficients=0, level="fluid")
     assert "brokers-busy" in {warning.code for warning in told.warnings}
+
+
+def test_a_promise_may_leave_the_faults_out() -> None:
+    broken = {"faults": ["driver-lost at 30 s for 20 s"], "spark": {"restart": {"policy": "supervisor"}}}
+    with_them = forecast(scenario(**broken), draws_of_coefficients=0).targets[0]
+    without = forecast(
+        scenario(**broken, targets={"p99": "9 s", "judged": {"p99": {"faults": False}}}), draws_of_coefficients=0
+    ).targets[0]
+    assert with_them.window == "60 s with its faults" and without.window == "60 s without faults"
+    assert with_them.forecast > without.forecast
