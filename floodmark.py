@@ -14,6 +14,7 @@ from calibration.importer import import_paths as import_recordings
 from calibration.importer import load_recordings
 from calibration.recording import Recording
 from models.coefficients import CoefficientError, CoefficientSet, load_set, packaged_sets
+from models.faults import Fault
 from models.machines import machine, machines
 from models.stack import Flow, Run, Scenario, Targets
 from models.workload import Workload
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from planner.calibrate import Calibration, calibrate
     from planner.calibrate_load import Gathered, gather
     from planner.claims import claims
+    from planner.drill import run_drills
+    from planner.fault_words import with_faults
     from planner.months_ahead import months_ahead
     from planner.paste import write_paste
     from planner.paste_read import read_paste
@@ -49,6 +52,7 @@ __all__ = [
     "CoefficientError",
     "CoefficientSet",
     "Comparison",
+    "Fault",
     "Finding",
     "Flow",
     "Forecast",
@@ -89,16 +93,20 @@ __all__ = [
     "read_unknowns",
     "recommend",
     "resolved",
+    "run_drills",
     "scaling",
     "scenario_schema",
     "simulate",
     "to_yaml",
     "watch",
+    "with_faults",
     "write_paste",
 ]
 
 _WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits for; or load kernels of their own
     "claims": "planner.claims",
+    "run_drills": "planner.drill",
+    "with_faults": "planner.fault_words",
     "Recommendation": "planner.recommend",
     "months_ahead": "planner.months_ahead",
     "read_paste": "planner.paste_read",

@@ -98,7 +98,8 @@ def _result(trace: Trace, scenario: Scenario, n: int, rate_factor: float) -> Fau
     down = sum(
         min(d.until, trace.ended) - d.since for mine in trace.faults.downs for d in mine if d.since >= story.fault.at
     )
-    return FaultResult(story.fault, story.noticed, story.ended, story.whole, caught, down, told)
+    whole = story.whole if math.isfinite(story.whole) else story.expected  # a rebuild may outlast the run
+    return FaultResult(story.fault, story.noticed, story.ended, whole, caught, down, told)
 
 
 def usual_rate(scenario: Scenario, flow: int, time: float, factor: float) -> float:

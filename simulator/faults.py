@@ -383,7 +383,7 @@ class Director:
         else:
             for d in range(self.sim.scenario.elasticsearch.data_nodes):
                 one = Fault(kind="data-node-lost", at=self.env.now, target=str(d), duration=down)
-                yield from self.shards.nodes_gone(n, [d], one, silent=False)
+                yield from self.shards.nodes_gone(n, [d], one, silent=False, rebuild=False)
         self.ended(n)
         self.whole(n, f"every node of {fault.target} has been restarted", "rolling")
 

@@ -44,6 +44,8 @@ class Topics:
         self.closed: dict[Place, tuple[float, float]] = {}  # since when, and what was readable then
         self.stuck = [0.0] * len(self.homes)  # share of a flow's records that goes to closed partitions, at its most
         self.waiting: list[tuple[int, simpy.Event]] = []
+        self.out_since: dict[tuple[int, int, int], float] = {}  # when a copy left the in-sync set
+        self.behind_readers: set[int] = set()  # flows whose log was cut below what was read of it
 
     @property
     def up(self) -> list[bool]:
@@ -191,6 +193,7 @@ class Topics:
                 continue
             if left:  # the last in sync stays so: nobody else has its records
                 self.insync[f][p] = left
+                self.out_since |= {(f, p, b): stopped for b in gone}
             if self.leader[f][p] is None and left:
                 self._elect(f, p, without=brokers)
                 if not clean:
@@ -204,7 +207,41 @@ class Topics:
         able = [b for b in self.homes[f][p] if b in self.insync[f][p] and self.up[b] and b not in without]
         if able:
             self.leader[f][p] = able[0]
+        else:
+            self._elect_unclean(f, p, without)
         self._wake()
+
+    def _elect_unclean(self, f: int, p: int, without: list[int]) -> None:
+        """Where it is allowed, a copy that was left behind leads: what it lacks is lost, and readers of it are ahead.
+
+        Source: kafka.md B2: unclean.leader.election.enable is true on MSK, false elsewhere.
+        """
+        if self.sim.scenario.kafka.kind != "msk-standard":
+            return
+        able = [b for b in self.homes[f][p] if self.up[b] and b not in without and (f, p, b) in self.out_since]
+        if not able:
+            return
+        since = max(self.out_since[f, p, b] for b in able)
+        newest = next(b for b in able if self.out_since[f, p, b] == since)
+        self.leader[f][p], self.insync[f][p] = newest, {newest}
+        query = self.sim.queries[f]
+        _, committed = self.closed.get((f, p), (0.0, float(self.sim.plane.committed(f, self.env.now)[p])))
+        log_end = float(self.sim.created_between(f, 0.0, since)[p])
+        unread = max(0.0, committed - max(float(query.offsets[p]), log_end))
+        if query.offsets[p] > log_end + 1.0:
+            self.behind_readers.add(f)
+        if unread > 0:
+            read_until = max(since, self.sim.plane.created_span(f, *self._one(f, p, committed - unread, committed))[0])
+            self.d.lose(
+                f, self._cut_next(f, p, read_until - 1e-9, unread), "committed, and cut off by an unclean election"
+            )
+
+    def _one(self, f: int, p: int, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+        """Offsets that differ in one partition only."""
+        a = np.zeros(len(self.homes[f]))
+        b = a.copy()
+        a[p], b[p] = start, end
+        return a, b
 
     def _lose_unreplicated(self, f: int, p: int, stopped: float) -> None:
         """What a dead leader had acknowledged and no follower had: with acks=1 or 0 nobody sends it again."""

@@ -47,8 +47,10 @@ class Shards:
 
     # ------------------------------------------------------------ nodes die and come back
 
-    def nodes_gone(self, n: int, nodes: list[int], fault: Fault, silent: bool) -> Process:
-        """Data nodes die; the cluster notices, promotes, waits, rebuilds; they come back."""
+    def nodes_gone(self, n: int, nodes: list[int], fault: Fault, silent: bool, rebuild: bool = True) -> Process:
+        """Data nodes die; the cluster notices, promotes, waits, rebuilds (unless somebody told it not to: a planned
+        restart); they come back.
+        """
         self.d.hurt(n, "shards")
         if math.isinf(fault.end):
             self.gone_for_good |= set(nodes)
@@ -57,7 +59,7 @@ class Shards:
             if self.holds[node] == 1:
                 self.lost_since[node] = self.env.now
                 self.sim.plane.stop_node(node)
-        self.env.process(self._notice(n, nodes, silent))
+        self.env.process(self._notice(n, nodes, silent, rebuild))
         yield from self.d._for(n, fault)
         for node in nodes:
             self.holds[node] -= 1
@@ -66,7 +68,7 @@ class Shards:
                 self.d.note(n, f"data node {node} is back, its JVM cold")
         yield from self._rejoin(n, nodes)
 
-    def _notice(self, n: int, nodes: list[int], silent: bool) -> Process:
+    def _notice(self, n: int, nodes: list[int], silent: bool, rebuild: bool) -> Process:
         delay = law("search.fault_detection") if silent else 0.0
         delay = max(delay, self.d.manager_back - self.env.now) + law("search.promotion")
         if not self._quorum():
@@ -78,7 +80,7 @@ class Shards:
                 if not self.up[node]:
                     self._promote(n, node)
         yield self.env.timeout(law("search.node_left_delay"))
-        if self._quorum():
+        if self._quorum() and rebuild:
             yield from self._rebuild(n)
 
     def _quorum(self) -> bool:
@@ -153,21 +155,27 @@ class Shards:
             if able:
                 counts = self.sim.plane.m.shards_on[f]
                 self.building[f, g] = min(able, key=lambda y: counts[y])
-                chosen.append((f, g))
+                chosen.append((f, g, self.building[f, g]))
                 self._write_tables(f)
         if not chosen:
             return
-        size = sum(self.group_bytes(f, g) for f, g in chosen)
+        size = sum(self.group_bytes(f, g) for f, g, _ in chosen)
         alive = sum(self.up)
         seconds = size / (alive * self.recovery_rate())
         self.d.note(n, f"{size / 1e9:.3g} GB of copies are rebuilt on {alive} nodes: {seconds / 60:.3g} min")
+        self.d.report.stories[n].expected = self.env.now + seconds
         yield self.env.timeout(seconds)
-        for f, g in chosen:
-            node = self.building.pop((f, g), None)
-            if node is not None and self.up[node]:
-                self.homes[f][g].append(node)
-            self._write_tables(f)
+        self._built(chosen)
         self._green(n)
+
+    def _built(self, chosen: list[tuple[int, int, int]]) -> None:
+        """Copies are in sync, where nothing came between."""
+        for f, g, node in chosen:
+            if self.building.get((f, g)) == node:
+                del self.building[f, g]
+                if self.up[node]:
+                    self.homes[f][g].append(node)
+            self._write_tables(f)
 
     def recovery_rate(self) -> float:
         """Bytes a second that a node may recover: the setting, its disk, its card. Source: elasticsearch.md A13."""
@@ -186,23 +194,21 @@ class Shards:
         return documents * share * load.json_bytes * index_ratio(flow, c)
 
     def _rejoin(self, n: int, nodes: list[int]) -> Process:
-        """Nodes that return bring their copies along: only what was written meanwhile has to be copied."""
+        """Nodes that return bring their copies along: only what was written meanwhile has to be copied, and copies that
+        are being rebuilt elsewhere are given up for them.
+        """
         yield self.env.timeout(law("search.promotion"))
         size, chosen = 0.0, []
         for f, groups in enumerate(self.homes):
             for g, on in enumerate(groups):
                 back = [y for y in nodes if self.up[y] and y in self.sim.built.shards[f].homes[g] and y not in on]
-                if back and len(on) < self.wanted(f) and (f, g) not in self.building:
+                if back and len(on) < self.wanted(f):
                     self.building[f, g] = back[0]
-                    chosen.append((f, g))
+                    chosen.append((f, g, back[0]))
                     size += self._missed(f, g, self.lost_since[back[0]])
             self._write_tables(f)
         yield self.env.timeout(size / (max(1, len(nodes)) * self.recovery_rate()))
-        for f, g in chosen:
-            node = self.building.pop((f, g), None)
-            if node is not None and self.up[node]:
-                self.homes[f][g].append(node)
-            self._write_tables(f)
+        self._built(chosen)
         if self.missing():
             yield from self._rebuild(n)
         self._green(n)

@@ -816,9 +816,17 @@ def _task_over_again(I, F, task):
     else:
         I[row(I, TASK_FAILED, task)] = 0
         I[row(I, TASK_NEXT, task)] = 0
-        I[row(I, TASK_STATE, task)] = WAITING
-        push(I, F, F[NOW], TASK_READY, task, I[row(I, TASK_EPOCH, task)])
+        first_in_line(I, F, task)
     next_task(I, F)
+
+
+@compiled
+def first_in_line(I, F, task):
+    """A task that failed is the next to get a slot: Spark adds it to the end of the list that it takes from."""
+    I[row(I, TASK_STATE, task)] = WAITING
+    I[READY_HEAD] = (I[READY_HEAD] if I[READY_HEAD] > 0 else I[READY + 3]) - 1
+    I[row(I, READY, I[READY_HEAD])] = task
+    I[N_READY] += 1
 
 
 @compiled

@@ -103,15 +103,18 @@ class Disturbed:
     def notice_executor(self, executor: int, counts: bool = True) -> None:
         """The driver learns of it: its tasks run again elsewhere; an attempt is used up unless it was announced."""
         self._to_now()
-        m = self.m
+        m, again = self.m, []
         for task in self._tasks_of(executor, k.STRANDED):
             m.task_attempt[task] += int(counts)
             if m.task_attempt[task] >= k.MOST_TASK_ATTEMPTS:
                 m.task_state[task] = k.OVER
                 self._fail(int(m.task_flow[task]))
             else:
-                m.task_state[task] = k.WAITING
-                k.push(m.I, m.F, m.F[k.NOW], k.TASK_READY, task, m.task_epoch[task])
+                again.append(task)
+        for task in again:
+            k.first_in_line(m.I, m.F, task)
+        for _ in again:
+            k.next_task(m.I, m.F)
 
     def start_executor(self, executor: int, slots: int, amplitude: float) -> None:
         """An executor takes tasks again, its JVM as cold as `amplitude` says."""

@@ -131,6 +131,12 @@ class Slots:
         self._give(event) if max(self.free) > 0 else self.line.append(event)
         return event
 
+    def first_in_line(self) -> simpy.Event:
+        """A task that failed is the next to get a slot: Spark adds it to the end of the list that it takes from."""
+        event = self.env.event()
+        self.line.appendleft(event)
+        return event
+
     def _give(self, event: simpy.Event) -> None:
         executor = self.free.index(max(self.free))
         self.free[executor] -= 1
@@ -166,6 +172,7 @@ class Task:
     process: simpy.Process | None = None
     asked: simpy.Event | None = None  # for a slot
     executor: int | None = None
+    stranded: int | None = None  # on an executor that is gone, which the driver does not know yet
     started: float = 0.0
     piece: simpy.Event | None = None  # what it has on a core
     flying: list[Bulk] = field(default_factory=list)  # bulks that it waits for
@@ -537,12 +544,18 @@ class ReferencePlane:
         for task in [t for stage in self.stages for t in stage if t.executor == executor]:
             self._stop(task)
             self.slots.held[executor] += self.env.now - task.started
-            task.executor = None
+            task.executor, task.stranded = None, executor
             task.process.interrupt(self.noticed[executor])
         self.slots.free[executor] = 0
 
     def notice_executor(self, executor: int, counts: bool = True) -> None:
-        self.noticed[executor].succeed(counts)
+        mine = [t for stage in self.stages for t in stage if t.stranded == executor]
+        for task in mine:
+            task.stranded = None
+            self._again(task, int(counts))
+        for _ in mine:
+            self.slots.serve()
+        self.noticed[executor].succeed()
 
     def start_executor(self, executor: int, slots: int, amplitude: float) -> None:
         self.m.exec_amplitude[executor], self.m.exec_work[executor] = amplitude, 0.0
@@ -617,24 +630,21 @@ class ReferencePlane:
             yield self.env.timeout(launched)
             while True:
                 try:
-                    ok = yield from self._on_a_slot(task)
-                    used = 1
-                except simpy.Interrupt as lost:  # its executor is gone: the driver notices later
+                    if (yield from self._on_a_slot(task)):
+                        return True
+                except simpy.Interrupt as lost:  # its executor is gone: the driver notices later, and asks for it again
                     if lost.cause is None:
                         return None
-                    ok, used = False, int((yield lost.cause))
-                if ok:
-                    return True
-                task.attempt += used
+                    yield lost.cause
                 if task.attempt >= k.MOST_TASK_ATTEMPTS:
                     return False
-                yield self.env.timeout(0)  # others that end at this moment give their slots back first
         except simpy.Interrupt:
             return None
 
     def _on_a_slot(self, task: Task) -> Process:
         """Wait for a slot, read, then piece by piece: CPU, a bulk away, until all are answered. False: failed."""
-        task.asked = self.slots.take()
+        if task.asked is None:
+            task.asked = self.slots.take()
         task.executor = yield task.asked
         task.asked, task.started = None, self.env.now
         if task.fetch > 0:
@@ -643,10 +653,18 @@ class ReferencePlane:
         if ok and task.tail > 0:
             yield self.env.timeout(task.tail)
         executor, task.executor = task.executor, None
+        if not ok:
+            self._again(task)
         self.slots.give_back(executor, task.started)
         if ok:
             self._maybe_refresh(task)
         return ok
+
+    def _again(self, task: Task, used: int = 1) -> None:
+        """An attempt has failed: the task is first in line for a slot, while it has attempts left."""
+        task.attempt += used
+        if task.attempt < k.MOST_TASK_ATTEMPTS:
+            task.asked = self.slots.first_in_line()
 
     def _piece(self, task: Task, host: Host, cpu: float) -> simpy.Event:
         m, e = self.m, task.executor

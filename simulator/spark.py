@@ -286,6 +286,9 @@ class Query:
 
     def _skip_or_die_of_expired(self, now: float) -> None:
         """Offsets that retention has taken: the query dies of them, or skips them and they are lost."""
+        if self.number in self.sim.faults.topics.behind_readers and self.flow.query.fail_on_data_loss:
+            self.hopeless = True
+            raise Died("the topic ends before offsets that were read (unclean election), and failOnDataLoss is true")
         first = self.sim.earliest(self.number, now)
         if first is None or (self.offsets >= first - 1e-6).all():
             return

@@ -25,6 +25,7 @@ class Story:
     noticed: float = math.inf
     ended: float = math.inf  # its cause is gone
     whole: float = math.inf  # every copy back, every process up
+    expected: float = math.inf  # when the rebuilding under way will make it so
     broken: set[str] = field(default_factory=set)  # parts that are not whole yet
 
 

@@ -244,8 +244,8 @@ def test_a_block_shorter_than_the_retries_is_outlasted() -> None:
 
 
 def test_a_block_longer_than_the_retries_kills_the_query_after_four_attempts() -> None:
-    """Four attempts of a first try and three retries 2 s apart: 24 s, and what the tasks take."""
-    flow = only(run(stack(**ONE_WAVE), "index-blocked at 30.5 s for 60 s"))
+    """Four attempts of a first try and three retries 2 s apart: 24 s, however many tasks wait behind."""
+    flow = only(run(stack(flow__topic__partitions=24), "index-blocked at 30.5 s for 60 s"))
     assert flow.outcome.endswith("bulks were rejected longer than their retries lasted")
     died = float(flow.outcome.split(" ")[2])
     began = 32.0
@@ -371,6 +371,22 @@ def test_acks_of_the_leader_alone_lose_what_no_follower_had() -> None:
     front_seconds = 0.05
     assert 0 < only(trace).counts["lost"] < 1000 * 2 / 6 * front_seconds
     assert only(run(stack(), "broker-lost 0 at 31 s for 40 s")).counts["lost"] == 0
+
+
+def test_an_unclean_election_loses_what_the_last_copy_alone_had() -> None:
+    """Broker 1 is down and misses records; broker 0, alone in sync, dies; 1 comes back first. MSK lets it lead."""
+    two = {"partitions": 2, "copies": 2, "min_insync": 1, "producer": {"linger": 0}}
+    story = ("broker-lost 1 at 31 s for 40 s", "broker-lost 0 at 50 s for 60 s")
+    told = {"flow__topic": two, "run": {"measure": 150.0, "warm_up": 10.0}}
+    pair = {"brokers": 2, "zones": 2}
+    msk = run(stack(**told, kafka=pair | {"kind": "msk-standard"}), *story)
+    careful = run(stack(**told, kafka=pair), *story)
+    assert only(careful).counts["lost"] == 0 and "unclean election" not in only(careful).outcome
+    assert "unclean election" in only(msk).outcome
+    reading = stack(**told, kafka=pair | {"kind": "msk-standard"}, flow__query__fail_on_data_loss=False)
+    careless = run(reading, *story)
+    assert only(careless).outcome == "running"
+    balanced(careless, reading)
 
 
 def test_one_copy_waits_for_its_broker_and_the_query_dies_of_it() -> None:
