@@ -7,7 +7,7 @@ BIN := .venv/bin
 EXTRAS ?= dev
 SHELL := /bin/bash
 
-.PHONY: demo test test-live lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
+.PHONY: peers demo test test-live lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
 
 # Exit 3 means that a target is broken, which for the demo is the answer and no failure.
 demo: .venv/ready
@@ -34,6 +34,10 @@ lint: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.pricing_speed
+
+# Beside service-capacity-modeling, in the environment of PEER (an interpreter that has it).
+peers: .venv/ready
+	$(BIN)/python -m benchmarks.peers $(if $(PEER),--python $(PEER))
 
 accuracy: .venv/ready
 	$(BIN)/python -m benchmarks.accuracy
