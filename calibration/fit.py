@@ -236,17 +236,18 @@ def _spark(out: Outcome, runs: list[LabRun], base: Base, sigma: float) -> Base:
     warm = {"warm_amplitude": "spark.warm_amplitude", "warm_seconds": "spark.warm_work_seconds"}
     rest = base.value.get("bulk rest", base.value["search.bulk_cpu_seconds"] + base.value["search.bulk_wait_seconds"])
     prior = base.scaled("record_scale", "spark.record_cpu_seconds").named(**warm)
-    fitted = fit_spark.fit_batches(runs, prior[0], rest, sigma=prior[1])
+    idle = _idle(out, runs, rest)
+    beside = base.value["spark.idle_cpu_cores"] if idle is None else idle
+    fitted = fit_spark.fit_batches(runs, prior[0], rest, sigma=prior[1], idle=beside)
     names = [name for name in fit_spark.COLUMNS if name in LAWS]
     _take(out, fitted, names, sigma, len(runs), "phases and tasks of every batch, waits taken off")
     _scaled(out, fitted, "record_scale", ["spark.record_cpu_seconds", "spark.byte_cpu_seconds"], base.value, wider)
     _warm(out, fitted, "spark", wider, "warm-up of the same fit, cold batches included")
     _noise(out, runs)
-    _idle(out, runs, rest)
     return base
 
 
-def _idle(out: Outcome, runs: list[LabRun], rest: float) -> None:
+def _idle(out: Outcome, runs: list[LabRun], rest: float) -> float | None:
     """CPU of Spark's process trees beside its batches: collectors, compilers, listeners, the idle Python daemon."""
     found = []
     for run in (run for run in runs if run.spark_cpu is not None):
@@ -254,11 +255,12 @@ def _idle(out: Outcome, runs: list[LabRun], rest: float) -> None:
             found.append(fit_spark.background_cores(run, rest))
     if not found:
         out.left["spark.idle_cpu_cores"] = f"no CPU of Spark's process tree; {remedy('spark.idle_cpu_cores')}"
-        return
+        return None
     middle = max(median(found), 0.0)
     source = f"CPU of Spark's process trees less its batches' work, {len(found)} runs, compilers of young JVMs included"
     out.tell("spark.idle_cpu_cores", middle, max(min(found), 0.0), max(max(found), middle), source)
     out.background["Spark's processes beside their batches"] = middle
+    return middle
 
 
 def _noise(out: Outcome, runs: list[LabRun]) -> None:

@@ -5,6 +5,10 @@ the slots. A task's length is CPU (on a core that nothing else of the run uses) 
 three waits that are known beforehand and taken off: the index's time in its bulks, as the node's own
 counters tell it, and the wait of a Kafka read for the next record.
 
+What the simulator adds by itself is taken off first: collections within tasks, the state's own checkpoint writes,
+and the share of the core that the JVM burns beside its batches (`spark.idle_cpu_cores`): a task's length is its CPU
+over what is left of its core.
+
 That last wait is a finding of these recordings: after its last poll Spark's consumer asks for the end
 of the partition on the connection where a fetch is parked, so a task ends only when the next record of
 its partition arrives, or after fetch.max.wait (0.5 s). Tasks of a batch that reads a topic to its very
@@ -23,7 +27,7 @@ from calibration.lab import SPARK, LabRun
 from calibration.noise import SETTLED_BATCHES
 from calibration.observations import Batch, Task
 from calibration.regress import Block, Fit, fit
-from calibration.spark import driver_seconds, stage_seconds, tasks_of
+from calibration.spark import COMMITS, driver_seconds, stage_seconds, tasks_of
 
 WARM = 1e6  # CPU seconds after which no JVM is cold
 FETCH_MAX_WAIT_SECONDS = 0.5  # kafka-clients' fetch.max.wait.ms, which the laboratory's job leaves as it is
@@ -129,6 +133,12 @@ def assumed_tasks(run: LabRun, batch: Batch) -> list[Task]:
     return found + [Task(1, k, "ResultTask", at, at, 0.0, 0.0, 0.0, 0.0, 0) for k in state]
 
 
+def commit_mean(run: LabRun) -> float:
+    """Mean time of one checkpoint write in a run [s]; 0 where no batch states any."""
+    seen = [b.phases[name] for b in run.batches for name in COMMITS if name in b.phases]
+    return float(np.mean(seen)) if seen else 0.0
+
+
 def slot_seconds(run: LabRun, tasks: list[Task]) -> float:
     """Time that a batch's tasks took, summed over the slots; on one slot the pauses between them too [s]."""
     return stage_seconds(tasks) if run.experiment.cores == 1 else sum(t.seconds for t in tasks)
@@ -168,12 +178,14 @@ def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
     if run.exported and run.batches and run.batches[0].number >= SETTLED_BATCHES:
         total = WARM  # it ran before anybody looked
     before: dict[int, Task] = {}
+    written = commit_mean(run)
     for batch in run.batches:
         mine = tasks[batch.number] if run.tasks else assumed_tasks(run, batch)
         readers = {t.index: t for t in mine if reads(run, t)}
         parked = sum(fetch_wait(run, t, before.get(t.index)) for t in readers.values())
         index, before = index_wait(run, batch), readers
-        waits = None if index is None else parked + index + bulks(run, batch) * bulk_rest
+        state = run.experiment.state_partitions * written
+        waits = None if index is None else parked + index + bulks(run, batch) * bulk_rest + state
         spent = driver_seconds(batch, mine, run.experiment.cores) + slot_seconds(run, mine)
         work = max(spent - (parked if waits is None else waits), 0.0)
         seen.append(Seen(batch, tuple(mine), waits, work, total))
@@ -181,18 +193,21 @@ def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
     return seen
 
 
-def equations(runs: Sequence[LabRun], record_prior: float, byte_prior: float, bulk_rest: float) -> Block:
+def equations(
+    runs: Sequence[LabRun], record_prior: float, byte_prior: float, bulk_rest: float, idle: float = 0.0
+) -> Block:
     """All batches of all runs as equations; a run with state gives one a batch (its stages' overheads are one)."""
     rows = Rows()
     for run in runs:
         each = record_prior + run.experiment.record_bytes * byte_prior
         for seen in walk(run, bulk_rest):
             if seen.waits is not None:
-                _batch_rows(rows, run, seen, seen.waits, each)
+                _batch_rows(rows, run, seen, seen.waits, each, 1 - idle / run.experiment.cores)
     return rows.block("Spark's batches")
 
 
-def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: float) -> None:
+def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: float, left: float) -> None:
+    """`left` is what the JVM's own threads leave of a core to its batches [1]."""
     tasks, writes = seen.tasks, run.experiment.sink == "bulk"
     python = writes and run.experiment.sink_kind == "python"
     kind, sent = run.experiment.sink_kind, float(bulks(run, seen.batch))
@@ -207,10 +222,12 @@ def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: 
         "spark.state_task_cpu_seconds": float(len(tasks) - len(readers)),
     }
     spent = slot_seconds(run, list(tasks))
-    outside = driver_seconds(seen.batch, list(tasks), run.experiment.cores)
+    outside = driver_seconds(seen.batch, list(tasks), run.experiment.cores) * left
+    spent = waits + (spent - waits - sum(t.gc_seconds for t in tasks)) * left if tasks and run.tasks else spent
     if not run.tasks:  # progress only: one equation for the whole batch
         share = waves(run, len(tasks))
-        rows.add(run.name, outside, waits * share, seen.work_before, driver | {n: x * share for n, x in slot.items()})
+        cost = waits * share + (outside / left - waits * share) * left
+        rows.add(run.name, cost, waits * share, seen.work_before, driver | {n: x * share for n, x in slot.items()})
         return
     if outside <= 0 or spent <= 0:
         return
@@ -223,10 +240,13 @@ def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: 
 
 def fit_batches(
     runs: Sequence[LabRun], prior: Mapping[str, float], bulk_rest: float, seed: int = 7,
-    sigma: Mapping[str, float] | None = None,
+    sigma: Mapping[str, float] | None = None, idle: float = 0.0,
 ) -> Fit:  # fmt: skip
-    """The batch law's coefficients and its warm-up, from every batch of these runs, cold ones too."""
-    block = equations(runs, prior["spark.record_cpu_seconds"], prior["spark.byte_cpu_seconds"], bulk_rest)
+    """The batch law's coefficients and its warm-up, from every batch of these runs, cold ones too.
+
+    `idle` is what the JVM burns beside its batches [cores].
+    """
+    block = equations(runs, prior["spark.record_cpu_seconds"], prior["spark.byte_cpu_seconds"], bulk_rest, idle)
     held = {}
     if np.array_equal(block.warmed[LAUNCH], block.warmed[BATCH]):  # one slot everywhere: both come once a batch
         held[LAUNCH] = prior[LAUNCH]

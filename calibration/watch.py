@@ -66,7 +66,8 @@ def _spark(law: str, runs: Sequence[LabRun], value: Mapping[str, float]) -> list
     if not mine:
         raise ObservationError("no query's batches were recorded")
     rest = value["search.bulk_cpu_seconds"] + value["search.bulk_wait_seconds"]
-    block = fit_spark.equations(mine, value["spark.record_cpu_seconds"], value["spark.byte_cpu_seconds"], rest)
+    own = value["spark.record_cpu_seconds"], value["spark.byte_cpu_seconds"]
+    block = fit_spark.equations(mine, *own, rest, value["spark.idle_cpu_cores"])
     known = {**value, "record_scale": 1.0, "warm_amplitude": value["spark.warm_amplitude"],
              "warm_seconds": value["spark.warm_work_seconds"]}  # fmt: skip
     drives = block.warmed["spark.batch_cpu_seconds"] > 0

@@ -33,6 +33,8 @@ TRUE = {
     "spark.task_sigma": 0.05,
     "spark.pause_per_cpu_second": 1e-9,
     "spark.idle_cpu_cores": 1e-9,
+    "spark.state_task_cpu_seconds": 0.06,
+    "spark.state_row_cpu_seconds": 1e-12,
 }
 
 
@@ -40,12 +42,14 @@ def truth() -> CoefficientSet:
     return load_set("lab-2026-11-23").with_values(TRUE)
 
 
-def scenario_of(partitions: int) -> Scenario:
+def scenario_of(partitions: int, state: int = 0) -> Scenario:
     told = example("lab").model_dump(exclude_unset=True)
     flow = told["flows"][0]
     flow["workload"] |= {"size": BYTES, "steps": [(STEP, rate) for rate in RATES]}
     flow["topic"] |= {"partitions": partitions}
     flow["query"] |= {"trigger": TRIGGER, "sink": {"kind": "noop"}}
+    if state:
+        flow["query"]["state"] = {"shuffle_partitions": state}
     flow["index"] |= {"search": {"rate": 0}}
     told["hosts"] = [*told["hosts"], told["hosts"][0] | {"name": "unused"}]
     told["elasticsearch"] |= {"hosts": ["unused"]}
@@ -53,7 +57,7 @@ def scenario_of(partitions: int) -> Scenario:
     return Scenario.model_validate(told)
 
 
-def recorded(trace: Trace, twin: Trace, name: str, partitions: int) -> LabRun:
+def recorded(trace: Trace, twin: Trace, name: str, partitions: int, state: int = 0) -> LabRun:
     """A simulated run in a recording's clothes: batches with phases, tasks, arrivals.
 
     The reference logs no tasks; its compiled twin walks the same path and does.
@@ -69,12 +73,15 @@ def recorded(trace: Trace, twin: Trace, name: str, partitions: int) -> LabRun:
         )  # fmt: skip
         for task in twin.flows["events"].tasks[twin.flows["events"].tasks["batch"] == row["number"]]:
             at, until = zero + float(task["started"]), zero + float(task["finished"])
-            tasks.append(Task(0, int(task["partition"]), "ResultTask", at, until, until - at, 0.0, 0.0, 0.0, 1))
+            folds = state > 0 and task["partition"] < 0
+            kind, stage = ("ShuffleMapTask", 0) if state and not folds else ("ResultTask", int(folds))
+            place = len([t for t in tasks if t.launch >= trigger]) if folds else int(task["partition"])
+            tasks.append(Task(stage, place, kind, at, until, until - at, 0.0, 0.0, 0.0, 1))
     corners = np.cumsum([0.0, *(STEP for _ in RATES)])
     counts = np.cumsum([0.0, *(STEP * r for r in RATES)])
     grid = list(np.arange(zero - 5, zero + corners[-1] + 10, 5.0))
-    asked = Experiment(name, "pipe", BYTES, partitions, tuple((STEP, r) for r in RATES), 0, 0, TRIGGER, 1, "noop", 1000,
-                       0, 0)  # fmt: skip
+    plan = tuple((STEP, r) for r in RATES)
+    asked = Experiment(name, "pipe", BYTES, partitions, plan, 0, 0, TRIGGER, 1, "noop", 1000, 0, state)
     return LabRun(
         experiment=asked, start=zero, first_sequence=0, arrivals=Curve(corners + zero, counts), warm_arrivals=None,
         acknowledgement={}, polls=(), batches=tuple(batches), tasks=tuple(tasks),
@@ -154,3 +161,17 @@ def test_progress_alone_tells_the_same(runs: list[LabRun]) -> None:
     assert found.value["spark.task_cpu_seconds"] == pytest.approx(TRUE["spark.task_cpu_seconds"], rel=0.2)
     batch = TRUE["spark.batch_cpu_seconds"] + TRUE["spark.launch_seconds"]
     assert found.value["spark.batch_cpu_seconds"] + found.held["spark.launch_seconds"] == pytest.approx(batch, rel=0.2)
+
+
+def test_the_states_own_writes_are_not_counted_as_its_work(runs: list[LabRun]) -> None:
+    """Each state task writes a checkpoint of its own, which the simulator adds: it is no CPU of the task."""
+    c = truth().with_values({"spark.commit_sigma": 1e-9})
+    trace, twin = (
+        simulate(scenario_of(4, 4), c, seed=21, level=level, exact_front=False) for level in ("reference", "fluid")
+    )
+    base = Base.of(load_set("generic-2026-11").values)
+    prior, sigma = base.scaled("record_scale", "spark.record_cpu_seconds").named(
+        warm_amplitude="spark.warm_amplitude", warm_seconds="spark.warm_work_seconds"
+    )
+    found = fit_batches([*runs, recorded(trace, twin, "ref-state", 4, 4)], prior, 0.0, sigma=sigma)
+    assert found.value["spark.state_task_cpu_seconds"] == pytest.approx(TRUE["spark.state_task_cpu_seconds"], rel=0.15)
