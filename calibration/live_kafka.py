@@ -176,7 +176,7 @@ class Kafka:
             self.client.close()
 
     def topics(self) -> dict[str, Any]:
-        """{topic: {partition: {leader, replicas, isr}}} of topics that are no internals."""
+        """{"topics": {topic: {partition: {leader, replicas, isr}}}} of topics that are no internals."""
         found: dict[str, Any] = {}
         for topic in self.ask(lambda client: client.describe_topics()):
             name = topic["name"]
@@ -191,7 +191,7 @@ class Kafka:
                 for part in topic["partitions"]
             }
         self.offsets_of = {name: sorted(int(p) for p in parts) for name, parts in sorted(found.items())[:MOST_TOPICS]}
-        return found
+        return {"topics": found}
 
     def offsets(self) -> dict[str, Any]:
         """{"offsets": {topic: {partition: end}}, "earliest": …}."""

@@ -10,12 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import parts, processes
 from lab.documents import MAPPING, Documents
+from lab.experiment import parse
 from lab.search import HTTP
+from lab.stack import Stack, kit
 from models.coefficients import load_set
 from tests.live_stack import LIVE, ROOT, floodmark
 
@@ -48,6 +51,22 @@ def test_elasticsearch_is_recorded(elasticsearch: str, tmp_path: Path) -> None:
     assert [one["call"] for one in lines if one["kind"] == "error"] == ["/"]  # these servers have no GET /
     told = json.loads(floodmark("import", str(rec), "--json").stdout)
     assert "cpu_seconds" in json.dumps(told)
+
+
+def test_brokers_with_a_certificate_of_their_own_are_read_when_it_is_named(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"type": "kafka", "set": "test", "question": "is TLS read?", "load": {"plan": [[1, 1]]}}
+    with Stack(kit(), parse(asked | {"kafka": {"tls": True, "partitions": 2}}, "tls")) as stack:
+        stack.start()
+        assert stack.brokers is not None
+        tls = {"FLOODMARK_KAFKA_PROTOCOL": "SSL"}
+        record = ["record", "--kafka", stack.brokers.bootstrap, "--every", "1s", "--for", "1s", "--timeout", "5s"]
+        plain = floodmark(*record, "-o", str(tmp_path / "a.jsonl"), code=1)
+        assert "is it FLOODMARK_KAFKA_PROTOCOL=SSL" in plain.stderr
+        strange = floodmark(*record, "-o", str(tmp_path / "a.jsonl"), code=1, env=tls)
+        assert "the certificate is not trusted" in strange.stderr
+        out = tmp_path / "b.jsonl"
+        floodmark(*record, "--ca-file", str(stack.brokers.ca), "-o", str(out), env=tls)
+    assert '"kind":"kafka_log_dirs"' in out.read_text(encoding="utf-8")
 
 
 def test_own_documents_are_measured_in_the_laboratory_s_server_and_nothing_is_left(tmp_path: Path) -> None:

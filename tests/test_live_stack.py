@@ -1,4 +1,4 @@
-"""Record, import and probe against a real Kafka, Spark, OpenSearch and Prometheus, and a mock of CloudWatch.
+"""Record, import, probe and discover against a real Kafka, Spark, OpenSearch and Prometheus, and a mock of CloudWatch.
 
 `make test-live` runs this. Where Java 21 or newer is found nothing here may skip.
 """
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lab import parts
-from lab.brokers import METRICS
+from lab.brokers import CLIENTS, METRICS
 from lab.experiment import parse
 from lab.record import Writer
 from lab.run import Run
@@ -30,6 +31,7 @@ from lab.stack import Stack, kit
 from tests.live_stack import LIVE, floodmark
 
 PROMETHEUS = 19590
+BOOTSTRAP = f"127.0.0.1:{CLIENTS + 1}"
 SEARCH = f"http://127.0.0.1:{HTTP}"
 ASKED: dict[str, Any] = {
     "type": "pipe",
@@ -135,7 +137,7 @@ def looked(pipeline: Path) -> dict[str, Any]:
 
     def record() -> None:
         found["record"] = floodmark(
-            "record", "--search", SEARCH, "--index", INDEX, "--kafka", f"127.0.0.1:{METRICS - 200 + 1}",
+            "record", "--search", SEARCH, "--index", INDEX, "--kafka", BOOTSTRAP,
             "--metrics", f"kafka-1=http://127.0.0.1:{METRICS + 1}/metrics", "--spark", f"http://127.0.0.1:{UI_PORT}",
             "--prometheus", f"http://127.0.0.1:{PROMETHEUS}", "--match", 'cluster="lab"', "--since", "10s",
             "--every", "2s", "--for", "20s", "--timeout", "30s", "-o", str(out), "--json",
@@ -188,6 +190,7 @@ def test_systems_agree_on_what_flowed_through_them(looked: dict[str, Any]) -> No
     ]
     indexed = (stats[-1][1] - stats[0][1]) / (stats[-1][0] - stats[0][0])
     assert 150 < indexed < 900 and stats[-1][1] <= offsets[-1][1]  # in batches, and catching up since the job's start
+    assert set(by["kafka", "kafka_topics"][0]["body"]["topics"]["events"]) == {"0", "1"}
     dirs = [one["body"]["brokers"][0]["logDirs"][0]["partitions"] for one in by["kafka", "kafka_log_dirs"]]
     stored = [sum(p["size"] for p in one if p["partition"].startswith("events-")) for one in (dirs[0], dirs[-1])]
     assert 600 < (stored[1] - stored[0]) / (offsets[-1][1] - offsets[0][1]) < 760  # bytes of a record, framed
@@ -247,6 +250,17 @@ def test_a_search_server_keeps_nothing_of_the_probe_and_the_recorder(looked: dic
     listed = client.json("GET", "/_cat/indices?format=json")
     client.close()
     assert {one["index"] for one in listed if not one["index"].startswith(".")} == {INDEX}
+
+
+def test_discover_describes_the_running_stack(looked: dict[str, Any], pipeline: Path) -> None:
+    out = pipeline / "as-is.yaml"
+    asked = ["--search", SEARCH, "--kafka", BOOTSTRAP, "--spark", f"http://127.0.0.1:{UI_PORT}", "--topic", "events"]
+    load = ["--index", INDEX, "--rate", "300/s", "--size", "600 B", "--trigger", "1 s", "--sink", "python-foreach"]
+    floodmark("discover", *asked, *load, "--timeout", "30s", "-o", str(out), code=None)
+    told = yaml.safe_load(out.read_text(encoding="utf-8"))
+    flow = told["flows"][0]
+    assert (flow["topic"]["partitions"], flow["topic"].get("copies", 1)) == (2, 1)
+    assert flow["index"]["primaries"] == 1 and told["kafka"]["brokers"] == 1
 
 
 def test_cloudwatch_is_recorded_beside_a_real_cluster(
