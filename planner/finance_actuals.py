@@ -25,20 +25,19 @@ from pricing.price_book import MissingPrice, PriceBook
 State = Literal["matched", "new", "removed", "unexplained"]
 REGIONS = {prefix: region for region, prefix in PREFIXES.items() if prefix} | {"USE1": "us-east-1"}
 
-# Units as price lists, CUR, FOCUS and this book write them, and how many of the common one they are. The GiB/s of EBS
-# throughput is remembered.
-UNITS: dict[str, tuple[str, int]] = {
-    "hour": ("hour", 1), "hr": ("hour", 1), "broker-hour": ("hour", 1), "cluster-hour": ("hour", 1),
-    "effective hour": ("hour", 1), "address-hour": ("hour", 1), "endpoint-az-hour": ("hour", 1),
-    "partition-hour": ("partition-hour", 1), "lcu-hour": ("lcu-hour", 1), "nlcu-hour": ("lcu-hour", 1),
-    "gb": ("GB", 1), "gigabyte": ("GB", 1), "gb written": ("GB", 1), "gb retrieved": ("GB", 1),
-    "gb-month": ("GB-month", 1), "gb-mo": ("GB-month", 1), "iops-month": ("IOPS-month", 1),
-    "iops-mo": ("IOPS-month", 1),
-    "mb/s-month": ("MB/s-month", 1), "mibps-mo": ("MB/s-month", 1), "gibps-mo": ("MB/s-month", 1024),
-    "request": ("request", 1), "metric": ("metric-month", 1), "metric-month": ("metric-month", 1),
-    "metric requested": ("metric requested", 1), "alarm": ("alarm-month", 1), "alarm-metric-month": ("alarm-month", 1),
-    "ocu-hour": ("ocu-hour", 1), "user-month": ("user-month", 1),
+# Units as price lists, CUR, FOCUS and this book write them; EBS throughput in GiB/s is remembered.
+# Units meet under one usage type only, so that words of one meaning there (a metric asked for, a metric kept) are one.
+COMMON: dict[str, tuple[str, ...]] = {
+    "hour": ("hour", "hr", "broker-hour", "cluster-hour", "effective hour", "address-hour", "endpoint-az-hour",
+             "partition-hour", "auth-scheme-hour"),
+    "LCU-hour": ("lcu-hour", "nlcu-hour", "lcu-hr", "nlcu-hr"), "vCPU-hour": ("vcpu-hour", "vcpu-hr"),
+    "GB-hour": ("gb-hour", "gb-hr"), "OCU-hour": ("ocu-hour", "ocu-hr"),
+    "GB": ("gb", "gigabyte", "gb written", "gb retrieved", "gb scanned"), "GB-month": ("gb-month", "gb-mo"),
+    "IOPS-month": ("iops-month", "iops-mo"), "MB/s-month": ("mb/s-month", "mibps-mo"), "request": ("request",),
+    "metric": ("metric", "metric-month", "metric requested"), "alarm": ("alarm", "alarm-metric-month"),
+    "user-month": ("user-month", "user"), "USD": ("usd of charges", "dollar", "month"),
 }  # fmt: skip
+UNITS = {text: (unit, 1) for unit, texts in COMMON.items() for text in texts} | {"gibps-mo": ("MB/s-month", 1024)}
 TRANSFER = ("datatransfer-", "aws-out-bytes", "aws-in-bytes")
 
 
@@ -197,7 +196,7 @@ def unit_of(text: str) -> tuple[str, int] | None:
     >>> unit_of("Hrs"), unit_of("GB-Mo"), unit_of("GB-Months"), unit_of("Requests"), unit_of("furlongs")
     (('hour', 1), ('GB-month', 1), ('GB-month', 1), ('request', 1), None)
     """
-    plain = text.strip().lower()
+    plain = text.partition(" (")[0].partition(";")[0].strip().lower()
     return UNITS.get(plain) or UNITS.get(plain.removesuffix("s"))
 
 

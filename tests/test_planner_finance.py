@@ -20,7 +20,7 @@ from planner import finance_tell
 from planner.cli_finance import register
 from planner.export_actuals import Actuals, Charge, Scope
 from planner.finance import held_against, report, review
-from planner.finance_actuals import key_of, variance
+from planner.finance_actuals import key_of, unit_of, variance
 from planner.finance_against import against, load_review, total_of
 from planner.finance_html import as_html
 from planner.refusal import ScenarioError
@@ -287,6 +287,26 @@ def test_units_that_cannot_be_compared_are_unexplained():
     _, rows = found_in(usual(), charge("AmazonMSK", "USE1-Kafka.m7g.large", 3, "broker-months", "500"))
     row = rows["kafka.m7g.large"]
     assert row.state == "unexplained" and row.unexplained_usd == row.variance_usd and "cannot be compared" in row.told
+
+
+def test_every_unit_that_a_joined_price_has_is_known():
+    """Else a forecast line could never be compared with its charge."""
+    units = {r.unit for name in ("services", "msk", "opensearch", "emr", "ec2") for r in unpack(DATA / f"{name}.csv.gz")
+             if r.usage_type}  # fmt: skip
+    assert [unit for unit in sorted(units) if unit_of(unit) is None] == []
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [
+    ("broker-hour", "hours"), ("hour", "Hrs"), ("GB-month", "GB-Mo"), ("GB-month", "GB-Months"), ("GB", "GB"),
+    ("request", "Requests"), ("LCU-hour", "LCU-Hrs"), ("metric-month", "Metrics"), ("alarm-metric-month", "Alarms"),
+    ("IOPS-month", "IOPS-Mo"), ("vCPU-hour", "vCPU-Hours"), ("cluster-hour (standard support)", "Hours"),
+])  # fmt: skip
+def test_the_words_of_price_lists_reports_and_exports_are_one_unit(ours, theirs):
+    assert unit_of(ours) == unit_of(theirs) is not None
+
+
+def test_throughput_that_ebs_counts_by_the_gib_is_compared_by_the_mb():
+    assert unit_of("GiBps-mo") == (unit_of("MB/s-month")[0], 1024)
 
 
 def test_transfer_meets_whatever_service_it_is_invoiced_under():
