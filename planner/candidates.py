@@ -184,14 +184,14 @@ class Builder:
     def brokers(self, only: str = "") -> Iterator[Brokers]:
         """The smallest count of each machine that carries the topics, for each number of partitions."""
         for kind in self.kinds["kafka"]:
-            copies, insync, zones = self.wants.topic_copies(self.scenario, kind)
-            if not copies:
+            options = self.wants.topic_copies(self.scenario, kind)
+            if not options:
                 self.excuses.append(Excuse("kafka", kind, "survives", 1, 0, "", zones_text(self.wants.survive)))
-                continue
             boxes = self._machines("kafka", kind, only)
-            counts = [n for n in _multiples(zones, MOST_BROKERS) if n >= max(copies)]
-            for parts in self.scales():
-                yield from self._brokers_of(kind, boxes, counts, parts, copies, insync, zones)
+            for copies, insync, zones in options:
+                counts = [n for n in _multiples(zones, MOST_BROKERS) if n >= max(copies)]
+                for parts in self.scales():
+                    yield from self._brokers_of(kind, boxes, counts, parts, copies, insync, zones)
 
     def _brokers_of(
         self, kind: str, boxes: Sequence[Machine], counts: Sequence[int], parts: tuple[int, ...],
@@ -218,7 +218,9 @@ class Builder:
                 if box.name not in nearest or excuse.short < nearest[box.name].short:
                     nearest[box.name] = excuse
                 continue
-            volume = _up(stored[n] / (KAFKA_MARK * (1 - self.wants.disk_headroom)), DISK_STEP)
+            volume = max(
+                self.wants.least_volumes[0], _up(stored[n] / (KAFKA_MARK * (1 - self.wants.disk_headroom)), DISK_STEP)
+            )
             need = mine["kafka volume"] * min(included, box.ebs_baseline_bytes_per_second) * self.wants.headroom
             front = replace(front, volume_throughput=max(included, _up(need, THROUGHPUT_STEP)))
             heap = self._broker_heap(box)
@@ -352,9 +354,9 @@ class Builder:
         return [b for b in boxes if b.family == only] if only else best
 
     def _shuffles(self, slots: int) -> list[tuple[int, ...]]:
-        """Shuffle partitions, one a flow: one a slot, within reason; frozen in a checkpoint that exists."""
+        """Shuffle partitions, one a flow: one a slot, within reason, or the scenario's own."""
         own = tuple(f.query.state.shuffle_partitions if f.query.state else 0 for f in self.scenario.flows)
-        if not any(own) or self.wants.frozen_shuffles:
+        if not any(own):
             return [own]
         return sorted({tuple(min(n, max(2, slots)) if n else 0 for n in own), own})
 
@@ -388,17 +390,17 @@ class Builder:
         """Every machine, count, shards and copies whose disk holds the index."""
         most = self.wants.most_nodes or max(COUNTS)
         for kind in self.kinds["elasticsearch"]:
-            copies, zones = self.wants.index_copies(self.scenario, kind)
-            if not copies:
+            options = self.wants.index_copies(self.scenario, kind)
+            if not options:
                 self.excuses.append(Excuse("elasticsearch", kind, "survives", 1, 0, "", zones_text(self.wants.survive)))
-                continue
             boxes = self._machines("elasticsearch", kind, only)
             hourly = {b.name: self.prices.hourly("elasticsearch", kind, b.name) or 0.0 for b in boxes}
-            for n in (n for n in counts if n <= most and n >= max(zones, *copies) and n % zones == 0):
+            for copies, zones in options:
                 # whole zones: with awareness a zone of fewer nodes would fill them further than the others
-                cheap = [b for b in boxes if hourly[b.name] * n * self.prices.month.hours <= most_usd]
-                for primaries in self._primaries(n) if cheap else []:
-                    yield from self._nodes_of(kind, cheap, n, primaries, copies, zones)
+                for n in (n for n in counts if n <= most and n >= max(zones, *copies) and n % zones == 0):
+                    cheap = [b for b in boxes if hourly[b.name] * n * self.prices.month.hours <= most_usd]
+                    for primaries in self._primaries(n) if cheap else []:
+                        yield from self._nodes_of(kind, cheap, n, primaries, copies, zones)
 
     def _primaries(self, n: int) -> list[tuple[int, ...]]:
         """Primary shards, one a flow: the scenario's own, and one or two a node."""
@@ -416,7 +418,7 @@ class Builder:
         if key not in self.shared:
             self.shared[key] = self._index_bytes(self._indices(n, primaries, copies))
         held, written = (x * self.growth for x in self.shared[key])
-        size, priced = self._volume_for(kind, held), None
+        size, priced = max(self.wants.least_volumes[1], self._volume_for(kind, held)), None
         managers = self.wants.managers(self.scenario, n, zones)
         throughput = max(125 * MIB, _up(written * self.wants.headroom, THROUGHPUT_STEP))
         for box in boxes:

@@ -50,7 +50,7 @@ class Wants:
     topic_floor: int = 0
     index_floor: int = 0
     least_partitions: tuple[int, ...] = ()
-    frozen_shuffles: bool = False
+    least_volumes: tuple[float, float] = (0.0, 0.0)
     free_trigger: bool = True
     every_machine: bool = False
 
@@ -64,14 +64,16 @@ class Wants:
                            "either": (MANAGED[system], own)}[self.managed]  # fmt: skip
         return out
 
-    def topic_copies(self, scenario: Scenario, kind: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    def topic_copies(self, scenario: Scenario, kind: str) -> list[tuple[tuple[int, ...], tuple[int, ...], int]]:
         """Copies and least in-sync copies of each topic, and zones: as stated, or as many more as the losses want."""
+        out = []
         for zones in _zones(scenario.kafka.zones, kind == "msk-standard", self.zone_floor):
-            found = [self._topic(scenario, flow, zones) for flow in scenario.flows]
-            if all(found):
-                made = list(filter(None, found))
-                return tuple(c for c, _ in made), tuple(i for _, i in made), zones
-        return (), (), 0
+            found = list(filter(None, (self._topic(scenario, flow, zones) for flow in scenario.flows)))
+            if len(found) == len(scenario.flows):
+                out.append((tuple(c for c, _ in found), tuple(i for _, i in found), zones))
+                if zones >= scenario.kafka.zones:
+                    break
+        return out
 
     def _topic(self, scenario: Scenario, flow: Flow, zones: int) -> tuple[int, int] | None:
         least = self.topic_floor or flow.topic.copies
@@ -87,13 +89,16 @@ class Wants:
                     return copies, insync
         return None
 
-    def index_copies(self, scenario: Scenario, kind: str) -> tuple[tuple[int, ...], int]:
+    def index_copies(self, scenario: Scenario, kind: str) -> list[tuple[tuple[int, ...], int]]:
         """Copies of each index, and zones."""
+        out = []
         for zones in _zones(scenario.elasticsearch.zones, False, self.zone_floor):
-            found = [self._index(scenario, flow, zones) for flow in scenario.flows]
-            if all(found):
-                return tuple(filter(None, found)), zones
-        return (), 0
+            found = tuple(filter(None, (self._index(scenario, flow, zones) for flow in scenario.flows)))
+            if len(found) == len(scenario.flows):
+                out.append((found, zones))
+                if zones >= scenario.elasticsearch.zones:
+                    break
+        return out
 
     def _index(self, scenario: Scenario, flow: Flow, zones: int) -> int | None:
         least = self.index_floor or flow.index.copies
@@ -158,12 +163,12 @@ def peak_of(load: Workload) -> float:
     for curve in (load.daily_curve, load.weekly_curve):
         if curve:
             rate *= max(curve) * len(curve) / sum(curve)
-    return rate * max([1.0, *(burst.factor for burst in load.bursts)])
+    return float(rate * max([1.0, *(burst.factor for burst in load.bursts)]))
 
 
 def growth_of(scenario: Scenario, months: float) -> float:
     """Factor on the fastest-growing flow's rate after so many months [1]; load that shrinks is bought for today."""
-    return max(1.0, *((1 + f.workload.growth_per_month) ** months for f in scenario.flows))
+    return max(1.0, *(float((1 + f.workload.growth_per_month) ** months) for f in scenario.flows))
 
 
 def wants_of(scenario: Scenario, **given: Any) -> Wants:

@@ -176,10 +176,14 @@ def unsearchable(scenario: Scenario) -> list[str]:
 
 
 def _kept(wants: Wants, today: Scenario | None) -> Wants:
-    """What runs today bounds what can come: partitions never shrink, state partitions are in the checkpoint."""
+    """What runs today bounds what can come: partitions never shrink, nor do volumes."""
     if today is None:
         return wants
-    return replace(wants, least_partitions=tuple(f.topic.partitions for f in today.flows), frozen_shuffles=True)
+    return replace(
+        wants,
+        least_partitions=tuple(f.topic.partitions for f in today.flows),
+        least_volumes=(today.kafka.volume.size, today.elasticsearch.volume.size),
+    )
 
 
 def _usd(found: Found) -> float:
@@ -195,6 +199,7 @@ def _answer(
     counts = {"settings": search.builder.considered, "screened": found.screened, "simulated": search.trials.stacks,
               "runs": search.trials.runs}  # fmt: skip
     failed = [outcome.excuse for _, outcome in found.outcomes if outcome.excuse is not None]
+    failed += [] if best is not None else search.nearest()
     return Recommendation(
         scenario,
         wants,
@@ -219,7 +224,7 @@ def _answer(
 def _binding(search: Search, best: Stack | None) -> str:
     """What is fullest at the sustainable rate, as the screen sees it."""
     if best is None:
-        return "nothing found"
+        return ""
     zero = np.zeros(1, dtype=np.int64)
     return str(screened(search.builder, [best.kafka], [best.spark], [best.search], zero, zero).binding[0])
 
@@ -257,7 +262,7 @@ def _unmeasured(scenario: Scenario, c: CoefficientSet, binding: str) -> str:
     """What binds, where nobody measured what it rests on, and the measurement that would tell; '' if it was."""
     from planner.domain import SURE, drivers
 
-    if domain_of(scenario, c) == "measured":
+    if not binding or domain_of(scenario, c) == "measured":
         return ""
     system = next((s for s, names in BINDS.items() if binding in names), "spark")
     weak = [n for flow in scenario.flows for n in drivers(flow) if c.values[n].grade not in SURE]

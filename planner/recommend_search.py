@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.candidates import Brokers, Builder, DataNodes, Executors
+from planner.candidates import Brokers, Builder, DataNodes, Excuse, Executors
 from planner.candidates_wants import Wants
 from planner.recommend_stack import Stack
 from planner.recommend_trial import Outcome, Trials
@@ -154,6 +154,7 @@ class Search:
         self._ideal_search: list[DataNodes] = []
         self._ideal_spark: list[Executors] = []
         self.bound = math.inf
+        self._near: dict[type, tuple[Stack, str, float, str]] = {}
 
     # ------------------------------------------------------------ looking
 
@@ -238,14 +239,32 @@ class Search:
     def _hopeful(
         self, mine: list[Any], ideals: Iterable[Any], order: Callable[[Any, Any], tuple[Any, Any]]
     ) -> list[Any]:
-        ok = np.zeros(len(mine), dtype=bool)
+        ok, best = np.zeros(len(mine), dtype=bool), -math.inf
         for ideal in ideals:
             pairs = [order(one, ideal) for one in mine]
             table = self._screen(
                 [s for s, _ in pairs], [d for _, d in pairs], np.arange(len(mine)), np.arange(len(mine))
             )
-            ok |= plausible(table, margins(table, self.wants))
+            facts = margins(table, self.wants)
+            ok |= plausible(table, facts)
+            score = np.nan_to_num(chance(table, facts), neginf=-1e9, posinf=1e9)
+            if len(score) and score.max() > best:
+                best, row = float(score.max()), int(score.argmax())
+                name = min(facts, key=lambda n: float(facts[n][row]))
+                self._near[type(mine[0])] = table.stack(row), name, float(facts[name][row]), str(table.binding[row])
         return [one for one, good in zip(mine, ok, strict=True) if good]
+
+    def nearest(self) -> list[Excuse]:
+        """What the stacks that came nearest fell short of, where none was worth a simulation."""
+        found = []
+        for stack, name, margin, binding in self._near.values():
+            if margin < 0:
+                short = math.exp(-margin) if margin > -50 else math.inf
+                what = f"{name} ({binding} is fullest)"
+                found.append(
+                    Excuse("stack", stack.told(), what, short, 1.0, "1", f"{short:.2g} times as much, or less asked")
+                )
+        return found
 
     def _screen(self, spark: Sequence[Executors], search: Sequence[DataNodes], s: Array, e: Array) -> Table:
         """Screen pairs of executors and data nodes, each with the cheapest brokers for its partitions."""

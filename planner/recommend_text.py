@@ -200,7 +200,12 @@ def _failure(out: Recommendation) -> list[str]:
     for e in out.excuses:
         by.setdefault(e.constraint, []).append(e)
     told = []
-    for constraint, mine in sorted(by.items(), key=lambda pair: min(e.short for e in pair[1]))[:8]:
+    by.pop("price", None)  # beaten by another machine in everything: no reason why nothing holds
+
+    def first(pair: tuple[str, list[Any]]) -> tuple[bool, float]:
+        return pair[1][0].system != "stack", min(e.short for e in pair[1])
+
+    for constraint, mine in sorted(by.items(), key=first)[:8]:
         nearest = min(mine, key=lambda e: e.short)
         told.append(f"{len(mine)} of them by {constraint}; the nearest: {_excuse(nearest)}")
     return told or ["no machine of the region can be used at all"]

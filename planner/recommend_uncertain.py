@@ -101,7 +101,7 @@ class Uncertainty:
                 "measure next: " + ", ".join(f"{n} (worth {usd:,.0f} USD a month)" for n, usd in self.worth[:3])
             )
         else:
-            told.append("knowing any one unknown better would not change which stack to buy")
+            told.append("no one unknown is worth more to know than chance alone would make of these draws")
         return told + self.notes
 
 
@@ -146,7 +146,7 @@ def uncertain(
     return Uncertainty(
         len(worlds),
         near,
-        {k: tuple(float(q) for q in np.quantile(v, QUANTILES, method="lower")) for k, v in asked.items()},
+        {k: _quantiles(v) for k, v in asked.items()},
         {name: float((~ok[:, 0]).mean()) for name, ok in by_name.items()},
         over,
         stacks,
@@ -157,12 +157,18 @@ def uncertain(
         worth_knowing(regret, normals, out.seed),
         float((~holds.any(axis=1)).mean()),
         notes,
-    )  # type: ignore[arg-type]
+    )
+
+
+def _quantiles(values: Array) -> tuple[float, float, float]:
+    low, middle, high = (float(q) for q in np.quantile(values, QUANTILES, method="lower"))
+    return low, middle, high
 
 
 def _larger(search: Search, best: Stack) -> list[Stack]:
     """The cheapest comfortable stacks for more load than is planned for."""
-    old, found = search.builder, []
+    old = search.builder
+    found: list[Stack] = []
     for factor in LARGER:
         builder = Builder(old.scenario, old.c, search.wants, old.prices.region, old.growth * factor, old)
         stack = Search(builder, search.trials, search.wants).look()
@@ -260,7 +266,8 @@ def _costs(
 ) -> Array:
     """Each stack's month in each world [USD]: disks grow where they must, what is metered follows the bytes, prices are
     drawn too."""
-    drawn, found = np.array(factors), []
+    drawn = np.array(factors)
+    found: list[Array] = []
     for stack in stacks:
         made = built(out.given, stack, out.region)
         pace = {f.name: Pace(f.query.trigger if f.query.trigger > 0 else 1.0) for f in made.flows}

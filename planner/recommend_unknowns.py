@@ -52,7 +52,8 @@ class Unknown:
 
         z = np.clip(normals, -FURTHEST, FURTHEST)
         if self.law == "interval":
-            return _two_sided(*self.numbers, z)
+            low, likely, high = self.numbers
+            return _two_sided(low, likely, high, z)
         share = ndtr(z)
         if self.law == "uniform":
             return np.asarray(self.numbers[0] + share * (self.numbers[1] - self.numbers[0]))

@@ -9,6 +9,7 @@ import pytest
 
 from models.stack import Scenario
 from planner import candidates, recommend_reasons
+from planner import recommend as recommendation
 from planner.candidates import Builder
 from planner.candidates_wants import wants_of
 from planner.forecast import coefficients_of
@@ -87,6 +88,7 @@ def test_5_copies_take_their_disk() -> None:
 
 def test_6_what_is_allowed_is_allowed_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Theirs: options reach some of the plans only."""
+    monkeypatch.setattr(recommendation, "front", lambda *_: [])
     every = recommend_reasons.relaxed
     few = [p for p in every(wants_of(scenario(), most_nodes=12), scenario()) if "copy" in p[0] or "second" in p[0]]
     assert len(few) == 3
@@ -127,8 +129,10 @@ def test_7b_a_world_in_which_a_stack_breaks_is_its_worst_regret() -> None:
     assert found.mean(axis=0).argmin() == 1
 
 
-def test_8_the_runner_up_is_a_whole_stack_that_was_simulated() -> None:
+def test_8_the_runner_up_is_a_whole_stack_that_was_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Theirs: second of each part, zipped."""
+    monkeypatch.setattr(recommendation, "front", lambda *_: [])
+    monkeypatch.setattr(recommendation, "price_of_targets", lambda *_: [])
     found = recommend(scenario(), families=("m7g", "c7g"), most_nodes=12, trials=30)
     assert found.best is not None and found.runner is not None
     stack, outcome = found.runner
