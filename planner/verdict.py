@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from models.stack import Judged
 from models.units import DAY, show
@@ -14,6 +14,7 @@ from planner.findings import Finding
 if TYPE_CHECKING:
     from planner.forecast import Forecast
 
+JUDGED: tuple[Literal["p50", "p99"], ...] = ("p50", "p99")
 LATE = 0.85  # batch time over trigger from which a late batch is a matter of noise
 
 
@@ -21,7 +22,7 @@ def promises(out: Forecast) -> list[Promise]:
     """Each target that the scenario states, judged on its worst flow."""
     targets = out.scenario.targets
     found = []
-    for name in ("p50", "p99"):
+    for name in JUDGED:
         promised = getattr(targets, name)
         if promised is not None:
             found.append(_latency(out, name, promised))
@@ -56,7 +57,7 @@ def promises(out: Forecast) -> list[Promise]:
     return found
 
 
-def _latency(out: Forecast, name: str, promised: float) -> Promise:
+def _latency(out: Forecast, name: Literal["p50", "p99"], promised: float) -> Promise:
     """A quantile of the worst flow, over the window that the target names or the run's."""
     own = out.judged.get(name)
     answers = own or {flow.name: flow.latency.end_to_end[name] for flow in out.flows.values()}
