@@ -155,6 +155,13 @@ def test_every_quantity_with_an_interval_has_its_own_error(name: str) -> None:
     assert model_law("latency p99") != model_law("latency p50")
 
 
+def test_the_generic_set_says_of_the_models_error_what_the_laboratory_told() -> None:
+    generic, lab = load_set("generic-2026-11"), load_set("lab-2026-11-23")
+    for law in set(MODEL.values()):
+        if generic.values[law].grade == "measured":
+            assert generic[law] == pytest.approx(lab[law], rel=0.03), law
+
+
 def test_coverage_counts_runs_and_not_their_numbers() -> None:
     def told(run: str, measured: float) -> Score:
         return Score(run, "all", "x", "s", 1.0, measured, low=0.5, high=2.0)
