@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import blocks, state
 from dashboard.work import asked
 from planner import charts, look
-from planner.front import Front, front_chart, front_rows
+from planner.front_page import Front, front_chart, front_rows
 
 WHAT = (
     "Searches every machine and count for the cheapest stack that keeps the promises, simulates the likely ones at the "
@@ -25,7 +25,7 @@ def recommend_view(shade: look.Shade) -> None:
         st.html(blocks.note(WHAT))
         st.button("Recommend a stack", key="recommend", type="primary", on_click=wanted.add, args=(name,))
         return
-    made: Front | None = asked("recommendation", name, "planner.front:front", scenario)
+    made: Front | None = asked("recommendation", name, "planner.front_page:front", scenario)
     if made is not None:
         _draw(made, shade)
 
@@ -35,7 +35,7 @@ def _draw(made: Front, shade: look.Shade) -> None:
     st.html(blocks.heading("Cost against latency: click a stack, or choose it below, to open it as B"))
     st.plotly_chart(charts.shaded(front_chart(made), shade), theme=None, key="front", on_select=_clicked,
                     selection_mode="points", config={"displayModeBar": False}, alt="Cost against latency")  # fmt: skip
-    names = [p.name for p in made.points]
+    names = [p.name for p in made.choices]
     if st.session_state.get("front-chosen") not in names:
         st.session_state["front-chosen"] = names[min(1, len(names) - 1)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -55,7 +55,7 @@ def _clicked() -> None:
 
 
 def _open(made: Front) -> None:
-    chosen = next(p for p in made.points if p.name == st.session_state["front-chosen"])
+    chosen = next(p for p in made.choices if p.name == st.session_state["front-chosen"])
     if state.editing() == "B":
         state.load("A", state.variants()["B"].scenario, state.variants()["B"].source)
     state.load("B", chosen.scenario, f"recommendation: {chosen.name}")

@@ -87,7 +87,7 @@ def _numbers(found: Forecasts) -> None:
 def _views() -> dict[str, Callable[[Forecasts], None]]:
     return {
         "Overview": _overview, "Latency": _latency, "Batches": _batches, "Load": _load, "Memory": _memory,
-        "Storage": _storage, "Bill": _bill, "Growth": _growth, "Recommend": _recommend,
+        "Storage": _storage, "Bill": _bill, "Growth": _growth, "Bad days": _drill, "Recommend": _recommend,
         "Findings": _findings, "Rests on": _rests_on,
     }  # fmt: skip
 
@@ -202,6 +202,12 @@ def _growth(found: Forecasts) -> None:
             lambda _, draw=draw: draw(), {slot: out}, f"Bill{of} and fullest disks, month by month", f"months-{slot}"
         )
         st.html(blocks.steps(made))
+
+
+def _drill(_: Forecasts) -> None:
+    from dashboard.drilling import drill_view
+
+    drill_view(shade())
 
 
 def _recommend(_: Forecasts) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.coefficients import CoefficientSet
@@ -123,6 +123,7 @@ class DrillResult:
     green_seconds: float
     catch_up_seconds: float
     answers: FaultAnswers
+    trace: Trace | None = field(default=None, repr=False, compare=False)  # of the run, for charts
 
     @property
     def lost_records(self) -> float:
@@ -207,7 +208,7 @@ def _judged(scenario: Scenario, run: Scenario, drill: Drill, trace: Trace, peak:
     p99 = max(flow.latency.quantile(0.99) for flow in trace.flows.values())
     broken = list(_broken(scenario, trace, answers, catch_up))
     why = "; ".join(broken) if broken else "; ".join(_saved(trace, answers)) or "nothing came near a limit"
-    return DrillResult(drill, not broken, why, worst, p99, result.green_seconds, catch_up, answers)
+    return DrillResult(drill, not broken, why, worst, p99, result.green_seconds, catch_up, answers, trace)
 
 
 def _broken(scenario: Scenario, trace: Trace, answers: FaultAnswers, catch_up: float) -> Iterator[str]:

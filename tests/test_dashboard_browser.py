@@ -160,26 +160,33 @@ def test_cancel_ends_the_process(page: Any, opened: Browser) -> None:
     box.get_by_role("button", name="Use this text").click()
     page.get_by_role("button", name="Cancel").wait_for()
     page.get_by_text(re.compile("simulating")).wait_for()
-    before = children_at_work()
+    until = time.monotonic() + 20
+    while not (before := children_at_work()) and time.monotonic() < until:
+        time.sleep(0.1)
     assert before, "a child is at work"
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Whole forecast").wait_for()
-    assert not before & children_at_work()
+    assert not before & children_at_work(), "the child is gone, and not only its bar"
 
 
 def children_at_work() -> set[int]:
-    """Processes forked for this test's server that use a processor now."""
-    out = subprocess.run(["ps", "-eo", "pid,ppid,pcpu,stat,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 4) for line in out.splitlines()[1:]]
-    below, found = {os.getpid()}, True
-    while found:
-        found = False
-        for pid, parent, *_ in rows:
-            if int(parent) in below and int(pid) not in below:
-                below.add(int(pid))
-                found = True
-    return {int(p) for p, _, _, stat, args in rows if int(p) in below and "forkserver" in args and "Z" not in stat
-            and "N" in stat}  # fmt: skip
+    """Processes of this test's server that were forked from the one that prepares children."""
+    out = subprocess.run(["ps", "-eo", "pid,ppid,stat,args"], capture_output=True, text=True, check=True).stdout
+    rows = {int(r[0]): (int(r[1]), r[2], r[3]) for r in (line.split(None, 3) for line in out.splitlines()[1:])}
+    found = set()
+    for pid, (parent, state, _) in rows.items():
+        nursery = parent in rows and "multiprocessing.forkserver" in rows[parent][2]
+        if nursery and "Z" not in state and os.getpid() in _parents(rows, pid):
+            found.add(pid)
+    return found
+
+
+def _parents(rows: dict[int, tuple[int, str, str]], pid: int) -> set[int]:
+    found = set()
+    while pid in rows and pid not in found:
+        found.add(pid)
+        pid = rows[pid][0]
+    return found
 
 
 def test_every_first_control_moves_once_without_an_error(page: Any) -> None:
@@ -213,6 +220,36 @@ def test_views_follow_one_another_and_leave_nothing_behind(page: Any) -> None:
     slider(page, "Months from now").focus()
     page.keyboard.press("ArrowRight")
     page.get_by_text("USD in month 13").wait_for()
+
+
+def test_a_bad_day_is_played_and_shown_in_time(page: Any) -> None:
+    view(page, "Bad days")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_text("green again after").wait_for()
+    idle(page)
+    assert re.search("holds|broken", page.locator(".fm-verdict").nth(1).inner_text())
+    assert page.locator(".js-plotly-plot").count() == 2
+    page.get_by_text("what happened to nodes").wait_for()
+
+
+def test_a_recommendation_is_searched_cancelled_and_a_stack_of_its_front_opens_as_b(page: Any) -> None:
+    whole(page)
+    view(page, "Recommend")
+    page.get_by_role("button", name="Recommend a stack").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("recommendation: cancelled").wait_for()
+    page.get_by_role("button", name="Ask again").click()
+    page.get_by_role("button", name="Open as B").wait_for(timeout=4 * WAIT)
+    idle(page)
+    page.get_by_role("button", name="Open as B").click()
+    page.get_by_text("What B changes").wait_for()
+    assert page.locator(".fm-verdict").count() == 2
+
+
+def view(page: Any, name: str) -> None:
+    page.get_by_test_id("stMain").get_by_text(name, exact=True).first.click()
+    page.wait_for_timeout(300)
+    idle(page)
 
 
 def test_dark_pages_are_dark_all_over(opened: Browser) -> None:
