@@ -12,6 +12,7 @@ Each value is remembered, so that no text of ours ever shows it.
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,8 @@ class SigV4:
         from botocore.awsrequest import AWSRequest
 
         request = AWSRequest(method=method, url=url, data=body, headers={"Host": urlsplit(url).netloc})
+        if self.service == "aoss":  # serverless asks for the digest as a signed header
+            request.headers["X-Amz-Content-SHA256"] = hashlib.sha256(body or b"").hexdigest()
         frozen = self.credentials.get_frozen_credentials()
         for secret in (frozen.access_key, frozen.secret_key, frozen.token):
             remember(secret)

@@ -189,6 +189,8 @@ def test_requests_are_signed_with_the_credentials_of_aws_s_own_chain(monkeypatch
         headers, query = s.asked[0].headers, s.asked[0].query
     assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE0000/")
     assert "/eu-west-1/es/aws4_request" in headers["Authorization"] and headers["X-Amz-Security-Token"]
+    signed = sigv4("aoss", "eu-west-1").headers("POST", "https://h.aoss.amazonaws.com/x", b"{}")
+    assert "x-amz-content-sha256" in signed["Authorization"]
     assert "x%20y" in query  # a plus sign would be signed as another character than the server reads
 
 
