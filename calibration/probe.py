@@ -71,6 +71,7 @@ class Seen:
     other_partitions: int = 0
     ahead_seconds: float | None = None
     widened: bool = False
+    stopped: bool = False
     whole_seconds: bool = True
 
     @property
@@ -187,14 +188,17 @@ class Probe:
         seen, until = Seen(window_seconds=self.window), time.monotonic() + seconds
         width = seen.bucket_seconds = self.bucket_seconds()
         due = time.monotonic()
-        while time.monotonic() < until:
-            self._poll(seen, width)
-            progress(sum(one.records for one in seen.gains), until - time.monotonic())
-            took = statistics.median(seen.took[-5:]) if seen.took else 0.0
-            spacing = max(self.every, took / SHARE)
-            seen.widened = seen.widened or spacing > self.every * 1.2
-            due = max(due + spacing, time.monotonic())
-            time.sleep(max(min(due, until) - time.monotonic(), 0.0))
+        try:
+            while time.monotonic() < until:
+                self._poll(seen, width)
+                progress(sum(one.records for one in seen.gains), until - time.monotonic())
+                took = statistics.median(seen.took[-5:]) if seen.took else 0.0
+                spacing = max(self.every, took / SHARE)
+                seen.widened = seen.widened or spacing > self.every * 1.2
+                due = max(due + spacing, time.monotonic())
+                time.sleep(max(min(due, until) - time.monotonic(), 0.0))
+        except KeyboardInterrupt:
+            seen.stopped = True  # what was seen until then is an answer too
         return seen
 
     def _poll(self, seen: Seen, width: float) -> None:
@@ -329,6 +333,8 @@ def notes(seen: Seen, probe: Probe) -> list[str]:
         found.append(f"searches took so long that answers were spaced wider than {probe.every:g} s")
     if seen.other_partitions:
         found.append(f"{seen.other_partitions} records lie in partitions that came later, and are not counted")
+    if seen.stopped:
+        found.append("stopped before its time")
     found.append(f"records older than {seen.window_seconds:g} s when they became visible are not seen")
     return found
 

@@ -198,3 +198,17 @@ def test_the_command_prints_what_its_json_says(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     assert found == json.loads(out.read_text()) and set(found["partitions"]) == {"0", "1"}
+
+
+def test_a_probe_that_is_stopped_tells_what_it_saw() -> None:
+    index, left = Index(stream(300, 8, refresh=0.2, delays=[0.05])), [25]
+
+    def stop(gained: int, remaining: float) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with servers.server(index.routes()) as s, Endpoint(s.url) as endpoint:
+        polling = Probe(endpoint, "events", "created_at", every=0.05)
+        found = summary(polling.run(60, stop), polling)
+    assert found["answers"] == 25 and "stopped before its time" in found["notes"]
