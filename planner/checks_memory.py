@@ -11,7 +11,7 @@ from models.spark import NEVER, live_keys
 from models.stack import Scenario
 from models.units import DAY, GIB, MIB, show
 from planner.findings import Finding
-from planner.memory import LIKELY, Ledger, hosts, memory, yarn_bytes
+from planner.memory import LIKELY, Ledger, hosts, memory, until_told, yarn_bytes
 from planner.memory_parts import rate_of_state
 from planner.storage import segments_per_broker
 
@@ -41,8 +41,8 @@ def risks(scenario: Scenario, coefficients: CoefficientSet) -> Iterator[Finding]
             where[ledger.process],
             f"{'an' if ledger.process == 'executor' else 'a'} {ledger.process} is likely to be ended for its memory",
             f"{ledger.setting}, but {show(now.demand_bytes, 'bytes')} may be taken of "
-            f"{show(ledger.limit_bytes, 'bytes')} ({ledger.limit}): {now.probability:.0%} at this load, likely from "
-            f"{ledger.holds_until:.2g} times it",
+            f"{show(ledger.limit_bytes, 'bytes')} ({ledger.limit}): {now.probability:.0%} at this load, "
+            f"likely {until_told(ledger)}",
             _remedy(ledger, scenario),
             "spark.md C4, C5; elasticsearch.md B3",
         )

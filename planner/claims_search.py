@@ -32,8 +32,8 @@ def three_copies(k: Known) -> Iterator[Claim]:
 def eats_ram(k: Known) -> Iterator[Claim]:
     entry = k.ledgers["data node"]
     cache, hot = entry.page_cache_bytes, entry.hot_bytes or 0.0
-    told = f"heap {show(entry.heap_bytes, 'bytes')}, {show(entry.live_heap_bytes or 0.0, 'bytes')} of it taken by "
-    "what is known"
+    live = show(entry.live_heap_bytes or 0.0, "bytes")
+    told = f"heap {show(entry.heap_bytes, 'bytes')}, {live} of it taken by what is known"
     if cache is not None:
         told += f"; {show(cache, 'bytes')} are page cache, searches want {show(hot, 'bytes')}"
     yield Claim(

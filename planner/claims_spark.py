@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from models.spark import checkpoint_writes
 from models.units import GB, show
 from planner.claims import Claim, Judge, Known
+from planner.memory import until_told
 from planner.places import slots
 
 SAID_SECONDS = (2.0, 5.0)
@@ -110,7 +111,7 @@ def eight_is_twelve(k: Known) -> Iterator[Claim]:
         f"{show(heap, 'bytes')} of heap reserve {show(reserved, 'bytes')} ({reserved / GB:.2f} GB, "
         f"×{reserved / heap:.2f}) "
         f"under {manager} and climb to {show(resident, 'bytes')} resident"
-        + (f"; likely killed from {entry.holds_until:.2g} times your load" if entry.holds_until is not None else ""),
+        + (f"; likely killed {until_told(entry)}" if entry.holds_until is not None else ""),
         "Exact as a reservation of PySpark on Kubernetes (11,468 MiB = 12.03 GB); JVM jobs and YARN reserve 8.8 to "
         "9 GiB, and "
         "what is resident is heap + 0.25 GB.",
@@ -121,13 +122,14 @@ def eight_is_twelve(k: Known) -> Iterator[Claim]:
 def ram_gobbler(k: Known) -> Iterator[Claim]:
     entry = k.ledgers["executor"]
     live = entry.live_heap_bytes or 0.0
+    backed = all(f.query.state is None or f.query.state.provider == "hdfs-backed" for f in k.scenario.flows)
     yield Claim(
         "spark-eats-ram",
         "Spark",
         "Spark gobbles RAM",
         "true" if live > 0.5 * entry.heap_bytes else "it depends",
         f"{show(live, 'bytes')} of your {show(entry.heap_bytes, 'bytes')} heap are live, "
-        f"{show(entry.state_bytes or 0.0, 'bytes')} of it state",
+        f"{show(entry.state_bytes or 0.0, 'bytes')} of state {'on it' if backed else 'are held beside it'}",
         "A collector touches the whole heap whatever is live and gives none back. State in RocksDB lies outside it.",
         "spark.md C5, F",
     )

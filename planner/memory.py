@@ -79,6 +79,15 @@ class Ledger:
     entries: tuple[Entry, ...] = ()
     risks: tuple[Risk, ...] = ()
 
+    def risk_at(self, load: float) -> float:
+        """The greater of both probabilities at a multiple of the load, between those told [1]."""
+        rows = [(r.load, max(r.probability, r.heap_probability)) for r in self.risks]
+        below = max((row for row in rows if row[0] <= load), default=rows[0])
+        above = min((row for row in rows if row[0] >= load), default=rows[-1])
+        if above[0] <= below[0]:
+            return below[1]
+        return below[1] + (above[1] - below[1]) * (load - below[0]) / (above[0] - below[0])
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -168,6 +177,13 @@ def _last(likely: Any) -> float | None:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if likely(middle) else (middle, high)
     return low
+
+
+def until_told(ledger: Ledger) -> str:
+    """From which load on a process is likely to be ended, in words."""
+    if ledger.holds_until is None:
+        return f"not within {MOST_LOAD:.0f} times this load"
+    return "at any load" if ledger.holds_until == 0 else f"from {ledger.holds_until:.2g} times this load"
 
 
 def _broker(scenario: Scenario) -> Ledger:

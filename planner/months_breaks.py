@@ -26,8 +26,8 @@ from models.units import DAY, GIB, show
 from planner.checks_memory import HEAP_FULL
 from planner.checks_shards import EFFECTS, SHARDS_A_NODE
 from planner.limits import limits
-from planner.memory import data_node_heap, memory
-from planner.months_ahead import STEP, Array, Breaking, Capacity, Load, unread
+from planner.memory import data_node_heap, memory, until_told
+from planner.months_ahead import STEP, Array, Breaking, Capacity, Load, at_levels, unread
 from planner.storage import document_bytes, index_shares, segments_per_broker
 from simulator.months_slow import bucket, debt
 from simulator.screen import Screened, screen
@@ -198,7 +198,7 @@ def late_batches(h: Hours) -> Iterator[Breaking]:
             "batches-late",
             day,
             "warning",
-            "flows[0].query.trigger",
+            "flows",
             "most batches of an hour outlast their trigger",
             f"{late[first]:.0%} of them, {show(float(h.series['batch_seconds'][first]), 's')} each on the mean; "
             f"{int(seen.sum())} such hours in the horizon",
@@ -213,28 +213,15 @@ def _screened(h: Hours) -> tuple[Array, list[Screened]] | None:
         return None
     least, most = max(1e-3, float(h.level.min())), float(h.level.max())
     levels = np.unique(np.geomspace(max(least, most / 1e3), max(most, least * 1.0001), POINTS))
-    return levels, [screen(numbers_of(scaled(h.scenario, float(x)), h.c)) for x in levels]
-
-
-def scaled(scenario: Scenario, level: float) -> Scenario:
-    """The scenario at a constant multiple of its mean rates."""
-    flows = []
-    for flow in scenario.flows:
-        load = flow.workload
-        steady = {
-            "rate": load.events_per_second * level,
-            "size": load.event_bytes,
-            "bytes_per_second": None,
-            "steps": (),
-        }
-        steady |= {"daily_curve": (), "weekly_curve": (), "bursts": (), "growth_per_month": 0.0, "recorded": None}
-        flows.append(flow.model_copy(update={"workload": load.model_copy(update=steady)}))
-    return scenario.model_copy(update={"flows": tuple(flows)})
+    return levels, [screen(numbers_of(at_levels(h.scenario, [float(x)] * len(h.loads)), h.c)) for x in levels]
 
 
 def promises(h: Hours) -> Iterator[Breaking]:
     """Targets that the busier hours break: headroom from capacity, percentiles from the screen."""
     targets, total = h.scenario.targets, sum(able.per_second for able in h.capacity)
+    found = _screened(h)
+    if found is not None and len(h.loads) > 1:  # each flow's capacity is with the others at their mean
+        total = min(total, float(found[1][-1].events_per_second[0]))
     if targets.throughput_headroom is not None and math.isfinite(total):
         day = day_of(h.series["rate_peak"] * targets.throughput_headroom > total)
         if day is not None:
@@ -249,7 +236,6 @@ def promises(h: Hours) -> Iterator[Breaking]:
                 "more of what binds",
                 "spark.md L6",
             )
-    found = _screened(h)
     if found is None:
         return
     levels, rows = found
@@ -436,16 +422,15 @@ def processes(h: Hours) -> Iterator[Breaking]:
         if until is None:
             continue
         day = day_of(h.mean_level >= until)
+        worst = ledger.risk_at(float(h.mean_level.max()))
         if day is not None:
             yield Breaking(
                 f"memory-{ledger.process.replace(' ', '-')}",
                 day,
-                "critical",
+                "critical" if worst > 0.5 else "warning",
                 where[ledger.process],
-                f"a {ledger.process} is likely to be ended for its memory"
-                if ledger.process != "executor"
-                else "an executor is likely to be ended for its memory",
-                f"{ledger.setting} carries {until:.3g} times the mean rate ({ledger.limit})",
+                f"{'an' if ledger.process == 'executor' else 'a'} {ledger.process} may well be ended for its memory",
+                f"{ledger.setting}: likely {until_told(ledger)} ({ledger.limit}); {worst:.0%} at the horizon's busiest",
                 "more memory for it (floodmark check says how much)",
                 "spark.md C4, C5; elasticsearch.md B3",
             )

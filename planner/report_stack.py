@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from models.units import show
-from planner.memory import Ledger, hosts
+from planner.memory import Ledger, hosts, until_told
 from planner.storage_parts import stored
 
 if TYPE_CHECKING:
@@ -61,8 +61,17 @@ def memory_html(out: Forecast, table: Table) -> str:
     for m in out.memory:
         sizes = (m.resident_least_bytes, m.resident_bytes, m.reserved_bytes, m.limit_bytes, m.page_cache_bytes)
         told = ["not known" if x is None else show(x, "bytes") for x in sizes]
+        if m.process in ("executor", "driver"):
+            told[-1] = ""  # nobody reads through the page cache of theirs
         rows.append(
-            [m.process, str(m.count), f"<code>{escape(m.setting)}</code>", *told, escape(_until(m)), escape(m.limit)]
+            [
+                m.process,
+                str(m.count),
+                f"<code>{escape(m.setting)}</code>",
+                *told,
+                escape(until_told(m)),
+                escape(m.limit),
+            ]
         )
     head = ("process", "count", "setting", "resident soon", "climbs to", "reserved", "limit", "page cache", "likely "
     "ended",
@@ -76,17 +85,6 @@ def memory_html(out: Forecast, table: Table) -> str:
         for h in hosts(out.scenario, out.memory)
     ]  # fmt: skip
     return "<h2>Memory</h2>" + table(head, rows) + "".join(folded) + table(columns, on)
-
-
-def _until(ledger: Ledger) -> str:
-    """From which load on a kill is likely.
-
-    >>> _until(Ledger("broker", 3, 1.0, 1.0, ""))
-    'not within 100 times this load'
-    """
-    if ledger.holds_until is None:
-        return "not within 100 times this load"
-    return "at any load" if ledger.holds_until == 0 else f"from {ledger.holds_until:.2g} times this load"
 
 
 def _parts(ledger: Ledger, table: Table) -> str:

@@ -128,6 +128,39 @@ def tabulate(
     return [_table(flow, rows[f], scenario, coefficients, rate_factor) for f, flow in enumerate(scenario.flows)]
 
 
+def tabulate_each(scenario: Scenario, coefficients: CoefficientSet, horizon: float, *, seed: int = 1) -> list[Table]:
+    """Tables of every flow with the other flows at their mean over the horizon: flows whose loads move differently.
+
+    One flow gives `tabulate`. Several take as many runs a level as there are flows.
+    """
+    if len(scenario.flows) == 1:
+        return tabulate(scenario, coefficients, horizon, seed=seed)
+    if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
+        raise ValueError("query.trigger = 'available now' has no steady batches to tabulate; use level fluid")
+    usual = [_mean_batch(flow, scenario, coefficients, horizon) for flow in scenario.flows]
+    found = []
+    for f, flow in enumerate(scenario.flows):
+        top, rows = _largest_batch(flow, scenario, coefficients, horizon, 1.0, ()), []
+        for share in SHARES[:LEVELS]:
+            sizes = [share * top if k == f else size for k, size in enumerate(usual)]
+            here = _level(scenario, coefficients, sizes)
+            trace = simulate(here, coefficients, seed=seed)
+            rows.append(_row(f, flow, trace.flows[flow.name], here, coefficients, seed))
+        found.append(_table(flow, rows, scenario, coefficients, 1.0))
+    return found
+
+
+def _mean_batch(flow: Flow, scenario: Scenario, c: CoefficientSet, horizon: float) -> float:
+    """Records of a batch at the mean rate over the horizon, growth included."""
+    times, rates = flow.workload.corners(horizon)
+    ends = [*times[1:], max(horizon, times[-1])]
+    events = sum(
+        rate * max(0.0, min(end, horizon) - start) for start, end, rate in zip(times, ends, rates, strict=True)
+    )
+    cycle = max(flow.query.trigger, _least_seconds(flow, scenario, c))
+    return max(float(flow.topic.partitions), events / horizon * cycle)
+
+
 def _least_seconds(flow: Flow, scenario: Scenario, c: CoefficientSet) -> float:
     """A batch of no records: what the driver and the checkpoint take [s]."""
     costs = costs_of(flow, scenario, c)

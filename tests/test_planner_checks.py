@@ -92,7 +92,10 @@ TRIPS = {  # code: (a change that trips it, a change that clears it)
         [ROCKSDB, ("heap: 8 GiB", "heap: 1 GiB")],
         [ROCKSDB, ("heap: 8 GiB", "heap: 1 GiB\n  memory_overhead: 4 GiB")],
     ),
-    "memory-driver": ([("kind: jvm-connector", "kind: python-foreach")], []),
+    "memory-driver": (
+        [("kind: jvm-connector", "kind: python-foreach"), ("heap: 8 GiB", "heap: 8 GiB\n  driver_heap: 512 MiB")],
+        [("kind: jvm-connector", "kind: python-foreach")],
+    ),
     "memory-broker": ([("machine: m7g.large", "machine: m7g.large\n  heap: 6.999 GiB")], []),
     "memory-data-node": (
         [("kind: opensearch-service", "kind: self-managed-opensearch\n  heap: 512 MiB")],

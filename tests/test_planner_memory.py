@@ -183,10 +183,16 @@ def test_every_entry_says_how_and_from_where() -> None:
 
 
 def test_the_parts_of_a_process_add_up_to_what_it_climbs_to() -> None:
-    for process in ("broker", "executor", "data node", "driver"):
+    for process in ("broker", "executor", "data node"):
         ledger = of(stack(), process)
         native = sum(e.bytes for e in ledger.entries if e.where == "native")
         assert ledger.resident_bytes == pytest.approx(ledger.heap_bytes + native)
+
+
+def test_a_driver_s_heap_does_not_fill() -> None:
+    """spark.md C5: 1,365 to 1,584 MiB resident with Xmx 2 GiB, in two runs."""
+    told = of(stack(spark={"driver_heap": 2 * GIB}), "driver").resident_bytes
+    assert told is not None and 0.9 * 1365 < told / MIB < 1.1 * 1584
 
 
 def test_one_host_carries_what_all_on_it_take() -> None:

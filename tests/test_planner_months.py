@@ -208,3 +208,15 @@ def test_the_command_exits_with_3_when_something_breaks(tmp_path: Path, root: Pa
     assert wrong.returncode == 1 and "expected a date such as 2026-12-01" in wrong.stderr
     wrong = subprocess.run([*ask[:-3], "soon"], capture_output=True, text=True, cwd=root, timeout=60)
     assert wrong.returncode == 1 and "--horizon 'soon'" in wrong.stderr
+
+
+def test_a_small_flow_is_not_held_to_its_neighbour_s_peak() -> None:
+    """Beside a flow whose growth ends at ten times the load, another gets through about what it does alone."""
+    start = BASE.index("- workload")
+    flow, rest = BASE[start : BASE.index("kafka:")], BASE[BASE.index("kafka:") :]
+    small = flow.replace("- workload: {rate: 2000/s", "- name: small\n  workload: {rate: 50/s")
+    both = from_yaml("name: two\nflows:\n" + flow.replace(*GROWS) + small + rest)
+    alone = from_yaml("name: one\nflows:\n" + small + rest)
+    told = {c.flow: c.per_second for c in months_ahead(both, coefficients_of(both), 60).capacity}
+    lone = months_ahead(alone, coefficients_of(alone), 60).capacity[0].per_second
+    assert 0.5 * lone < told["small"] <= 1.2 * lone
