@@ -50,8 +50,8 @@ def _draw(made: Front, shade: look.Shade) -> None:
 def _clicked() -> None:
     """A point of the chart was chosen: it becomes the one that the button opens."""
     points = st.session_state["front"].selection.points
-    if points and "text" in points[0]:
-        st.session_state["front-chosen"] = points[0]["text"]
+    if points and points[0].get("customdata"):
+        st.session_state["front-chosen"] = points[0]["customdata"][2]
 
 
 def _open(made: Front) -> None:

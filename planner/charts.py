@@ -95,10 +95,15 @@ def _quantiles(flow: FlowForecast, ink: str) -> dict[str, Any]:
     for q, answer in zip(QUANTILES.values(), flow.latency.end_to_end.values(), strict=True):
         ends = answer.forecast
         if ends is not None and np.isfinite([answer.value, ends.high]).all():
-            told = f"p{q * 100:g}: {shown(answer)}<br>real stack (90 %): {shown_interval(answer, 'forecast')}"
-            points.append((q, answer.value, ends.high - answer.value, answer.value - ends.low, told))
+            text = f"p{q * 100:g}: {shown(answer)}<br>real stack (90 %): {shown_interval(answer, 'forecast')}"
+            points.append((q, answer.value, ends.high - answer.value, answer.value - ends.low, text))
     bars = {"type": "data", "symmetric": False, "array": [p[2] for p in points], "arrayminus": [p[3] for p in points]}
-    told = {"type": "scatter", "mode": "markers", "name": f"{flow.name}: real stack, 90 %", "marker": {"color": ink}}
+    told: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{flow.name}: real stack, 90 %",
+        "marker": {"color": ink},
+    }
     told |= {"text": [p[4] for p in points], "hovertemplate": "%{text}<extra></extra>", "showlegend": bool(points)}
     return told | {"x": [p[1] for p in points], "y": [p[0] for p in points], "error_x": bars}
 

@@ -48,6 +48,7 @@ def stops(path: str, unit: str, value: float | None, low: float | None, high: fl
 
 
 def _series(unit: str, value: float | None) -> tuple[float, ...]:
+    found: tuple[float, ...]
     if unit == "s":
         found = TIMES
     elif unit in ("bytes", "bytes/s"):

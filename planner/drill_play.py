@@ -7,11 +7,11 @@ from typing import Any
 
 from models.stack import Scenario
 from models.units import show
-from planner.charts import INK, Figure, _layout, _line
+from planner.charts import Figure, _layout, _line
 from planner.drill import DrillResult, drills, run_drills
 from planner.fault_tell import FaultResult, when
 from planner.forecast import Progress
-from planner.look import JUDGED
+from planner.look import INK, JUDGED
 from planner.told import Told
 from planner.told_parts import Cell
 

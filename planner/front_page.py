@@ -1,8 +1,8 @@
 """A recommendation as a page shows it: each stack that was found with what it costs a month and how late it is.
 
-The stacks are today's, the recommended one, the runner-up, those of the recommendation's front, and the cheapest without
-each promise. Each is asked the same quick answer, so that they compare; one that another beats in both cost and latency
-is not on the line.
+The stacks are today's, the recommended one, the runner-up, those of the recommendation's front, and the cheapest
+without each promise. Each is asked the same quick answer, so that they compare; one that another beats in both cost and
+latency is not on the line.
 """
 
 from __future__ import annotations
@@ -103,11 +103,16 @@ def front_chart(made: Front) -> Figure:
     told = (
         "<b>%{text}</b>: %{x:,.0f} USD a month, p99 %{y:.3g} s<br>%{customdata[0]}<br>%{customdata[1]}<extra></extra>"
     )
-    dots: dict[str, Any] = {"type": "scatter", "mode": "markers+text", "name": "stacks", "hovertemplate": told}
+    dots: dict[str, Any] = {"type": "scatter", "mode": "markers", "name": "stacks", "hovertemplate": told}
     dots |= {"x": [p.usd for p in seen], "y": [p.p99_seconds for p in seen], "text": [p.name for p in seen]}
-    dots |= {"textposition": "top center", "customdata": [[p.told, p.keeps] for p in seen]}
+    dots["customdata"] = [[p.told, p.keeps, p.name] for p in seen]
+    named = [
+        {"x": p.usd, "y": p.p99_seconds, "text": p.name, "showarrow": False, "yshift": 16}
+        for p in seen
+        if p.name in ("today", "recommended")
+    ]
     inks = [JUDGED["holds" if p.holds else "broken"] for p in seen]
-    layout = _layout("USD a month", "p99 latency, seconds", showlegend=False)
+    layout = _layout("USD a month", "p99 latency, seconds", showlegend=False, annotations=named)
     layout["xaxis"] |= {"rangemode": "tozero"}
     layout["yaxis"] |= {"rangemode": "tozero"}
     return {"data": [joined, dots | {"marker": {"size": 13, "color": inks}}], "layout": layout}

@@ -173,8 +173,8 @@ def difference(one: Told, other: Told) -> str:
 
 def changed_fields(one: Scenario, other: Scenario) -> list[tuple[str, str, str]]:
     """The fields in which two scenarios differ: path, and both values as a person writes them."""
-    data = [scenario.model_dump(mode="json") for scenario in (one, other)]
-    return [(path_of(place), *(_word(place, x) for x in pair)) for place, pair in _differ(*data, ())]  # type: ignore[misc]
+    found = _differ(one.model_dump(mode="json"), other.model_dump(mode="json"), ())
+    return [(path_of(place), _word(place, x), _word(place, y)) for place, (x, y) in found]
 
 
 def _differ(one: object, other: object, place: Location) -> Iterator[tuple[Location, tuple[object, object]]]:

@@ -171,7 +171,7 @@ def test_cancel_ends_the_process(page: Any, opened: Browser) -> None:
 
 def children_at_work() -> set[int]:
     """Processes of this test's server that were forked from the one that prepares children."""
-    out = subprocess.run(["ps", "-eo", "pid,ppid,stat,args"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(["ps", "-eww", "-o", "pid,ppid,stat,args"], capture_output=True, text=True, check=True).stdout
     rows = {int(r[0]): (int(r[1]), r[2], r[3]) for r in (line.split(None, 3) for line in out.splitlines()[1:])}
     found = set()
     for pid, (parent, state, _) in rows.items():
