@@ -33,6 +33,7 @@ from planner.scenario import example, example_names, load_scenario, resolved, to
 from planner.schema import scenario_schema
 
 if TYPE_CHECKING:
+    from planner.asked import Backtest, Drills, Sweep, backtest, bridge, drill, fit, sweep
     from planner.backtest_run import held_parts, named_runs
     from planner.calibrate import Calibration, calibrate
     from planner.calibrate_load import Gathered, gather
@@ -45,13 +46,17 @@ if TYPE_CHECKING:
     from planner.recommend import Recommendation, recommend
     from planner.recommend_unknowns import read_unknowns
     from planner.scaling import scaling
+    from planner.sizers import Sizers, sizers
+    from planner.sweep import with_values
     from planner.watch import Watch, watch
 
 __all__ = [
+    "Backtest",
     "Calibration",
     "CoefficientError",
     "CoefficientSet",
     "Comparison",
+    "Drills",
     "Fault",
     "Finding",
     "Flow",
@@ -64,17 +69,23 @@ __all__ = [
     "Run",
     "Scenario",
     "ScenarioError",
+    "Sizers",
+    "Sweep",
     "Targets",
     "Watch",
     "Workload",
+    "backtest",
     "billed",
+    "bridge",
     "calibrate",
     "check",
     "claims",
     "compare",
+    "drill",
     "example",
     "example_names",
     "finance_report",
+    "fit",
     "forecast",
     "forecast_schema",
     "gather",
@@ -97,14 +108,28 @@ __all__ = [
     "scaling",
     "scenario_schema",
     "simulate",
+    "sizers",
+    "sweep",
     "to_yaml",
     "watch",
     "with_faults",
+    "with_values",
     "write_paste",
 ]
 
 _WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits for; or load kernels of their own
     "claims": "planner.claims",
+    "Backtest": "planner.asked",
+    "Drills": "planner.asked",
+    "Sweep": "planner.asked",
+    "backtest": "planner.asked",
+    "bridge": "planner.asked",
+    "drill": "planner.asked",
+    "fit": "planner.asked",
+    "sweep": "planner.asked",
+    "Sizers": "planner.sizers",
+    "sizers": "planner.sizers",
+    "with_values": "planner.sweep",
     "run_drills": "planner.drill",
     "with_faults": "planner.fault_words",
     "Recommendation": "planner.recommend",

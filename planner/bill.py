@@ -23,6 +23,7 @@ from models.money import Commitment, Money
 from models.stack import Scenario
 from planner.money_notes import notes_of
 from planner.refusal import ScenarioError
+from planner.shown import Shown
 from planner.usage import Pace, Used, flowing, paces, used
 from pricing import shared
 from pricing.bill import Bill, Line, UnitCosts, marginal
@@ -65,7 +66,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class MonthlyBill:
+class MonthlyBill(Shown):
     """A month's bill, its range, what a unit of work costs, its commitments, and what a reader must know."""
 
     bill: Bill

@@ -28,6 +28,7 @@ from planner.backtest_values import part_names, seen
 from planner.calibrate_load import Gathered
 from planner.calibrate_model import UNTOLD, left_out, model_errors, residuals
 from planner.refusal import ScenarioError
+from planner.shown import Shown
 
 SEEDS, DRAWS = range(1, 5), 8
 TOLERANCE = {"batch time, median": 0.15, "CPU": 0.15, "log bytes": 0.05, "index bytes": 0.10}
@@ -50,7 +51,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Shown):
     """A fitted set: its text, what was told and left, errors on what was held out, and the replay of today."""
 
     name: str

@@ -19,6 +19,7 @@ from models.units import GIB
 from planner.answers import Interval, finite
 from planner.findings import Finding
 from planner.forecast import DRAWS, Forecast, forecast
+from planner.shown import Shown
 from planner.uncertainty import TAIL, Z, t_factor
 from simulator.trace import Trace
 
@@ -60,7 +61,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """One stack against the first: what moved, the bill's lines that moved most, findings that came and went."""
 
     before: Forecast

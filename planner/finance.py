@@ -20,6 +20,7 @@ from planner.bill import MonthlyBill, bill_of, book_of, runs_of, stack_of
 from planner.money_months import MonthOfBill, months
 from planner.refusal import ScenarioError
 from planner.scenario import resolved
+from planner.shown import Shown
 from planner.usage import Pace, paces
 from pricing.bill import NOTHING, Line
 from pricing.offers import Compared, compared
@@ -27,6 +28,8 @@ from pricing.price_book import PriceBook
 from pricing.spread import SPREAD, Range, ranged
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from planner.export_actuals import Actuals
     from planner.finance_actuals import Variance
     from planner.finance_against import Moved
@@ -38,7 +41,7 @@ Said = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """A bill, its months, the commitments that could be bought, what it all rests on, and what it is held against."""
 
     scenario: Scenario
@@ -88,6 +91,12 @@ class Report:
         """The month's budget and whether P90 is within it, where the scenario has one."""
         budget = self.scenario.targets.monthly_budget_usd
         return None if budget is None else (budget, self.bill.range.p90_usd <= budget)
+
+    def options(self) -> DataFrame:
+        """Every way of paying for each machine over the report's months: tidy, on demand first."""
+        from planner.notebook import options
+
+        return options(self)
 
     def as_dict(self) -> dict[str, Any]:
         from planner.finance_tell import as_dict

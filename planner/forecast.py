@@ -45,6 +45,7 @@ from planner.level import chosen, too_busy
 from planner.memory import Ledger, memory
 from planner.refusal import ScenarioError
 from planner.scenario import resolved
+from planner.shown import Shown
 from planner.storage import Fill, index_storage, topic_storage
 from planner.throughput import bottleneck, loads, sustainable, through
 from planner.uncertainty import answer, draws, model_sigma
@@ -63,7 +64,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(Shown):
     """What a scenario's stack will do, and what that is known from."""
 
     scenario: Scenario
@@ -128,15 +129,6 @@ class Forecast:
         from planner.forecast_text import as_text
 
         return as_text(self)
-
-    def __rich__(self) -> Any:
-        from planner.forecast_text import rendered
-
-        return rendered(self)
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """In a notebook: the same text as in a terminal."""
-        return {"text/plain": self.as_text()}
 
 
 def forecast(

@@ -25,6 +25,7 @@ from planner.bill import MonthlyBill, monthly_bill, paced
 from planner.forecast import coefficients_of
 from planner.refusal import ScenarioError, house_lines
 from planner.scenario import resolved, validated
+from planner.shown import Shown
 from planner.usage import Pace
 from pricing.bridge import Effect, Step, bridge, effects
 
@@ -54,7 +55,7 @@ class PlanFile(Noun):
 
 
 @dataclass(frozen=True)
-class Bridge:
+class Bridge(Shown):
     """The bill as planned, what each cause added, and the bill at the end."""
 
     says: str
