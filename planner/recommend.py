@@ -28,10 +28,12 @@ from planner.front import Point, front
 from planner.migrate import commitments
 from planner.recommend_growth import Step, by_month, grown
 from planner.recommend_reasons import TargetPrice, family_excuses, price_of_targets, runner_up, zone_loss
+from planner.recommend_rollover import rolled_over
 from planner.recommend_search import TRIALS, Found, Search, screened
 from planner.recommend_stack import Stack, built
 from planner.recommend_trial import Outcome, Trials
 from planner.refusal import ScenarioError
+from planner.shown import Shown
 
 if TYPE_CHECKING:
     from planner.migrate import Migration
@@ -55,7 +57,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass
-class Recommendation:
+class Recommendation(Shown):
     """The stack to buy and why. `best` is None where nothing holds; `excuses` then say what was short."""
 
     given: Scenario
@@ -126,6 +128,7 @@ def recommend(
         raise ScenarioError(_unknown_wants(unknown))
     wants = _kept(wants_of(scenario, **wanted), today)
     coefficients, said = coefficients_of(scenario), progress or (lambda *_: None)
+    scenario, rolled = rolled_over(scenario, coefficients)
     first = growth_of(scenario, wants.growth_to_first - 1)
     trials_made = Trials(scenario, coefficients, [r * first for r in wants.peaks], seed, lambda text: said(text, 0, 0))
     regions = {}
@@ -137,6 +140,7 @@ def recommend(
     search, found = regions[region]
     out = _answer(scenario, wants, region, seed, search, found, coefficients)
     out.seconds = seconds
+    out.notes += rolled
     if out.best is not None and reasons and not out.interrupted:
         _reasons(out, search, found, coefficients, trials, said)
     if out.best is not None and unknowns is not None and not out.interrupted:

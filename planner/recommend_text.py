@@ -71,8 +71,10 @@ def lines(out: Recommendation) -> list[tuple[str, list[str]]]:
     found.append(("holds, at the peak with growth of the first months", _held(out)))
     if out.runner is not None:
         found.append(("runner-up", _runner(out)))
-    if out.steps or out.notes:
-        found.append(("growth", [*(_step(s) for s in out.steps), *out.notes]))
+    if out.steps:
+        found.append(("growth", [_step(s) for s in out.steps]))
+    if out.notes:
+        found.append(("to know", list(out.notes)))
     if out.zone_loss:
         found.append(("when a zone is lost", out.zone_loss))
     if len(out.front) > 1:
