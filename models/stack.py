@@ -63,15 +63,15 @@ class Targets(Noun):
         {}, unit="", meaning="over what p50 and p99 are judged, where that is not run.measure"
     )
     cpu_headroom: Fraction | None = field(
-        None, unit="1", meaning="share of the busiest host's CPU that a recommended stack leaves free at the peak",
+        None, unit="1", meaning="share of the busiest host's CPU that stays free",
         ge=0, lt=1,
     )  # fmt: skip
     disk_headroom: Fraction | None = field(
-        None, unit="1", meaning="share below its first mark that a recommended disk leaves free once retention is full",
+        None, unit="1", meaning="share below its first mark that stays free on the fullest disk once retention is full",
         ge=0, lt=1,
     )  # fmt: skip
     memory_headroom: Fraction | None = field(
-        None, unit="1", meaning="share of a host's memory that a recommended process leaves free", ge=0, lt=1
+        None, unit="1", meaning="share of a host's memory that its process leaves free", ge=0, lt=1
     )
     regions: tuple[str, ...] = field((), unit="", meaning="regions to recommend in; none: money.region")
     families: tuple[str, ...] = field((), unit="", meaning="machine families to recommend; none: all that are sold")

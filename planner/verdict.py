@@ -10,6 +10,7 @@ from models.units import DAY, show
 from planner.answers import Answer, FlowForecast, Promise
 from planner.checks import not_survived
 from planner.findings import Finding
+from planner.headroom import headrooms
 
 if TYPE_CHECKING:
     from planner.forecast import Forecast
@@ -44,6 +45,7 @@ def promises(out: Forecast) -> list[Promise]:
                 f"{load.name} is at {load.utilisation:.0%} at the sustainable rate",
             )
         )
+    found += headrooms(out)
     if targets.horizon is not None:
         found.append(_disks(out, targets.horizon))
     if targets.monthly_budget_usd is not None:

@@ -241,7 +241,7 @@ TABLE: dict[str, list[Row]] = {
     "spark.cores": [row("busy", {"spark.cores": 1}, "batch.seconds", "+", "spark.md L7")],
     "spark.heap": [row("small", {"spark.heap": "16 GiB"}, "memory.container", "+", "spark.md C1")],
     "spark.resource_manager": [
-        row("python", {"spark.resource_manager": "kubernetes"}, "memory.container", "+", "spark.md C1: 0.40 beside 0.10")
+        row("python", {"spark.resource_manager": "kubernetes"}, "memory.container", "+", "spark.md C1: 0.40, 0.10")
     ],
     "spark.python_memory": [row("python", {"spark.python_memory": "2 GiB"}, "memory.container", "+", "spark.md C1")],
     "spark.off_heap": [row("small", {"spark.off_heap": "2 GiB"}, "memory.container", "+", "spark.md C1")],
@@ -328,9 +328,18 @@ TABLE: dict[str, list[Row]] = {
     "targets.judged": [
         row("burst", {"targets.judged": {"p99": {"window": "10 min"}}}, "promise.p99", "-", "a burst among many")
     ],
-    "targets.cpu_headroom": [row("small", {"targets.cpu_headroom": 0.5}, "recommend.wants", "!", "what is bought")],
-    "targets.disk_headroom": [row("small", {"targets.disk_headroom": 0.3}, "recommend.wants", "!", "what is bought")],
-    "targets.memory_headroom": [row("small", {"targets.memory_headroom": 0.2}, "recommend.wants", "!", "bought")],
+    "targets.cpu_headroom": [
+        row("small", {"targets.cpu_headroom": 0.5}, "recommend.wants", "!", "what is bought"),
+        row("small", {"targets.cpu_headroom": 0.99}, "verdict", "!", "a promise"),
+    ],
+    "targets.disk_headroom": [
+        row("small", {"targets.disk_headroom": 0.3}, "recommend.wants", "!", "what is bought"),
+        row("small", {"targets.disk_headroom": 0.9}, "verdict", "!", "a promise"),
+    ],
+    "targets.memory_headroom": [
+        row("small", {"targets.memory_headroom": 0.2}, "recommend.wants", "!", "bought"),
+        row("small", {"targets.memory_headroom": 0.9}, "verdict", "!", "a promise"),
+    ],
     "targets.regions": [row("small", {"targets.regions": ["eu-west-1"]}, "recommend.wants", "!", "what is bought")],
     "targets.families": [row("small", {"targets.families": ["m7g"]}, "recommend.wants", "!", "what is bought")],
     "targets.managed": [row("small", {"targets.managed": "either"}, "recommend.wants", "!", "what is bought")],

@@ -134,3 +134,14 @@ def test_a_promise_may_leave_the_faults_out() -> None:
     ).targets[0]
     assert with_them.window == "60 s with its faults" and without.window == "60 s without faults"
     assert with_them.forecast > without.forecast
+
+
+def test_headroom_is_judged_on_the_fullest_and_named() -> None:
+    wanted = {"cpu_headroom": 0.3, "disk_headroom": 0.2, "memory_headroom": 0.1}
+    calm = {t.target: t for t in forecast(scenario(targets=wanted), draws_of_coefficients=0).targets}
+    assert set(calm) == set(wanted) and calm["cpu_headroom"].holds
+    busy = scenario(targets=wanted, elasticsearch={"background": 0.9, "volume": {"size": "60 GiB"}})
+    told = {t.target: t for t in forecast(busy, draws_of_coefficients=0).targets}
+    assert not told["cpu_headroom"].holds and told["cpu_headroom"].reason.startswith("elasticsearch")
+    assert not told["disk_headroom"].holds and "first mark" in told["disk_headroom"].reason
+    assert calm["memory_headroom"].holds == (float(calm["memory_headroom"].forecast) >= 0.1)
