@@ -44,6 +44,7 @@ COLUMNS = {
     "sink.jvm_bulk_cpu_seconds": "bulks of a JVM sink",
     "spark.state_task_cpu_seconds": "state tasks",
 }
+NOT_WARMED = ("sink.python_record_cpu_seconds", "sink.python_bulk_cpu_seconds")  # a Python worker is no JVM
 
 
 @dataclass
@@ -66,11 +67,11 @@ class Rows:
 
     def block(self, name: str) -> Block:
         cost = np.array(self.cost)
-        warmed = {n: np.array(c) for n, c in self.columns.items() if any(c) or not n.startswith("sink.jvm")}
+        columns = {n: np.array(c) for n, c in self.columns.items() if any(c) or not n.startswith("sink.jvm")}
         return Block(
             name=name,
-            warmed=warmed,
-            plain={},
+            warmed={n: c for n, c in columns.items() if n not in NOT_WARMED},
+            plain={n: c for n, c in columns.items() if n in NOT_WARMED},
             known=np.array(self.known),
             priced=np.zeros(len(cost)),
             cost=cost,

@@ -44,6 +44,8 @@ class Costs:
     setup: float  # of a read task
     document: float  # JVM and sink, a document
     bulk: float
+    python_document: float  # of `document` and of `bulk`: in a Python worker, which is no JVM and has nothing to warm
+    python_bulk: float
     weight: float  # threads that one task uses at once
     driver: float  # of a batch
     launch: float  # serial time of the driver, a task
@@ -71,10 +73,13 @@ def costs_of(flow: Flow, scenario: Scenario, c: CoefficientSet) -> Costs:
     store = {"local": "local", "hdfs": "hdfs", "s3": "s3", "s3-express": "s3express"}[query.checkpoint]
     writes = checkpoint_writes(query.file_manager, query.checkpoint)
     provider = STATE_CPU[query.state.provider] if query.state else 1.0
+    bulk = c[f"sink.{kind}_bulk_cpu_seconds"] * sink.cpu_ratio
     return Costs(
         setup=c["spark.task_cpu_seconds"] + (c["spark.python_task_cpu_seconds"] if python else 0.0),
         document=jvm + own,
-        bulk=c[f"sink.{kind}_bulk_cpu_seconds"] * sink.cpu_ratio,
+        bulk=bulk,
+        python_document=own if python else 0.0,
+        python_bulk=bulk if python else 0.0,
         weight=weight,
         driver=c["spark.batch_cpu_seconds"],
         launch=c["spark.launch_seconds"],
@@ -85,6 +90,32 @@ def costs_of(flow: Flow, scenario: Scenario, c: CoefficientSet) -> Costs:
         bulk_documents=bulk_documents(flow),
         has_bulks=sink.kind != "noop",
     )
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a batch's CPU costs over the coefficient, by where it is spent [1]."""
+
+    jvm: float
+    python: float
+
+
+def warm_factor(done: float, work: float, python: float, c: CoefficientSet) -> float:
+    """CPU of an executor's JVM in a batch over that of a warm JVM, after it has done `done` CPU seconds [1].
+
+    `work` is the batch's CPU on that executor when warm, `python` the part of it in Python workers: that warms no JVM
+    and is not stretched. Work is counted as the law was fitted, all of it; the amplitude acts on the JVM's share.
+
+    >>> from models.coefficients import load_set
+    >>> c = load_set("generic-2026-11").with_values({"spark.warm_amplitude": 3, "spark.warm_work_seconds": 10})
+    >>> [round(warm_factor(0.0, 1e-3, x, c), 2) for x in (0.0, 5e-4, 1e-3)], round(warm_factor(1e3, 1.0, 0.5, c), 2)
+    ([4.0, 4.0, 1.0], 1.0)
+    """
+    jvm = work - python
+    if jvm <= 0:
+        return 1.0
+    spent = warming_work(done, work, c["spark.warm_amplitude"] * jvm / work, c["spark.warm_work_seconds"])
+    return 1.0 + (spent - work) / jvm
 
 
 def bulk_documents(flow: Flow) -> float:
@@ -243,12 +274,12 @@ class Query:
         if not tasks:
             return False
         batch = self.batch
-        factor = self.batch_factor(batch, self.warm_work(len(tasks), float((end - self.offsets).sum())))
+        factor = self.batch_factors(batch, len(tasks), float((end - self.offsets).sum()))
         if self.planned is None:
             yield env.timeout(self._commit_seconds(batch, 0))
             self._checkpoint_works()
             self.planned = end  # the offset log has it: a restart runs the same batch again
-        yield sim.plane.driver_work(self.number, self.costs.driver * factor)
+        yield sim.plane.driver_work(self.number, self.costs.driver * factor.jvm)
         table = self._read_stage(batch, tasks, factor, began, ready)
         stateful = self.flow.query.state is not None
         ok = yield self._stage(batch, began, table, "nothing" if stateful else self.written)
@@ -304,33 +335,32 @@ class Query:
 
     # ------------------------------------------------------------ costs of this batch
 
-    def batch_factor(self, batch: int, warm_work: float) -> float:
-        """What this batch's CPU costs over the coefficient: warmth × run × autocorrelated batch noise.
-
-        `warm_work` is the CPU of the whole batch in a warm JVM [reference s].
-        """
+    def batch_factors(self, batch: int, tasks: int, records: float) -> Factors:
+        """What this batch's CPU costs over the coefficient: run × autocorrelated batch noise, in a JVM × warmth."""
         c = self.sim.coefficients
         phi, sigma = c["spark.batch_autocorrelation"], c["spark.batch_sigma"]
         z = k.normal(self.sim.seed, k.DICE_BATCH, self.number, batch, 0)
         self.drift = z if batch == 0 else phi * self.drift + math.sqrt(1 - phi * phi) * z
-        noise = math.exp(sigma * self.drift - 0.5 * sigma * sigma)
-        return noise * self.run_factor * self.warm_factor(warm_work)
+        noise = math.exp(sigma * self.drift - 0.5 * sigma * sigma) * self.run_factor
+        return Factors(jvm=noise * self.warmth(tasks, records), python=noise)
 
-    def warm_factor(self, warm_work: float) -> float:
-        """CPU of a batch over that in a warm JVM: the warm-up law over the work of one executor."""
+    def warmth(self, tasks: int, records: float) -> float:
+        """What a batch costs the JVM over a warm one: the warm-up law over the work of one executor [1]."""
         if self.warm:
             return 1.0
-        c, executors = self.sim.coefficients, self.sim.scenario.spark.executors
-        done, own = (self.sim.spark_work() - self.work_at_start) / executors, warm_work / executors
-        return warming_work(done, own, c["spark.warm_amplitude"], c["spark.warm_work_seconds"]) / own
+        executors = self.sim.scenario.spark.executors
+        done = (self.sim.spark_work() - self.work_at_start) / executors
+        work, python = self.warm_work(tasks, records)
+        return warm_factor(done, work / executors, python / executors, self.sim.coefficients)
 
-    def warm_work(self, tasks: int, records: float) -> float:
-        """CPU of a batch in a warm JVM [reference s]."""
+    def warm_work(self, tasks: int, records: float) -> tuple[float, float]:
+        """CPU of a batch in a warm JVM, and what of it Python workers do [reference s]."""
         costs, state = self.costs, self.flow.query.state
         documents = records * self.flow.workload.documents_per_event
         bulks = documents / costs.bulk_documents + tasks / 2 if costs.has_bulks else 0.0
         rest = state.shuffle_partitions * costs.state_setup + documents * costs.state_row if state else 0.0
-        return costs.driver + tasks * costs.setup + documents * costs.document + bulks * costs.bulk + rest
+        whole = costs.driver + tasks * costs.setup + documents * costs.document + bulks * costs.bulk + rest
+        return whole, documents * costs.python_document + bulks * costs.python_bulk
 
     def _commit_seconds(self, batch: int, which: int) -> float:
         return float(self._commits(batch, which, 1)[0])
@@ -349,18 +379,20 @@ class Query:
         return k.task_noise(sigma, self.sim.seed, self.number, batch, stage, tasks)
 
     def _read_stage(
-        self, batch: int, tasks: list[tuple[int, float, float]], factor: float, cut: float, ready: np.ndarray
+        self, batch: int, tasks: list[tuple[int, float, float]], factor: Factors, cut: float, ready: np.ndarray
     ) -> np.ndarray:
         """Rows of the read tasks. With a stateful operator they only read, parse and shuffle."""
         costs, sim = self.costs, self.sim
         parts, first, last = (np.array(column) for column in zip(*tasks, strict=True))
-        noise = factor * self._task_noise(batch, 0, len(tasks))
+        scatter = self._task_noise(batch, 0, len(tasks))
+        noise, spared = factor.jvm * scatter, (factor.jvm - factor.python) * scatter
         documents = (last - first) * self.flow.workload.documents_per_event
         rate = sim.rate_at(self.number, cut)
         rows = np.zeros((len(tasks), COLUMNS))
         rows[:, 0] = sim.partition_base[self.number] + parts
         rows[:, 1], rows[:, 2], rows[:, 3] = first, last, documents
-        rows[:, 4], rows[:, 5], rows[:, 6] = costs.setup * noise, costs.document * noise, costs.bulk * noise
+        rows[:, 4], rows[:, 5] = costs.setup * noise, costs.document * noise - costs.python_document * spared
+        rows[:, 6] = costs.bulk * noise - costs.python_bulk * spared
         rows[:, 7] = costs.weight
         to_the_end = last >= ready[parts] - 1e-6  # a capped task finds its records there and waits for none
         rows[:, 8] = sim.cold_seconds(self.number, tasks, cut) + np.where(to_the_end, self.read_waits(rate)[parts], 0.0)
@@ -374,17 +406,19 @@ class Query:
             self._waits[rate] = np.array([read_wait_seconds(rate * share) for share in self.shares])
         return self._waits[rate]
 
-    def _state_stage(self, batch: int, end: np.ndarray, factor: float, cut: float) -> np.ndarray:
+    def _state_stage(self, batch: int, end: np.ndarray, factor: Factors, cut: float) -> np.ndarray:
         """Rows of the state tasks: fold the batch's rows, write what comes out, commit each partition's state."""
         costs, state = self.costs, self.flow.query.state
         assert state is not None
         n = state.shuffle_partitions
         documents = float((end - self.offsets).sum()) * self.flow.workload.documents_per_event / n
         first, last, share = self.sim.in_window(self.number, self.offsets, end)
-        noise = factor * self._task_noise(batch, 1, n)
+        scatter = self._task_noise(batch, 1, n)
+        noise, spared = factor.jvm * scatter, (factor.jvm - factor.python) * scatter
         rows = np.zeros((n, COLUMNS))
         rows[:, 0], rows[:, 3] = -1, documents
-        rows[:, 4], rows[:, 5], rows[:, 6] = costs.state_setup * noise, costs.state_row * noise, costs.bulk * noise
+        rows[:, 4], rows[:, 5] = costs.state_setup * noise, costs.state_row * noise
+        rows[:, 6] = costs.bulk * noise - costs.python_bulk * spared
         rows[:, 7] = 1.0
         rows[:, 9] = self._commits(batch, 2, n)
         rows[:, 10], rows[:, 11], rows[:, 13] = first, last, share

@@ -57,9 +57,10 @@ def synthetic(name: str, partitions: int, rates: list[float], sink: str, bulk: i
         for p in range(partitions):
             n = ends[p] - offsets[p]
             bulks = math.ceil(n / bulk) if python else 0
-            cpu = TRUE["spark.task_cpu_seconds"] + n * (RECORD + 800 * BYTE)
-            cpu += python * (TRUE["spark.python_task_cpu_seconds"] + n * TRUE["sink.python_record_cpu_seconds"])
-            cpu = factor * (cpu + bulks * TRUE["sink.python_bulk_cpu_seconds"]) * dice.lognormal(0, sigma)
+            jvm = TRUE["spark.task_cpu_seconds"] + n * (RECORD + 800 * BYTE)
+            jvm += python * TRUE["spark.python_task_cpu_seconds"]
+            own = python * n * TRUE["sink.python_record_cpu_seconds"] + bulks * TRUE["sink.python_bulk_cpu_seconds"]
+            cpu = (factor * jvm + own) * dice.lognormal(0, sigma)  # a Python worker is no JVM: nothing in it warms
             wait = bulks * (INDEX + REST) + min(partitions / rate / 2, 0.5)
             tasks.append(Task(len(batches), p, "ResultTask", at, at + cpu + wait, cpu, cpu, 0.0, 0.0, n))
             at, spent = at + cpu + wait, spent + cpu
