@@ -464,7 +464,7 @@ BASES: dict[str, dict[str, Any]] = {  # on top of BASE
     "bulky": {W + "rate": "8k/s", S + "bulk_entries": 100},
     "flooded": {W + "rate": "60k/s", T + "partitions": 6, P + "count": 1,
                 "overrides": {"kafka.batch_cpu_seconds": 0.002}},
-    "refused": {W + "rate": "20k/s", S + "bulk_bytes": "50 MB", S + "bulk_entries": 50_000,
+    "refused": {W + "rate": "20k/s", S + "bulk_bytes": "20 MB", S + "bulk_entries": 50_000,
                 "elasticsearch.kind": "self-managed-opensearch", "elasticsearch.heap": "256 MiB"},
     "spark4": {"spark.version": "4.1"},
     "kafka4": {"kafka.version": "4.1"},
