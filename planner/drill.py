@@ -238,8 +238,9 @@ def _saved(trace: Trace, answers: FaultAnswers) -> Iterator[str]:
     """What carried the pipeline over."""
     for happened in answers.results[0].timeline:
         time, what = happened
-        if any(word in what for word in ("move from data node", "in-sync sets", "run again elsewhere", "elected")):
-            yield f"{show(time - answers.results[0].fault.at, 's')} on, {what}"
+        if any(word in what for word in ("that move from data node", "in-sync sets", "run again elsewhere", "elected")):
+            after = time - answers.results[0].fault.at
+            yield f"{show(after, 's')} on, {what}" if after > 0 else f"at once {what}"
     if answers.restarts:
         yield f"restarted {answers.restarts} times, {show(answers.results[0].downtime_seconds, 's')} down"
     refused = sum(flow.counts["rejected_items"] for flow in trace.flows.values())

@@ -116,7 +116,7 @@ class Shards:
             if total > 0 and shares:
                 self.sim.plane.move_pending(f, node, {y: s / total for y, s in shares.items()})
         self.sim.plane.reroute(node)
-        said = f"{moved} primaries move from data node {node} to their copies"
+        said = f"primaries that move from data node {node} to their copies: {moved}"
         self.d.note(n, said + (f"; {red} shards have no copy left and wait for it (red)" if red else ""))
 
     def _write_tables(self, f: int) -> None:
