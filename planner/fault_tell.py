@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from models.stack import Scenario
 from models.units import show
 from planner.answers import finite
 from simulator.trace import FlowTrace, Trace
+
+COLUMNS = ("fault", "noticed after", "whole after", "caught up after", "query down")
 
 
 @dataclass(frozen=True)
@@ -130,15 +134,38 @@ def when(time: float) -> str:
 
 def fault_lines(answers: FaultAnswers) -> list[Any]:
     """For a terminal: a table of the faults, what they cost, and the timeline."""
-    table = Table("fault", "noticed after", "whole after", "caught up after", "query down", box=None, pad_edge=False,
-                  show_edge=False, header_style="dim")  # fmt: skip
-    for r in answers.results:
-        since = (r.noticed - r.fault.at, r.whole - r.fault.at, r.caught_up - r.fault.at)
-        table.add_row(str(r.fault), *(when(t) for t in since), show(r.downtime_seconds, "s"))
-    lines: list[Any] = [table, Text(cost(answers))]
+    table = Table(*COLUMNS, box=None, pad_edge=False, show_edge=False, header_style="dim")
     for result in answers.results:
-        lines += [Text(f"  {show(time, 's'):>9}  {what}", style="dim") for time, what in result.timeline]
-    return lines
+        table.add_row(*_cells(result))
+    told = [Text(f"  {show(time, 's'):>9}  {what}", style="dim") for time, what in _once(answers)]
+    return [table, Text(cost(answers)), *told]
+
+
+def _cells(r: FaultResult) -> list[str]:
+    since = (r.noticed - r.fault.at, r.whole - r.fault.at, r.caught_up - r.fault.at)
+    return [str(r.fault), *(when(t) for t in since), show(r.downtime_seconds, "s")]
+
+
+def fault_markdown(answers: FaultAnswers) -> list[str]:
+    """For a wiki: the table, the cost, the timeline."""
+    lines = ["## Faults", "", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    lines += ["| " + " | ".join(_cells(r)) + " |" for r in answers.results]
+    lines += ["", f"{cost(answers)}.", ""]
+    return lines + [f"- {show(time, 's')}: {what}" for time, what in _once(answers)]
+
+
+def _once(answers: FaultAnswers) -> list[tuple[float, str]]:
+    """All timelines as one, in order of time; what belongs to no fault alone stands in each of them."""
+    return sorted({moment for result in answers.results for moment in result.timeline})
+
+
+def fault_html(answers: FaultAnswers | None, table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]) -> str:
+    """For the report: the same, escaped; nothing where there are no faults."""
+    if answers is None:
+        return ""
+    rows = [[escape(cell) for cell in _cells(r)] for r in answers.results]
+    items = "".join(f"<li>{escape(show(t, 's'))}: {escape(what)}</li>" for t, what in _once(answers))
+    return f"<h2>Faults</h2>{table(COLUMNS, rows)}<p>{escape(cost(answers))}.</p><ul>{items}</ul>"
 
 
 def cost(answers: FaultAnswers) -> str:

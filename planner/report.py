@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.units import show
 from planner.charts import figures
+from planner.fault_tell import fault_html
 from planner.money_tell import dominating, headline
 from planner.money_tell import foot as bill_foot
 from planner.report_stack import memory_html, storage_html
@@ -46,6 +47,7 @@ def as_html(out: Forecast) -> str:
         f"<p>{escape(out.scenario.description)}</p>",
         _verdict(out),
         _answers(out),
+        fault_html(out.faults, _table),
         *(f'<h2>{escape(name)}</h2><div id="{where}"></div>' for name, where in zip(charts, named, strict=True)),
         _warnings(out),
         storage_html(out, _table),

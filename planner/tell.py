@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.units import show
 from planner.answers import Answer, finite
+from planner.fault_tell import fault_markdown
 from planner.money_tell import as_markdown as bill_markdown
 from planner.money_tell import dominating, headline
 from planner.render import findings_markdown
@@ -141,6 +142,8 @@ def as_markdown(out: Forecast) -> str:
     for flow, name, answer in answers(out):
         cells = (flow, name, shown(answer), shown_interval(answer, "sampling"), shown_interval(answer, "forecast"))
         lines.append("| " + " | ".join((*cells, answer.domain)) + " |")
+    if out.faults is not None:
+        lines += ["", *fault_markdown(out.faults)]
     bound = out.throughput.bottleneck
     lines += ["", f"Bottleneck at the sustainable rate: {bound.name}, {bound.evidence}.", ""]
     lines += ["## Bill", "", f"{headline(out.bill)}. Most of it: {dominating(out.bill)}.", "", bill_markdown(out.bill)]

@@ -133,6 +133,10 @@ def test_a_forecast_tells_what_its_faults_did(tmp_path: Path) -> None:
     assert told["faults"]["restarts"] == 1 and told["faults"]["alive"]
     assert 30 < event["green_after_seconds"] < 200
     assert told["scenario"]["faults"][0]["at"] == 40.0
+    files = ["-o", str(tmp_path / "x.html"), "-o", str(tmp_path / "x.md"), "-o", str(tmp_path / "x.txt")]
+    assert CliRunner().invoke(cli.app, ["forecast", str(path), *words[:4], *files]).exit_code in (0, 3)
+    for name in ("x.html", "x.md", "x.txt"):
+        assert "the query died: the driver died" in (tmp_path / name).read_text(), name
 
 
 def test_a_scenario_takes_faults_as_sentences_and_gives_its_line() -> None:
