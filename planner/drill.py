@@ -242,10 +242,11 @@ def _saved(trace: Trace, answers: FaultAnswers) -> Iterator[str]:
             after = time - answers.results[0].fault.at
             yield f"{show(after, 's')} on, {what}" if after > 0 else f"at once {what}"
     if answers.restarts:
-        yield f"restarted {answers.restarts} times, {show(answers.results[0].downtime_seconds, 's')} down"
+        times = "once" if answers.restarts == 1 else f"{answers.restarts} times"
+        yield f"restarted {times}, {show(answers.results[0].downtime_seconds, 's')} down"
     refused = sum(flow.counts["rejected_items"] for flow in trace.flows.values())
     if refused:
-        yield f"{refused:,.0f} items were refused and sent again before the retries ran out"
+        yield f"{refused:,.0f} items were refused and sent again{'' if answers.restarts else ' before retries ran out'}"
     if answers.duplicated_documents:
         yield f"{answers.duplicated_documents:,.0f} documents stand in the index twice (sink.ids: explicit prevents it)"
     most = max(float(flow.batches["lag_records"].max()) if len(flow.batches) else 0.0 for flow in trace.flows.values())

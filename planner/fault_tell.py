@@ -174,7 +174,7 @@ def cost(answers: FaultAnswers) -> str:
     if answers.lost_by_cause:
         lost += " (" + ", ".join(f"{n:,.0f} {why}" for why, n in answers.lost_by_cause.items()) + ")"
     told = f"{lost}; {answers.duplicated_documents:,.0f} documents written twice"
-    told += f"; {answers.restarts} restarts" if answers.restarts else ""
+    told += f"; {answers.restarts} restart{'s' * (answers.restarts > 1)}" if answers.restarts else ""
     return told + ("" if answers.alive else "; the query is dead at the end")
 
 
