@@ -161,7 +161,7 @@ class Scenario(Noun):
 
     def _faults_can_happen(self) -> None:
         ends = self.run.warm_up + self.run.measure
-        zones = max(self.kafka.zones, self.elasticsearch.zones)
+        zones = max(self.kafka.zones, self.elasticsearch.zones, len({host.zone or "" for host in self.hosts}))
         for fault in self.faults:
             counts = self.kafka.brokers, self.spark.executors, self.elasticsearch.data_nodes, zones
             if why := out_of_range(fault, *counts, ends):

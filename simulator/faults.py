@@ -14,6 +14,8 @@ import math
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import simpy
+
 from models.faults import Fault, law
 from models.machines import BURST_CPU_SHARE, UnknownMachine, machine
 from simulator import kernels as k
@@ -273,12 +275,14 @@ class Director:
     def _zone_lost(self, n: int, fault: Fault) -> Process:
         place, zone = self.sim.built.placement, fault.number
         here = {s for s, site in enumerate(place.sites) if site.zone == zone}
-        spark = {*place.executors, place.driver} & here
-        if spark:
-            self._zone_of_spark(n, fault)
+        executors = [e for e, site in enumerate(place.executors) if site in here]
+        parts: list[simpy.Process] = []
+        if place.driver in here or len(executors) == len(place.executors):
+            self._zone_of_driver(n)
+        else:
+            parts += [self.env.process(self._executor_of_zone(n, e, fault)) for e in executors]
         brokers = [b for b, site in enumerate(place.brokers) if site in here]
         nodes = [d for d, site in enumerate(place.nodes) if site in here]
-        parts = []
         if brokers:
             parts.append(self.env.process(self.topics.broker_gone(n, brokers, fault)))
         if nodes:
@@ -288,11 +292,16 @@ class Director:
             self.noticed(n)
             self.whole(n)
 
-    def _zone_of_spark(self, n: int, fault: Fault) -> None:
-        """Executors and driver lie in one zone: with it the application is gone, and a new cluster takes its time."""
-        self.no_cluster_until = max(self.no_cluster_until, self.env.now + law("spark.cluster"))
-        self.note(n, f"Spark was there: a new cluster in another zone takes {law('spark.cluster') / 60:.0f} min")
-        self._kill_queries("its zone is lost, with driver and executors")
+    def _zone_of_driver(self, n: int) -> None:
+        """With the driver the application is gone. EMR on EC2 lies in one zone: a new cluster takes its time."""
+        if self.sim.scenario.spark.kind == "emr-ec2":
+            self.no_cluster_until = max(self.no_cluster_until, self.env.now + law("spark.cluster"))
+            self.note(n, f"Spark was there: a new cluster in another zone takes {law('spark.cluster') / 60:.0f} min")
+        self._kill_queries("its zone is lost, and the driver with it")
+
+    def _executor_of_zone(self, n: int, e: int, fault: Fault) -> Process:
+        one = Fault(kind="executor-lost", at=fault.at, target=str(e), duration=fault.duration)
+        yield from self._lose_executor(n, one, 0.0, law("spark.network_timeout"), True)
 
     def _zone_delay(self, n: int, fault: Fault) -> Process:
         self.noticed(n)

@@ -422,6 +422,22 @@ def test_emr_lives_in_one_zone_and_dies_with_it() -> None:
     assert away.faults.downs[0] == [] or all("zone" not in d.why for d in away.faults.downs[0])
 
 
+def test_executors_in_another_zone_are_lost_alone() -> None:
+    """The driver lives with the first executor: only the second one's zone is gone."""
+    hosts = [{"name": name, "cores": 64, "zone": zone} for name, zone in
+             (("broker", "a"), ("node", "a"), ("first", "a"), ("second", "b"))]  # fmt: skip
+    it = bare(
+        flow__topic={"partitions": 4, "copies": 1, "min_insync": 1, "producer": {"linger": 0}},
+        kafka={"hosts": ["broker"]}, elasticsearch={"hosts": ["node"], "zones": 1}, hosts=hosts,
+        spark={"kind": "ec2", "executors": 2, "cores": 1, "hosts": ["first", "second"]},
+        run={"measure": 300.0, "warm_up": 4.0},
+    )  # fmt: skip
+    trace = run(it, "zone-lost 1 at 31.3 s for 200 s")
+    assert only(trace).outcome == "running" and trace.faults.downs[0] == []
+    dead = run(it, "zone-lost 0 at 31.3 s for 200 s")
+    assert "the driver with it" in only(dead).outcome
+
+
 def test_a_burst_multiplies_what_arrives() -> None:
     it = stack(flow__workload={"rate": 1000, "size": 100, "arrivals": "deterministic"}, run={"measure": 60.0})
     calm, burst = run(it), run(it, "burst x3 at 30 s for 10 s")
