@@ -61,12 +61,17 @@ def faults(draw: st.DrawFn, case: Case, kinds: tuple[str, ...]) -> list[Fault]:
 
 @st.composite
 def hurt(draw: st.DrawFn, regime: str, kinds: tuple[str, ...]) -> Case:
-    """A drawn case with faults, and something that starts a dead query again (or nothing)."""
+    """A drawn case with faults, and something that starts a dead query again (or nothing).
+
+    Noise keeps pieces of work from starting at one moment: which of them a cold executor does first is not the same
+    in both engines, and decides what each costs.
+    """
     case = draw(cases(regime))
     restart = Restart(policy=draw(of("supervisor", "supervisor", "none")), wait=0.05, start=0.11, longest=0.3)
     spark = case.scenario.spark.model_copy(update={"restart": restart})
     fails = case.scenario.model_copy(update={"spark": spark, "faults": tuple(draw(faults(case, kinds)))})
-    return replace(case, scenario=fails)
+    noisy = case.coefficients.with_values({"spark.task_sigma": 0.13, "search.task_sigma": 0.3})
+    return replace(case, scenario=fails, coefficients=noisy)
 
 
 def assert_same_story(one: Trace, other: Trace) -> None:
