@@ -32,8 +32,8 @@ def asked(what: str, name: str, question: str, *arguments: Any, **options: Any) 
 
 def _show(what: str) -> None:
     job = st.session_state["jobs"].get(what)
-    if job is None:
-        return
+    if job is None:  # asked again: the page starts it anew
+        st.rerun()
     was = job.ended
     state.workers().look(job)
     if job.state == "done":

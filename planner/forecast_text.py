@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.units import show
+from planner import look
 from planner.answers import Answer, FlowForecast
 from planner.fault_tell import fault_lines
 from planner.memory import Ledger
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from planner.forecast import Forecast
 
 TABLE: dict[str, Any] = {"box": None, "pad_edge": False, "show_edge": False, "header_style": "dim"}
-DOMAIN = {"measured": "green", "extrapolated": "yellow", "never measured": "red"}
+DOMAIN = {domain: look.STYLES[domain] for domain in ("measured", "extrapolated", "never measured")}
 
 
 def rendered(out: Forecast) -> RenderableType:

@@ -39,7 +39,7 @@ LIGHT = Shade("#ffffff", "#f4f7fa", "#16212b", "#5a6874", "#d9e0e6")
 DARK = Shade("#0f1720", "#18222d", "#e6edf3", "#9aa8b5", "#2b3845")
 SHADES = {"light": LIGHT, "dark": DARK}
 
-# Styles of the terminal by what they mean; `planner.cli.console` knows them by these names.
+# Styles of the terminal by what they mean, in the terminal's own colours, as its ground is not ours.
 STYLES = {
     "holds": "green", "broken": "bold red", "unsure": "yellow", "critical": "bold red", "warning": "yellow",
     "info": "cyan", "measured": "green", "extrapolated": "yellow", "never measured": "red", "quiet": "dim",

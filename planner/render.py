@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.stack import Scenario
+from planner import look
 from planner.findings import Finding
 from planner.refusal import ScenarioError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+COLOURS = {severity: look.STYLES[severity] for severity in ("critical", "warning", "info")}
 
 
 def write_findings(
