@@ -22,7 +22,7 @@ from planner.bill import MonthlyBill, billed
 from planner.checks import check
 from planner.compare import Comparison, compare
 from planner.engine import simulate
-from planner.finance import Report
+from planner.finance import Report, held_against, review
 from planner.finance import report as finance_report
 from planner.findings import Finding
 from planner.forecast import Forecast, forecast
@@ -89,6 +89,7 @@ __all__ = [
     "forecast",
     "forecast_schema",
     "gather",
+    "held_against",
     "held_parts",
     "import_recordings",
     "load_recordings",
@@ -104,6 +105,7 @@ __all__ = [
     "read_unknowns",
     "recommend",
     "resolved",
+    "review",
     "run_drills",
     "scaling",
     "scenario_schema",

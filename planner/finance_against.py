@@ -25,6 +25,7 @@ from planner.bill import MonthlyBill, bill_of, book_of, runs_of, stack_of
 from planner.finance import Report
 from planner.refusal import ScenarioError
 from planner.scenario import resolved, validated
+from planner.shown import Shown
 from pricing.bill import NOTHING
 from pricing.bridge import Effect, Step, bridge, effects
 from pricing.price_book import PriceBook
@@ -47,7 +48,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Moved:
+class Moved(Shown):
     """The earlier total, the parts of the change in order, and today's total."""
 
     was_usd: Decimal

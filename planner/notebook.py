@@ -25,6 +25,7 @@ from planner.bill import MonthlyBill
 from planner.calibrate import Calibration
 from planner.compare import Comparison
 from planner.finance import Report
+from planner.finance_against import Moved
 from planner.forecast import Forecast
 from planner.look import INK, JUDGED, KIND, LIGHT, STYLES, template
 from planner.money_bridge import Bridge
@@ -40,7 +41,9 @@ PRE = '<pre style="line-height:1.25;font-family:monospace;white-space:pre">{code
 
 def shown(result: Any) -> dict[str, str]:
     """The result as plain text, and with its colours as HTML."""
-    console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True, theme=Theme(STYLES))
+    console = Console(
+        file=io.StringIO(), width=WIDTH, highlight=False, record=True, theme=Theme(STYLES), force_jupyter=False
+    )
     console.print(rendered(result))
     plain = console.export_text(clear=False)
     return {"text/plain": plain, "text/html": console.export_html(inline_styles=True, code_format=PRE)}
@@ -249,6 +252,41 @@ def options(result: Report) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@rendered.register
+def _(result: Moved) -> RenderableType:
+    table = Table("part", "added", "USD a month", "why", **BARE)
+    table.columns[1].justify = table.columns[2].justify = "right"
+    table.add_row("last review", "", f"{result.was_usd:,.2f}", "")
+    for part in result.parts:
+        table.add_row(part.name, f"{part.added_usd:+,.2f}", f"{part.total_usd:,.2f}", Text(part.told, "dim"))
+    return Group(table, *(Text(note, "dim") for note in result.notes))
+
+
+@frame.register
+def _(result: Moved) -> pd.DataFrame:
+    rows = [
+        {"part": part.name, "system": e.system, "line": e.name, "quantity_usd": float(e.quantity_usd),
+         "price_usd": float(e.price_usd)}
+        for part in result.parts for e in part.effects
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["part", "system", "line", "quantity_usd", "price_usd"])
+
+
+@charts.register
+def _(result: Moved) -> dict[str, Chart]:
+    return {"What moved": lambda: _moved(result)}
+
+
+def _moved(result: Moved) -> dict[str, Any]:
+    names = ["last review", *(part.name for part in result.parts), "today"]
+    added = [float(result.was_usd), *(float(part.added_usd) for part in result.parts), None]
+    bar = {"type": "waterfall", "orientation": "h", "y": names, "x": added,
+           "measure": ["absolute", *["relative"] * len(result.parts), "total"],
+           "totals": {"marker": {"color": INK[0]}}}  # fmt: skip
+    layout = {"height": 120 + 24 * len(names), "xaxis": _axis("USD a month"), "yaxis": {"autorange": "reversed"}}
+    return {"data": [bar], "layout": layout | {"showlegend": False}}
+
+
 # Stacks side by side
 
 
@@ -313,7 +351,8 @@ def _line(result: Sweep, key: str, title: str) -> dict[str, Any]:
 def _(result: Recommendation) -> RenderableType:
     from planner.recommend_text import rendered as told
 
-    return told(result)
+    words: RenderableType = told(result)
+    return words
 
 
 @frame.register
@@ -347,7 +386,7 @@ def _(result: Sizers) -> RenderableType:
     head += f"read {need.fan_out:g} times, kept {need.retention_hours:g} h, {need.partition_replicas} replicas"
     table = Table("rule", "brokers", "vCPU", "bound by", "brokers USD", "simulated", "a broker lost", "", **BARE)
     for x in result.sized:
-        word = Text("holds", JUDGED["holds"]) if x.lost else Text("BROKEN", JUDGED["broken"])
+        word = Text("holds", JUDGED["holds"]) if x.holds else Text("BROKEN", JUDGED["broken"])
         full = f"{x.busiest_what} {x.busiest:.0%}"
         table.add_row(x.rule, str(x.brokers), str(x.vcpu), x.bound_by, f"{x.brokers_usd:,.0f}", full, word, x.why)
     return Group(Text(head, "bold"), table)
@@ -403,9 +442,10 @@ def _bars(result: Drills, key: str, title: str) -> dict[str, Any]:
     for holds, name, ink in ((True, "holds", JUDGED["holds"]), (False, "broken", JUDGED["broken"])):
         mine = table[table["holds"] == holds]
         minutes = [None if pd.isna(s) else round(float(s) / 60, 2) for s in mine[key]]
-        text = ["without end" if m is None else "" for m in minutes]
-        data.append({"type": "bar", "orientation": "h", "name": name, "y": mine["drill"].tolist(),
-                     "x": [m or 0.0 for m in minutes], "text": text, "marker": {"color": ink}})  # fmt: skip
+        text = ["never" if m is None else "" for m in minutes]
+        bar = {"type": "bar", "orientation": "h", "name": name, "y": mine["drill"].tolist(), "marker": {"color": ink}}
+        bar |= {"x": [m or 0.0 for m in minutes], "text": text, "textposition": "outside", "cliponaxis": False}
+        data.append(bar)
     layout = {"height": 140 + 22 * len(table), "xaxis": _axis(title), "barmode": "overlay"}
     return {"data": data, "layout": layout | {"yaxis": {"categoryorder": "array", "autorange": "reversed",
                                                         "categoryarray": table["drill"].tolist()}}}  # fmt: skip

@@ -28,14 +28,16 @@ from pricing import msk_sizing
 BLOG_SHARE = 0.8  # of the tightest pipe; remembered
 CORE_IN, CORE_OUT = 5 * MIB, 15 * MIB  # bytes/s that AKalculator gives a vCPU, in and out
 BROKERS = ("kafka", "broker")
+FULL = 0.98  # of a host, volume or card
 
 
 @dataclass(frozen=True)
 class Sized:
     """One rule's answer, and the same number of brokers simulated at the scenario's peak.
 
-    `busiest` is the fullest of a broker's CPU, network and volume there [1], `sustainable` the highest rate over the
-    scenario's mean rate that holds [1], `lost` whether the drill that takes a broker for five minutes holds.
+    `busiest` is the fullest of a broker's CPU, network and volume there [1]. It `holds` if a broker can be gone for
+    five minutes, as the drill has it, and nothing was full before that: brokers are a law in the simulation
+    (docs/model.md) that does not slow down at 100 %, so that a drill alone would pass a cluster that is full.
     """
 
     rule: str
@@ -45,7 +47,7 @@ class Sized:
     brokers_usd: float
     busiest: float
     busiest_what: str
-    lost: bool
+    holds: bool
     why: str
 
 
@@ -123,4 +125,7 @@ def _simulated(
     worst = max(mine, key=lambda load: load.utilisation)
     lost = run_drill(stack, c, drills(stack)["broker-lost"], seed)
     usd = brokers * usd_an_hour * msk_sizing.HOURS
-    return Sized(rule, brokers, brokers * box.vcpu, why, usd, worst.utilisation, worst.name, lost.holds, lost.why)
+    full = worst.utilisation > FULL
+    told = f"{worst.name} is full at the peak, before anything breaks" if full else lost.why
+    holds = lost.holds and not full
+    return Sized(rule, brokers, brokers * box.vcpu, why, usd, worst.utilisation, worst.name, holds, told)

@@ -1,0 +1,66 @@
+"""Execute the notebooks from the root of the repository and keep their outputs.
+
+    python notebooks/run.py [--check] [NAME.ipynb ...]
+
+A cell that fails ends it with exit 1 and the cell's error. `--check` executes and writes nothing. Figures are kept as
+Plotly's JSON and, where kaleido finds a Chromium, as a picture beside it, which is what readers without JavaScript see.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
+SECONDS = 300  # of one cell: a cell that takes longer hangs
+
+
+def main(arguments: list[str]) -> int:
+    os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype+png" if pictures() else "plotly_mimetype")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    check, names = "--check" in arguments, [a for a in arguments if a != "--check"]
+    failed = []
+    for path in [FOLDER / name for name in names] or sorted(FOLDER.glob("*.ipynb")):
+        began = time.monotonic()
+        error = executed(path, write=not check)
+        print(f"{path.name}: {'FAILED' if error else 'executed'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        if error:
+            print(error, file=sys.stderr)
+            failed.append(path.name)
+    return 1 if failed else 0
+
+
+def pictures() -> bool:
+    """Whether figures can also be kept as pictures on this machine."""
+    from importlib.util import find_spec
+    from shutil import which
+
+    return find_spec("kaleido") is not None and any(map(which, ("chromium", "chromium-browser", "google-chrome")))
+
+
+def executed(path: Path, write: bool) -> str:
+    """Run one notebook in a fresh kernel; the error of the cell that failed, or ''."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    book = nbformat.read(path, as_version=4)
+    client = NotebookClient(book, timeout=SECONDS, kernel_name="python3", record_timing=False,
+                            resources={"metadata": {"path": str(ROOT)}})  # fmt: skip
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        return str(error)
+    book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                     "language_info": {"name": "python"}}  # fmt: skip
+    for cell in book.cells:  # logs are this machine's, not the notebook's
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    if write:
+        nbformat.write(book, path)
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
