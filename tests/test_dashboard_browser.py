@@ -243,6 +243,7 @@ def test_a_recommendation_is_searched_cancelled_and_a_stack_of_its_front_opens_a
     idle(page)
     page.get_by_role("button", name="Open as B").click()
     page.get_by_text("What B changes").wait_for()
+    page.locator(".fm-verdict").nth(2).wait_for(state="detached")  # the recommendation's own sentence goes
     assert page.locator(".fm-verdict").count() == 2
 
 
