@@ -7,7 +7,7 @@ BIN := .venv/bin
 EXTRAS ?= dev
 SHELL := /bin/bash
 
-.PHONY: peers demo test test-live lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
+.PHONY: peers demo test test-live notebooks lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
 
 # Exit 3 means that a target is broken, which for the demo is the answer and no failure.
 demo: .venv/ready
@@ -25,6 +25,10 @@ test: lint
 # Real Kafka, Spark, OpenSearch, Elasticsearch and Prometheus, some five minutes; all skip where no Java 21+ is found.
 test-live: .venv/ready
 	FLOODMARK_LIVE=1 $(BIN)/python -m pytest -p no:cacheprovider -rs tests/test_live_stack.py tests/test_live_sample.py
+
+# All notebooks from the root, outputs kept; ARGS=--check executes them and keeps nothing. A failing cell fails it.
+notebooks: .venv/ready
+	$(BIN)/python notebooks/run.py $(ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

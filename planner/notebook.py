@@ -443,8 +443,9 @@ def _bars(result: Drills, key: str, title: str) -> dict[str, Any]:
         mine = table[table["holds"] == holds]
         minutes = [None if pd.isna(s) else round(float(s) / 60, 2) for s in mine[key]]
         text = ["never" if m is None else "" for m in minutes]
-        bar = {"type": "bar", "orientation": "h", "name": name, "y": mine["drill"].tolist(), "marker": {"color": ink}}
-        bar |= {"x": [m or 0.0 for m in minutes], "text": text, "textposition": "outside", "cliponaxis": False}
+        bar: dict[str, Any] = {"type": "bar", "orientation": "h", "name": name, "y": mine["drill"].tolist()}
+        bar |= {"x": [m or 0.0 for m in minutes], "marker": {"color": ink}}
+        bar |= {"text": text, "textposition": "outside", "cliponaxis": False}
         data.append(bar)
     layout = {"height": 140 + 22 * len(table), "xaxis": _axis(title), "barmode": "overlay"}
     return {"data": data, "layout": layout | {"yaxis": {"categoryorder": "array", "autorange": "reversed",
@@ -488,7 +489,7 @@ def _(result: Calibration) -> dict[str, Chart]:
 
     residuals = residual_figures(result)
     made: dict[str, Chart] = {"Coefficients": lambda: _over_prior(result)}
-    return made | {name: lambda figure=figure: figure for name, figure in residuals.items()}  # type: ignore[misc]
+    return made | {name: lambda figure=figure: figure for name, figure in residuals.items()}
 
 
 def _over_prior(result: Calibration) -> dict[str, Any]:
