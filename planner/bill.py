@@ -177,9 +177,9 @@ def stack_of(
     drawn_paces = drawn_paces or [pace]
     sets = list(drawn_sets) or [coefficients]
     others = []
-    for k, load in enumerate(_loads(scenario.money.load_spread, seed)):
+    for k, (load, one) in enumerate(drawn_stacks(scenario, seed)):
         which, how = sets[k % len(sets)], drawn_paces[k % len(drawn_paces)]
-        others.append(used(scenario, which, how, load=load, flows=flows))
+        others.append(used(one, which, how, load=load, flows=flows))
     month = used(scenario, coefficients, pace, flows=flows)
     more = used(scenario, coefficients, pace, load=1 + MARGIN, flows=flows)
     return Stack(scenario, month, tuple(others), more, coefficients, pace)
@@ -259,6 +259,19 @@ def _loads(spread: float, seed: int) -> list[float]:
     sigma = math.log1p(spread) / Z95
     order = [(k * 13 + seed) % USAGE_DRAWS for k in range(USAGE_DRAWS)]  # 13 and 32 share no factor: each slice once
     return [math.exp(sigma * NormalDist().inv_cdf((k + 0.5) / USAGE_DRAWS)) for k in order]
+
+
+def drawn_stacks(scenario: Scenario, seed: int) -> list[tuple[float, Scenario]]:
+    """What a range is drawn over: a factor on the month's events each, and the scenario with its own rate of spot
+    interruptions out of the advisor's band."""
+    loads = _loads(scenario.money.load_spread, seed)
+    if not scenario.money.spot_share or scenario.money.spot_interruptions is not None:
+        return [(load, scenario) for load in loads]
+    from planner.fault_spot import drawn_interruptions
+
+    moneys = [scenario.money.model_copy(update={"spot_interruptions": often})
+              for often in drawn_interruptions(scenario, USAGE_DRAWS, seed)]  # fmt: skip
+    return [(load, scenario.model_copy(update={"money": m})) for load, m in zip(loads, moneys, strict=True)]
 
 
 def _listed_later(stacks: Sequence[Stack], book: PriceBook, terms: Terms, month: Used) -> list[Bill]:

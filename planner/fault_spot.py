@@ -12,7 +12,7 @@ from models.stack import Scenario
 from models.units import MONTH
 from simulator import kernels as k
 
-DICE_SPOT = 50  # a stream that the kernels do not use
+DICE_SPOT, DICE_BAND = 50, 51  # streams that the kernels do not use
 
 
 def interruptions_per_month(scenario: Scenario) -> float:
@@ -25,6 +25,23 @@ def interruptions_per_month(scenario: Scenario) -> float:
         return money.spot_interruptions
     band = interruption_band(book_of(money), box_name(scenario.spark.machine), money.region)
     return sum(band) / 2 if band is not None else 0.0
+
+
+def drawn_interruptions(scenario: Scenario, draws: int, seed: int) -> list[float | None]:
+    """Share of spot executors taken back in a month, a draw each [1]: one from each equal slice of the advisor's band.
+
+    A rate that the scenario states is not drawn; None where there is nothing to draw.
+    """
+    from planner.bill import book_of
+    from pricing.spark import interruption_band
+
+    money = scenario.money
+    stated = money.spot_interruptions is not None or not money.spot_share
+    band = None if stated else interruption_band(book_of(money), box_name(scenario.spark.machine), money.region)
+    if band is None:
+        return [money.spot_interruptions] * draws
+    order = sorted(range(draws), key=lambda n: k.exponential(seed, DICE_BAND, 0, n, 0))  # another order than the load's
+    return [band[0] + (band[1] - band[0]) * (slot + 0.5) / draws for slot in order]
 
 
 def spot_faults(scenario: Scenario, seed: int) -> tuple[Fault, ...]:

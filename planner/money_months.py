@@ -19,12 +19,12 @@ from models.coefficients import CoefficientSet
 from models.elasticsearch import watermark_bytes
 from models.stack import Flow, Scenario
 from models.units import GIB, MONTH, show
-from planner.bill import PRICE_DRAWS, _loads, book_of, offers, priced, runs, terms_of
+from planner.bill import PRICE_DRAWS, book_of, drawn_stacks, offers, priced, runs, terms_of
 from planner.candidates_limits import EBS_MOST, largest_volume
 from planner.money_changes import Headroom, changed, due, headroom, told
 from planner.refusal import ScenarioError
 from planner.storage import _topic_bytes as topic_node_bytes
-from planner.storage import document_bytes, index_shares, seconds_of_rate
+from planner.storage import index_shares, kept_index
 from planner.usage import Pace, flowing, used
 from pricing.bill import Bill
 from pricing.shared import Terms
@@ -100,8 +100,8 @@ def months(
         terms, flows = terms_of(scenario.money, book, number + 1), flowing(scenario, number)
         month = used(scenario, coefficients, pace, number=number, flows=flows)
         drawn = [
-            priced(used(scenario, coefficients, pace, number=number, load=load, flows=flows), book, terms)
-            for load in _loads(scenario.money.load_spread, seed)
+            priced(used(one, coefficients, pace, number=number, load=load, flows=flows), book, terms)
+            for load, one in drawn_stacks(scenario, seed)
         ]
         totalled = totals(drawn, book, seed, PRICE_DRAWS)
         full = {name: fill / volume for name, (fill, volume, _) in _disks(scenario, coefficients, number).items()}
@@ -120,7 +120,7 @@ def _disks(scenario: Scenario, coefficients: CoefficientSet, number: int) -> dic
     kafka, search = scenario.kafka, scenario.elasticsearch
     topics = [topic_node_bytes(scenario, f, end) for f in scenario.flows]
     indices = [_index_node_bytes(scenario, f, coefficients, end) for f in scenario.flows]
-    marks = watermark_bytes(search.volume.size, search.kind, search.version)
+    marks = watermark_bytes(search.volume.size, search.kind, search.version, search.free_space_rule)
     return {
         "kafka": (_fullest(topics), kafka.volume.size, KAFKA_ALARM * kafka.volume.size),
         "elasticsearch": (_fullest(indices), search.volume.size, min(marks["low"], marks["write_block"])),
@@ -132,9 +132,8 @@ def _fullest(parts: Sequence[Sequence[float]]) -> float:
 
 
 def _index_node_bytes(scenario: Scenario, flow: Flow, coefficients: CoefficientSet, end: float) -> list[float]:
-    rate = flow.workload.events_per_second * flow.workload.documents_per_event
-    kept = seconds_of_rate(flow, end, flow.index.retention)
-    return [share * rate * kept * document_bytes(flow, coefficients) for share in index_shares(scenario, flow)]
+    kept = kept_index(flow, coefficients, end)
+    return [share * kept for share in index_shares(scenario, flow)]
 
 
 def _enlarged(scenario: Scenario, coefficients: CoefficientSet, number: int) -> tuple[Scenario, list[str]]:

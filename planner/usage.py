@@ -23,6 +23,7 @@ from models.machines import box_name, machine
 from models.money import Money
 from models.spark import AVAILABLE_NOW, State, checkpoint_writes
 from models.stack import Flow, Scenario
+from models.storage import index_life_seconds
 from models.units import DAY, GIB, HOUR, MB, MIB, MONTH, WEEK
 from models.workload import Workload
 from planner.storage import document_bytes, seconds_of_rate, stored_event_bytes
@@ -181,11 +182,19 @@ def _usual(load: Workload, start: float, end: float) -> float:
     return total
 
 
+def mean_index_life(flow: Flow) -> float:
+    """Seconds of documents that an index holds on the mean: its retention, and half of what its oldest index spans.
+
+    An index that rolled over goes as a whole, when its youngest document has been kept for the retention.
+    """
+    return (flow.index.retention + index_life_seconds(flow.index.retention, flow.index.rollover)) / 2
+
+
 def flowing(scenario: Scenario, number: int | None = None) -> list[Flowing]:
     """Every flow's month. With a number the stack started empty that many months ago; without, retention is full."""
     found = []
     for flow in scenario.flows:
-        topic, index = flow.topic.retention, flow.index.retention
+        topic, index = flow.topic.retention, mean_index_life(flow)
         until = (topic, index) if number is None else ((number + 0.5) * MONTH,) * 2
         found.append(
             Flowing(
@@ -385,7 +394,7 @@ def _snapshots(
         return 0.0, 0.0
     churn = coefficients["search.merge_amplification"]
     extra = sum(
-        b / f.flow.index.retention * min(kept, f.flow.index.retention) * churn
+        b / mean_index_life(f.flow) * min(kept, mean_index_life(f.flow)) * churn
         for b, f in zip(primary, flows, strict=True)
     )
     files = sum(f.flow.index.primaries for f in flows) * SEGMENT_FILES * SEGMENTS_A_TIER

@@ -345,6 +345,21 @@ def test_load_grows_disks_fill_and_are_enlarged_before_they_are_full():
     assert all(m.range.p10_usd < m.range.p50_usd < m.range.p90_usd for m in made)
 
 
+def test_a_months_disks_are_enlarged_by_the_rule_that_the_scenario_says_and_hold_what_rolled_over():
+    """AWS blocks writes below 20 GiB free, or below 20 % by its newer text; a rollover keeps one index more."""
+
+    def disks(rule, **index):
+        flow = resolved(from_yaml(QUICK))["flows"][0]
+        flow["workload"] |= {"rate": 20_000.0}
+        flow["index"] |= {"retention": "5 d", **index}
+        made = after(quick(flows=[flow], elasticsearch={"free_space_rule": rule}), 1)[0]
+        return made.scenario.elasticsearch.volume.size, made.full["elasticsearch"]
+
+    small, large = disks("smaller"), disks("larger")
+    assert large[0] > small[0] and large[1] < small[1]  # 85 % for the low mark, 80 % for the block
+    assert disks("smaller", rollover="5 d")[0] == pytest.approx(2 * small[0], rel=0.1)
+
+
 def test_a_commitment_that_runs_out_raises_the_month_after():
     said = {"kind": "ec2-ri", "machine": "m7g.2xlarge", "count": 2, "owned_months": 10}
     made = after(quick({"commitments": [said]}), 4)

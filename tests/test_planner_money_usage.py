@@ -254,6 +254,21 @@ def test_s3_backed_nodes_pay_for_the_copy_that_s3_holds():
     assert not [x.name for x in plain.lines if x.price.item == "opensearch/managed-storage"]
 
 
+def test_indices_that_roll_over_hold_half_of_one_more_on_the_mean_and_are_billed_for_it():
+    """Kept 14 d after a rollover of 7 d: the oldest document is 21 d old when its index goes, 14 d just after."""
+    node = {"machine": "or1.large.search"}
+    money = {"snapshots": {"every": "1 h", "kept": "1 d"}}
+
+    def held(**index):
+        it = scenario({"index": {"retention": "14 d", **index}}, elasticsearch=node, money=money)
+        return parts_of(it)[0][SearchUsage]
+
+    plain, rolled = held(), held(rollover="7 d")
+    assert rolled.managed_bytes == pytest.approx(plain.managed_bytes * 17.5 / 14)
+    churn = plain.snapshot_bytes - plain.managed_bytes  # a day's merges: the same however the indices are cut
+    assert rolled.snapshot_bytes == pytest.approx(rolled.managed_bytes + churn)
+
+
 def test_retention_fills_up_month_by_month_and_then_stays():
     it = scenario({"index": {"retention": "60 d"}}, elasticsearch={"machine": "or1.large.search"})
     held = [parts_of(it, number=n)[0][SearchUsage].managed_bytes for n in range(5)]

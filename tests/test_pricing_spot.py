@@ -8,9 +8,12 @@ from decimal import Decimal
 import pytest
 
 from planner.bill import monthly_bill
+from planner.fault_spot import drawn_interruptions
 from planner.forecast import coefficients_of
+from planner.money_months import months
 from planner.money_notes import notes_of
 from planner.scenario import from_yaml, load_scenario, resolved
+from planner.usage import Pace
 from pricing.price_book import PriceBook
 from pricing.shared import bill
 from pricing.spark import interruption_band, replaced_hours
@@ -87,3 +90,22 @@ def test_spot_with_a_fallback_lies_between_spot_and_on_demand():
     stacks = [scenario({"spot_share": share, "spot_fallback": back}) for share, back in shares]
     totals = [monthly_bill(it, coefficients_of(it)).monthly_usd for it in stacks]
     assert totals == sorted(totals) and len(set(totals)) == 4
+
+
+def test_the_bills_range_is_wider_by_the_advisors_band():
+    """A day twice for each box taken back: at the band's middle for all draws, or at a rate of its own a draw."""
+    money = {"spot_share": 1.0, "spot_replacement": "1 d", "load_spread": 0.0}
+    low, high = interruption_band(BOOK, "m7g.2xlarge", "us-east-1")
+    drawn, fixed = scenario(money), scenario(money | {"spot_interruptions": (low + high) / 2})
+    rates = drawn_interruptions(drawn, 32, seed=1)
+    assert low < min(rates) < max(rates) < high and sum(rates) / 32 == pytest.approx((low + high) / 2)
+    assert set(drawn_interruptions(fixed, 4, seed=1)) == {(low + high) / 2}
+    banded, middle = (monthly_bill(it, coefficients_of(it)) for it in (drawn, fixed))
+    assert banded.monthly_usd == middle.monthly_usd
+    assert _width(banded) > 1.0001 * _width(middle)
+    later = [months(it, coefficients_of(it), {"events": Pace(2.0)}, 1)[0] for it in (drawn, fixed)]
+    assert _width(later[0]) > 1.0001 * _width(later[1])
+
+
+def _width(made) -> float:
+    return made.range.p90_usd - made.range.p10_usd
