@@ -7,6 +7,7 @@ Plotly's JSON and, where kaleido finds a Chromium, as a picture beside it, which
 """
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 SECONDS = 300  # of one cell: a cell that takes longer hangs
+MOST_TOLD = 1500  # characters of an error, its end
 
 
 def main(arguments: list[str]) -> int:
@@ -42,16 +44,18 @@ def pictures() -> bool:
 def executed(path: Path, write: bool) -> str:
     """Run one notebook in a fresh kernel; the error of the cell that failed, or ''."""
     import nbformat
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
     book = nbformat.read(path, as_version=4)
-    client = NotebookClient(book, timeout=SECONDS, kernel_name="python3", record_timing=False,
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # no port for others on the machine
+    client = NotebookClient(book, km=kernel, timeout=SECONDS, record_timing=False,
                             resources={"metadata": {"path": str(ROOT)}})  # fmt: skip
     try:
         client.execute()
     except CellExecutionError as error:
-        return str(error)
+        return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()[-MOST_TOLD:]
     book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                      "language_info": {"name": "python"}}  # fmt: skip
     for cell in book.cells:  # logs are this machine's, not the notebook's
