@@ -37,7 +37,7 @@ class Host(Noun):
     )
     smt_yield: Ratio | None = field(
         None,
-        unit="threads",
+        unit="1",
         meaning="what a core with two hardware threads is worth beside one thread alone; default: hosts.smt_yield",
         ge=1,
         le=2,

@@ -186,6 +186,7 @@ class State(Noun):
         meaning="how long a key is kept after its event: keys then follow the rate; 'never' keeps every key; "
         "none: keys stay as stated",
         foreign="withWatermark",
+        ge=NEVER,
         source="spark.md A4: state rows = active keys × (window + delay)",
     )
     new_keys: Fraction = field(
