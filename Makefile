@@ -20,7 +20,7 @@ KERNEL_TESTS = $(wildcard tests/test_simulator_kernels*.py)
 test: lint
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.numba_cache/bounds $(BIN)/python -m pytest -p no:cacheprovider $(KERNEL_TESTS)
 	NUMBA_DISABLE_JIT=1 FLOODMARK_SHORT=1 $(BIN)/python -m pytest -p no:cacheprovider $(KERNEL_TESTS)
-	$(BIN)/python -m pytest -p no:cacheprovider
+	$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile
 
 # Real Kafka, Spark, OpenSearch, Elasticsearch and Prometheus, some five minutes; all skip where no Java 21+ is found.
 test-live: .venv/ready
@@ -29,6 +29,10 @@ test-live: .venv/ready
 # All notebooks from the root, outputs kept; ARGS=--check executes them and keeps nothing. A failing cell fails it.
 notebooks: .venv/ready
 	$(BIN)/python notebooks/run.py $(ARGS)
+
+# The dashboard in a real headless Chromium, some minutes; skipped where there is none.
+test-browser: .venv/ready
+	FLOODMARK_BROWSER=1 $(BIN)/python -m pytest -p no:cacheprovider -rs tests/test_dashboard_browser.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """The dashboard as a person has it: served, in a real headless Chromium, with no request to anywhere but itself.
 
-Skipped where no Chromium or no Playwright is installed.
+Run by `make test-browser`, as it takes minutes; skipped where no Chromium or no Playwright is installed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ pytest.importorskip("streamlit")
 
 from benchmarks.browser import Browser, browser, chromium, free_port, idle, served
 
+if not os.environ.get("FLOODMARK_BROWSER"):
+    pytest.skip("minutes of a real browser: make test-browser runs them", allow_module_level=True)
 if chromium() is None:
     pytest.skip("no Chromium with Playwright on this machine", allow_module_level=True)
 
