@@ -9,6 +9,7 @@ Plotly's JSON and, where kaleido finds a Chromium, as a picture beside it, which
 import os
 import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def main(arguments: list[str]) -> int:
     failed = []
     for path in [FOLDER / name for name in names] or sorted(FOLDER.glob("*.ipynb")):
         began = time.monotonic()
-        error = executed(path, write=not check)
+        with tempfile.TemporaryDirectory() as sockets:
+            error = executed(path, Path(sockets), write=not check)
         print(f"{path.name}: {'FAILED' if error else 'executed'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
         if error:
             print(error, file=sys.stderr)
@@ -41,7 +43,7 @@ def pictures() -> bool:
     return find_spec("kaleido") is not None and any(map(which, ("chromium", "chromium-browser", "google-chrome")))
 
 
-def executed(path: Path, write: bool) -> str:
+def executed(path: Path, sockets: Path, write: bool) -> str:
     """Run one notebook in a fresh kernel; the error of the cell that failed, or ''."""
     import nbformat
     from jupyter_client.manager import AsyncKernelManager
@@ -49,7 +51,8 @@ def executed(path: Path, write: bool) -> str:
     from nbclient.exceptions import CellExecutionError
 
     book = nbformat.read(path, as_version=4)
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # no port for others on the machine
+    # sockets in a folder of its own: no port that others on the machine could reach
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=str(sockets / "kernel"))
     client = NotebookClient(book, km=kernel, timeout=SECONDS, record_timing=False,
                             resources={"metadata": {"path": str(ROOT)}})  # fmt: skip
     try:
