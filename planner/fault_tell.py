@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -61,6 +61,7 @@ class FaultAnswers:
     duplicated_documents: float
     restarts: int
     alive: bool
+    copied_bytes: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -70,6 +71,7 @@ class FaultAnswers:
             "duplicated_documents": self.duplicated_documents,
             "restarts": self.restarts,
             "alive": self.alive,
+            "copied_bytes": {system: dict(of) for system, of in self.copied_bytes.items()},
         }
 
 
@@ -87,7 +89,23 @@ def fault_answers(trace: Trace, scenario: Scenario, rate_factor: float = 1.0) ->
         sum(flow.counts["duplicated_documents"] for flow in flows),
         sum(report.restarts),
         all(flow.outcome == "running" for flow in flows),
+        copied_bytes(report.copied),
     )
+
+
+def copied_bytes(copied: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Bytes that nodes copied because of faults, over all flows: {system: {what: bytes}}.
+
+    >>> copied_bytes([{"kafka refetched": 3.0}, {"kafka refetched": 1.0, "elasticsearch rebuilt": 5.0}])
+    {'kafka': {'refetched': 4.0}, 'elasticsearch': {'rebuilt': 5.0}}
+    """
+    found: dict[str, dict[str, float]] = {}
+    for mine in copied:
+        for name, size in mine.items():
+            system, _, what = name.partition(" ")
+            of = found.setdefault(system, {})
+            of[what] = of.get(what, 0.0) + size
+    return found
 
 
 def _result(trace: Trace, scenario: Scenario, n: int, rate_factor: float) -> FaultResult:
@@ -175,6 +193,8 @@ def cost(answers: FaultAnswers) -> str:
         lost += " (" + ", ".join(f"{n:,.0f} {why}" for why, n in answers.lost_by_cause.items()) + ")"
     told = f"{lost}; {answers.duplicated_documents:,.0f} documents written twice"
     told += f"; {answers.restarts} restart{'s' * (answers.restarts > 1)}" if answers.restarts else ""
+    for system, of in answers.copied_bytes.items():
+        told += "".join(f"; {show(size, 'bytes')} {what} by {system}" for what, size in of.items() if size > 0)
     return told + ("" if answers.alive else "; the query is dead at the end")
 
 
@@ -186,6 +206,7 @@ def fault_schema() -> dict[str, Any]:
     event |= {f"{name}_seconds": number for name in names}
     row = {"time_seconds": {"type": "number"}, "what": {"type": "string"}}
     event["timeline"] = {"type": "array", "items": {"type": "object", "properties": row}}
+    sizes = {"type": "object", "additionalProperties": {"type": "number"}}
     top = {
         "events": {"type": "array", "items": {"type": "object", "properties": event, "required": list(event)}},
         "lost_records": {"type": "number"},
@@ -193,6 +214,7 @@ def fault_schema() -> dict[str, Any]:
         "duplicated_documents": {"type": "number"},
         "restarts": {"type": "integer"},
         "alive": {"type": "boolean"},
+        "copied_bytes": {"type": "object", "additionalProperties": sizes, "x-unit": "bytes"},
     }
     return {
         "type": ["object", "null"],

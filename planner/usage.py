@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import calendar
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from models.coefficients import CoefficientSet
+from models.faults import Fault
 from models.machines import box_name, machine
 from models.money import Money
 from models.spark import AVAILABLE_NOW, State, checkpoint_writes
@@ -31,7 +35,8 @@ from pricing.shared import AnyUsage
 from pricing.usage import Account, HostUsage, KafkaUsage, Month, SearchUsage, SharedUsage, SparkUsage, Tags, Volume
 
 if TYPE_CHECKING:
-    from simulator.trace import Trace
+    from simulator.story import Story
+    from simulator.trace import FlowTrace, Trace
 
 DEFAULT_HITS = 10  # `size` of a search (Elasticsearch guide, Search API); the envelope around hits is left out
 VERSIONS_PER_SNAPSHOT = 10  # minDeltasForSnapshot, spark.md A5
@@ -49,11 +54,24 @@ SEGMENT_FILES, SEGMENTS_A_TIER = 3, 10  # compound segment files; Lucene's Tiere
 @dataclass(frozen=True)
 class Pace:
     """Of one flow's runs: seconds from batch to batch, items sent again and documents written twice for each one
-    indexed. An interval of 0 means that nobody knows how often it runs."""
+    indexed. An interval of 0 means that nobody knows how often it runs.
+
+    What stated faults did counts once a month: `resent_once`, `doubled_once` [documents], and the bytes that brokers
+    and data nodes moved or rebuilt. What a copy had missed and fetched later is not among them: the month's replication
+    holds it already."""
 
     interval: float
     resent: float = 0.0
     doubled: float = 0.0
+    resent_once: float = 0.0
+    doubled_once: float = 0.0
+    moved_topics: float = 0.0
+    moved_indices: float = 0.0
+
+    def at(self, load: float) -> Pace:
+        """The same with as many times the events; what happens once grows with them."""
+        names = ("resent_once", "doubled_once", "moved_topics", "moved_indices")
+        return replace(self, **{name: getattr(self, name) * load for name in names})
 
 
 @dataclass(frozen=True)
@@ -90,20 +108,57 @@ class Used:
     payload_bytes: float
 
 
-def pace_of(traces: Sequence[Trace], name: str) -> Pace:
-    """The pace of a flow over several runs, each run weighing the same."""
-    often, resent, doubled = 0.0, 0.0, 0.0
-    for trace in traces:
-        flow = trace.flows[name]
-        started = flow.counted(trace.measured_from, trace.measured_until)["started"]
-        if len(started) < 2:
-            started = flow.batches["started"]
-        lasted = float(started[-1] - started[0]) if len(started) > 1 else 0.0
-        often += (len(started) - 1) / lasted if lasted > 0 else 1 / trace.measured_until
-        indexed = max(flow.counts["indexed_documents"], 1.0)
-        resent += flow.counts["rejected_items"] / indexed
-        doubled += flow.counts["duplicated_documents"] / indexed
-    return Pace(len(traces) / often, resent / len(traces), doubled / len(traces))
+def pace_of(traces: Sequence[Trace], name: str, stated: Sequence[Fault] | None = None) -> Pace:
+    """The pace of a flow over several runs, each run weighing the same.
+
+    The stretch of the faults that are stated (None: of all) is left out of what goes on all month, and what they did
+    counts once. Faults drawn at their rate, such as a spot market's, go on all month.
+    """
+    seen = [_pace_of_run(trace, name, stated) for trace in traces]
+    often = sum(1 / pace.interval for pace in seen) / len(seen)
+    rest = [n.name for n in fields(Pace) if n.name != "interval"]
+    return Pace(1 / often, **{n: sum(getattr(pace, n) for pace in seen) / len(seen) for n in rest})
+
+
+def _pace_of_run(trace: Trace, name: str, stated: Sequence[Fault] | None) -> Pace:
+    flow, number = trace.flows[name], list(trace.flows).index(name)
+    told = [n for n, s in enumerate(trace.faults.stories) if (stated is None or s.fault in stated)]
+    indexed = max(flow.counts["indexed_documents"], 1.0)
+    shares, once = {}, {}
+    for what in ("rejected_items", "duplicated_documents"):
+        before = trace.faults.before[told[0]][number] if told and told[0] in trace.faults.before else flow.counts
+        shares[what] = before[what] / max(before["indexed_documents"], 1.0)
+        once[what] = max(0.0, flow.counts[what] - shares[what] * indexed)
+    copied = trace.faults.copied[number] if told else {}
+    return Pace(
+        _interval(trace, flow, [trace.faults.stories[n] for n in told]),
+        shares["rejected_items"], shares["duplicated_documents"], once["rejected_items"], once["duplicated_documents"],
+        copied.get("kafka moved", 0.0),
+        copied.get("elasticsearch moved", 0.0) + copied.get("elasticsearch rebuilt", 0.0),
+    )  # fmt: skip
+
+
+def _interval(trace: Trace, flow: FlowTrace, stories: Sequence[Story]) -> float:
+    """Mean seconds from batch to batch, those that a fault's stretch touches left out where others are left [s]."""
+    started = flow.counted(trace.measured_from, trace.measured_until)["started"]
+    if len(started) < 2:
+        started = flow.batches["started"]
+    gaps = np.diff(started)
+    usual = np.ones(len(gaps), dtype=bool)
+    for story in stories:
+        usual &= (started[1:] <= story.fault.at) | (started[:-1] >= _recovered(flow, story))
+    kept = gaps[usual] if usual.any() else gaps
+    return float(kept.mean()) if kept.sum() > 0 else trace.measured_until
+
+
+def _recovered(flow: FlowTrace, story: Story) -> float:
+    """When a flow's lag is back to what it was at its most before a fault [s]; infinite if the run saw none."""
+    batches, ended = flow.batches, story.ended if math.isfinite(story.ended) else story.fault.at
+    before = batches["lag_after"][batches["finished"] < story.fault.at]
+    if not len(before):
+        return float(ended)
+    back = (batches["started"] >= ended) & (batches["lag_after"] <= 1.05 * before.max() + 1)
+    return float(batches["finished"][int(np.argmax(back))]) if back.any() else math.inf
 
 
 def paces(scenario: Scenario, traces: Sequence[Trace] = ()) -> dict[str, Pace]:
@@ -114,7 +169,7 @@ def paces(scenario: Scenario, traces: Sequence[Trace] = ()) -> dict[str, Pace]:
         if trigger == AVAILABLE_NOW:
             found[flow.name] = Pace(0.0)
         elif traces:
-            found[flow.name] = pace_of(traces, flow.name)
+            found[flow.name] = pace_of(traces, flow.name, scenario.faults)
         elif trigger > 0:
             found[flow.name] = Pace(trigger)
         else:
@@ -222,8 +277,9 @@ def used(
     if load != 1.0:
         flows = [replace(f, events=f.events * load, topic_seconds=f.topic_seconds * load,
                          index_seconds=f.index_seconds * load) for f in flows]  # fmt: skip
+        pace = {name: one.at(load) for name, one in pace.items()}
     month, tags = month_of(scenario.money, number or 0), tuple(scenario.tags.items())
-    parts: list[AnyUsage] = [_kafka(scenario, flows, tags)]
+    parts: list[AnyUsage] = [_kafka(scenario, flows, tags, pace)]
     parts += _spark(scenario, flows, pace, month, tags)
     parts.append(_search(scenario, flows, coefficients, pace, month, tags))
     parts += _hosts(scenario, tags)
@@ -239,7 +295,9 @@ def _mean_copies(weights: Sequence[tuple[float, int]]) -> float:
     return sum(w * copies for w, copies in weights) / total if total > 0 else float(max(c for _, c in weights))
 
 
-def _kafka(scenario: Scenario, flows: Sequence[Flowing], tags: Tags) -> KafkaUsage:
+def _kafka(
+    scenario: Scenario, flows: Sequence[Flowing], tags: Tags, pace: Mapping[str, Pace] | None = None
+) -> KafkaUsage:
     kafka, money = scenario.kafka, scenario.money
     produced = sum(f.produced for f in flows)
     readers = {"query": produced}
@@ -255,7 +313,8 @@ def _kafka(scenario: Scenario, flows: Sequence[Flowing], tags: Tags) -> KafkaUsa
         Volume("gp3", kafka.volume.size / GIB, 0.0, throughput),
         money.kafka_controllers if own and not shared else 0, box_name(money.controller_machine),
         produced, readers, frozenset(name for name in readers if near[name]),
-        moved_bytes=money.node_losses_per_year / 12 * held / kafka.brokers,
+        moved_bytes=money.node_losses_per_year / 12 * held / kafka.brokers
+        + sum(pace[f.flow.name].moved_topics for f in flows if pace),
         partitions=sum(f.flow.topic.partitions for f in flows), boxed=not shared or not own, tags=tags,
     )  # fmt: skip
 
@@ -351,14 +410,23 @@ def _search(
         money.dashboards_nodes if own else 0, box_name(money.dashboards_machine),
         zones=cluster.zones, copies=_mean_copies([(f.bulk, f.flow.index.copies) for f in flows]),
         volume=Volume("gp3", cluster.volume.size / GIB, 0.0, cluster.volume.throughput / MIB * MB),
-        bulk_bytes=sum(f.bulk * (1 + pace[f.flow.name].resent) for f in flows),
+        bulk_bytes=sum(
+            f.bulk * (1 + pace[f.flow.name].resent) + pace[f.flow.name].resent_once * f.flow.workload.json_bytes
+            for f in flows
+        ),
         search_bytes=sum(_answers(f.flow) for f in flows) * month.hours * HOUR,
-        replica_bytes=sum(_to_replica(f, coefficients) * (1 + pace[f.flow.name].doubled) for f in flows),
-        moved_bytes=money.node_losses_per_year / 12 * held / cluster.data_nodes,
+        replica_bytes=sum(_to_replica(f, coefficients) * (1 + _twice(f, pace[f.flow.name])) for f in flows),
+        moved_bytes=money.node_losses_per_year / 12 * held / cluster.data_nodes
+        + sum(pace[f.flow.name].moved_indices for f in flows),
         snapshot_bytes=snapshot, snapshot_puts=puts,
         managed_bytes=sum(primary) if node.startswith(S3_BACKED) and not own else 0.0, boxed=not shared or not own,
         tags=tags,
     )  # fmt: skip
+
+
+def _twice(found: Flowing, pace: Pace) -> float:
+    """Documents written twice over the month's [1]: those of every day, and those of the stated faults."""
+    return pace.doubled + (pace.doubled_once / found.documents if found.documents else 0.0)
 
 
 def _primary_bytes(found: Flowing, coefficients: CoefficientSet) -> float:

@@ -57,7 +57,7 @@ class Director:
         self.sim, self.faults, self.env = sim, sorted(faults, key=lambda f: f.at), sim.env
         flows = len(sim.scenario.flows)
         self.report = FaultReport([Story(f) for f in self.faults], [], [[] for _ in range(flows)],
-                                  [{} for _ in range(flows)], [0] * flows)  # fmt: skip
+                                  [{} for _ in range(flows)], [0] * flows, [{} for _ in range(flows)])  # fmt: skip
         self.checkpoint_factor, self.checkpoints_failing = 1.0, 0
         self.blocks: list[int] = []
         self.no_cluster_until = 0.0
@@ -75,8 +75,14 @@ class Director:
     def _run(self, n: int, fault: Fault) -> Process:
         yield self.env.timeout(fault.at - self.env.now)
         self.note(n, str(fault))
+        self.report.before[n] = self._counts()
         act = getattr(self, f"_{fault.kind.replace('-', '_')}")
         yield from act(n, fault)
+
+    def _counts(self) -> list[dict[str, float]]:
+        """Of each flow what was sent again, doubled and indexed so far [documents]."""
+        names = {"rejected_items": k.REJECTED, "duplicated_documents": k.DUPLICATED, "indexed_documents": k.INDEXED}
+        return [{name: float(of[at]) for name, at in names.items()} for of in self.sim.plane.look()["counts"]]
 
     # ------------------------------------------------------------ telling
 

@@ -297,7 +297,9 @@ class Topics:
         missed, inflow = 0.0, 0.0
         for f, p, _ in behind:
             wire, row = self.sim.built.fronts[f].wire_bytes, p
-            missed += float(self.sim.created_between(f, stopped, self.env.now)[row]) * wire
+            size = float(self.sim.created_between(f, stopped, self.env.now)[row]) * wire
+            self.d.report.copy(f, "kafka refetched", size)
+            missed += size
             inflow += self.sim.rate_at(f, self.env.now) * self.sim.queries[f].shares[p] * wire
         brokers = sorted({b for _, _, b in behind})
         most = self._rate_of_disk_and_card() * len(brokers)
@@ -373,6 +375,8 @@ class Topics:
         """A reassignment copies partitions under a throttle; leaders and new followers pay for it."""
         self.d.noticed(n)
         stored = fault.bytes or self.stored_bytes() / len(self.up)
+        for f, held in enumerate(self.stored_by_flow()):
+            self.d.report.copy(f, "kafka moved", stored * held / max(self.stored_bytes(), 1e-9))
         most = self._rate_of_disk_and_card()
         rate = min(fault.throttle or most, most)
         seconds = stored / rate
@@ -383,8 +387,12 @@ class Topics:
 
     def stored_bytes(self) -> float:
         """All copies of all topics once retention is full [bytes]."""
+        return sum(self.stored_by_flow())
+
+    def stored_by_flow(self) -> list[float]:
+        """All copies of each flow's topic once retention is full [bytes]."""
         flows = zip(self.sim.scenario.flows, self.sim.built.fronts, strict=True)
-        return sum(f.workload.events_per_second * x.wire_bytes * f.topic.retention * f.topic.copies for f, x in flows)
+        return [f.workload.events_per_second * x.wire_bytes * f.topic.retention * f.topic.copies for f, x in flows]
 
     def stretch(self, trip: float) -> None:
         """A trip between brokers takes longer, and so does a record's way to the high watermark."""

@@ -35,6 +35,7 @@ class Shards:
         self.holds = [0] * search.data_nodes  # faults that keep a node down
         self.homes = [[list(on) for on in s.homes] for s in self.sim.built.shards]
         self.building: dict[tuple[int, int], int] = {}  # (flow, group): the node that a copy is rebuilt on
+        self.under_way: dict[tuple[int, int], tuple[float, float, float]] = {}  # of it: bytes, from when, for how long
         self.lost_since: dict[int, float] = {}
         self.gone_for_good: set[int] = set()
 
@@ -98,6 +99,7 @@ class Shards:
             for g, on in enumerate(groups):
                 if self.building.get((f, g)) == node:
                     del self.building[f, g]
+                    self._give_up(f, g)
                 if node not in on:
                     continue
                 led = on[0] == node
@@ -164,15 +166,25 @@ class Shards:
         seconds = size / (alive * self.recovery_rate())
         self.d.note(n, f"{size / 1e9:.3g} GB of copies are rebuilt on {alive} nodes: {seconds / 60:.3g} min")
         self.d.report.stories[n].expected = self.env.now + seconds
+        for f, g, _ in chosen:  # all of it, though the run may end before
+            self.under_way[f, g] = (self.group_bytes(f, g), self.env.now, seconds)
+            self.d.report.copy(f, "elasticsearch rebuilt", self.group_bytes(f, g))
         yield self.env.timeout(seconds)
         self._built(chosen)
         self._green(n)
+
+    def _give_up(self, f: int, g: int) -> None:
+        """A rebuild ends half way: what it had not copied yet is never sent."""
+        size, since, seconds = self.under_way.pop((f, g), (0.0, 0.0, 1.0))
+        left = max(0.0, 1 - (self.env.now - since) / seconds) if seconds > 0 else 0.0
+        self.d.report.copy(f, "elasticsearch rebuilt", -size * left)
 
     def _built(self, chosen: list[tuple[int, int, int]]) -> None:
         """Copies are in sync, where nothing came between."""
         for f, g, node in chosen:
             if self.building.get((f, g)) == node:
                 del self.building[f, g]
+                self.under_way.pop((f, g), None)
                 if self.up[node]:
                     self.homes[f][g].append(node)
             self._write_tables(f)
@@ -203,9 +215,12 @@ class Shards:
             for g, on in enumerate(groups):
                 back = [y for y in nodes if self.up[y] and y in self.sim.built.shards[f].homes[g] and y not in on]
                 if back and len(on) < self.wanted(f):
+                    self._give_up(f, g)
                     self.building[f, g] = back[0]
                     chosen.append((f, g, back[0]))
-                    size += self._missed(f, g, self.lost_since[back[0]])
+                    missed = self._missed(f, g, self.lost_since[back[0]])
+                    self.d.report.copy(f, "elasticsearch caught up", missed)
+                    size += missed
             self._write_tables(f)
         yield self.env.timeout(size / (max(1, len(nodes)) * self.recovery_rate()))
         self._built(chosen)
@@ -232,9 +247,12 @@ class Shards:
         """Shards are relocated under a throttle: what a node holds takes so long; merges get what disk is left."""
         self.d.noticed(n)
         flows = self.sim.scenario.flows
-        held = sum(self.wanted(f) * self.group_bytes(f, g) for f in range(len(flows))
-                   for g in range(self.sim.plane.m.primary_share.shape[1]))  # fmt: skip
+        groups = range(self.sim.plane.m.primary_share.shape[1])
+        of = [self.wanted(f) * sum(self.group_bytes(f, g) for g in groups) for f in range(len(flows))]
+        held = sum(of)
         size = fault.bytes or held / len(self.up)
+        for f, mine in enumerate(of):
+            self.d.report.copy(f, "elasticsearch moved", size * mine / max(held, 1e-9))
         rate = min(fault.throttle or self.recovery_rate(), self.recovery_rate())
         seconds = size / rate
         self.d.note(n, f"{size / 1e9:.3g} GB move at {rate / 1e6:.3g} MB/s: {seconds / 60:.3g} min")

@@ -40,10 +40,22 @@ class Down:
 
 @dataclass
 class FaultReport:
-    """All that faults did in one run: downs, losses (records by cause), restarts and documents lost, by flow."""
+    """All that faults did in one run: downs, losses (records by cause), restarts and documents lost, by flow.
+
+    `copied` are bytes between nodes for a flow's sake: "kafka refetched" and "elasticsearch caught up" are what copies
+    missed while they were away, sent later instead; "… moved" and "elasticsearch rebuilt" come on top. `before` holds a
+    flow's counts (rejected items, duplicated and indexed documents) at each fault's beginning, by its number.
+    """
 
     stories: list[Story] = field(default_factory=list)
     timeline: list[Happening] = field(default_factory=list)
     downs: list[list[Down]] = field(default_factory=list)
     losses: list[dict[str, float]] = field(default_factory=list)
     restarts: list[int] = field(default_factory=list)
+    copied: list[dict[str, float]] = field(default_factory=list)
+    before: dict[int, list[dict[str, float]]] = field(default_factory=dict)
+
+    def copy(self, flow: int, what: str, size: float) -> None:
+        """Bytes that nodes send each other for a flow; negative where a copy is given up half way."""
+        if size:
+            self.copied[flow][what] = self.copied[flow].get(what, 0.0) + size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,11 +13,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.coefficients import load_set
+from models.faults import Fault
 from models.units import DAY, GIB, HOUR, MONTH
 from planner.bill import book_of, priced, terms_of
+from planner.engine import simulate
+from planner.fault_tell import fault_answers
 from planner.scenario import example, load_scenario
+from planner.storage import document_bytes
 from planner.usage import Pace, batches, checkpoint_files, flowing, month_of, pace_of, paces, seconds_at_mean, used
 from pricing.usage import HostUsage, KafkaUsage, SearchUsage, SparkUsage
+from simulator.story import FaultReport
 
 C = load_set("generic-2026-11")
 BASE = {
@@ -197,10 +203,112 @@ def test_pace_is_what_the_runs_showed():
         flow = SimpleNamespace(batches=started, counts={"indexed_documents": 100.0, "rejected_items": resent,
                                                         "duplicated_documents": 0.0})  # fmt: skip
         flow.counted = lambda a, b: started
-        return SimpleNamespace(flows={"events": flow}, measured_from=20.0, measured_until=120.0)
+        return SimpleNamespace(flows={"events": flow}, measured_from=20.0, measured_until=120.0, faults=FaultReport())
 
     pace = pace_of([run(17.0, 0.0), run(17.0, 20.0)], "events")
     assert pace.interval == pytest.approx(17.0) and pace.resent == pytest.approx(0.1)
+
+
+# --- faults happen once a month ------------------------------------------------------------------------------------
+
+FAULTY = {
+    "kafka": {"kind": "self-managed"}, "elasticsearch": {"kind": "self-managed-opensearch"},
+    "run": {"measure": 240, "warm_up": 20, "repeats": 1},
+    "spark": {"restart": {"policy": "supervisor", "wait": "5 s", "start": "10 s"}},
+}  # fmt: skip
+SMALL = {"topic": {"copies": 3, "min_insync": 2}, "index": {"retention": "1 h", "copies": 2}}
+
+
+@cache
+def ran(*faults):
+    said = tuple(Fault.model_validate(fault) for fault in faults)
+    it = scenario(SMALL, **FAULTY).model_copy(update={"faults": said})
+    return it, simulate(it, C, seed=1)
+
+
+def test_what_a_fault_sends_again_counts_once_and_not_730_hours_over_the_window():
+    """A blocked index answers every item 'again' for 20 s; without the fault no item is."""
+    it, trace = ran("index-blocked read_only_allow_delete at 60 s for 20 s")
+    plain, calm = ran()
+    items = trace.flows["events"].counts["rejected_items"]
+    pace, usual = paces(it, [trace])["events"], paces(plain, [calm])["events"]
+    assert items > 100 and pace.resent == 0 and pace.resent_once == pytest.approx(items)
+    assert pace.interval == pytest.approx(usual.interval, rel=0.02)
+    bulks = [_search(one, {"events": p}).bulk_bytes for one, p in ((it, pace), (plain, usual))]
+    assert bulks[0] - bulks[1] == pytest.approx(items * it.flows[0].workload.json_bytes)
+
+
+def test_a_query_that_is_down_for_a_minute_does_not_make_fewer_batches_all_month():
+    it, trace = ran("driver-lost at 81 s")
+    down = np.diff(trace.flows["events"].batches["started"]).max()
+    assert down > 3 * 4.0 and paces(it, [trace])["events"].interval == pytest.approx(4.0, rel=0.05)
+
+
+def test_documents_that_a_restart_writes_twice_count_once():
+    it, trace = ran("driver-lost at 81 s")
+    twice = trace.flows["events"].counts["duplicated_documents"]
+    pace = paces(it, [trace])["events"]
+    assert twice > 0 and pace.doubled == 0 and pace.doubled_once == pytest.approx(twice)
+    one = flowing(it)[0]
+    grown = _search(it, {"events": pace}).replica_bytes / _search(it, {"events": Pace(4.0)}).replica_bytes
+    assert grown == pytest.approx(1 + twice / one.documents)
+
+
+def test_faults_drawn_at_their_rate_go_on_all_month():
+    it, trace = ran("driver-lost at 81 s")
+    assert pace_of([trace], "events", stated=()).doubled > 0 == pace_of([trace], "events", stated=()).doubled_once
+    assert pace_of([trace], "events").doubled_once == pace_of([trace], "events", it.faults).doubled_once > 0
+
+
+def test_copies_rebuilt_after_a_lost_node_are_bytes_of_the_month_and_cross_zones():
+    """Two copies on three nodes: the lost third is built again on the others, whole, wherever the run ends."""
+    it, trace = ran("data-node-lost 0 at 60 s")
+    told = fault_answers(trace, it).as_dict()["copied_bytes"]["elasticsearch"]
+    held = _search(it, {"events": Pace(4.0)})
+    stored = 1000 * 3600 * document_bytes(it.flows[0], C) * 2
+    assert told["rebuilt"] == pytest.approx(stored / 3, rel=1e-6)
+    moved = _search(it, paces(it, [trace]))
+    assert moved.moved_bytes - held.moved_bytes == pytest.approx(told["rebuilt"])
+    with_fault, without = (_recovery_usd(it, pace) for pace in (paces(it, [trace]), {"events": Pace(4.0)}))
+    assert with_fault - without == pytest.approx(told["rebuilt"] / GIB * 2 / 3 * 2 * 0.01, rel=1e-6)
+
+
+def test_a_node_that_returns_ends_the_rebuilding_and_its_bytes():
+    it, trace = ran("data-node-lost 0 at 60 s")
+    _, back = ran("data-node-lost 0 at 60 s for 65 s")
+    whole, part = (fault_answers(t, it).copied_bytes["elasticsearch"] for t in (trace, back))
+    assert 0 < part["rebuilt"] < whole["rebuilt"] and part["caught up"] > 0
+
+
+def test_what_followers_missed_is_told_and_not_billed_twice():
+    """A broker away for a minute fetches its share of that minute later: the month's replication holds it already."""
+    it, trace = ran("broker-lost 1 at 60 s for 60 s")
+    told = fault_answers(trace, it).copied_bytes["kafka"]
+    assert told["refetched"] == pytest.approx(60 * 1000 * flowing(it)[0].wire_bytes, rel=0.1)
+    pace = paces(it, [trace])
+    kafka, calm = (parts_with(it, p)[KafkaUsage] for p in (pace, {"events": Pace(4.0)}))
+    assert kafka.moved_bytes == calm.moved_bytes
+
+
+def test_partitions_that_are_moved_are_billed_as_moved_and_grow_with_the_load():
+    it, trace = ran(Fault(kind="partitions-moved", at=60.0, bytes=500e6, throttle=50e6))
+    pace = paces(it, [trace])
+    kafka, calm = (parts_with(it, p)[KafkaUsage] for p in (pace, {"events": Pace(4.0)}))
+    assert kafka.moved_bytes - calm.moved_bytes == pytest.approx(500e6)
+    assert pace["events"].at(2.0).moved_topics == pytest.approx(1e9)
+
+
+def parts_with(it, pace):
+    return {type(x): x for x in used(it, C, pace).usages}
+
+
+def _search(it, pace):
+    return parts_with(it, pace)[SearchUsage]
+
+
+def _recovery_usd(it, pace) -> float:
+    made = priced(used(it, C, pace), book_of(it.money), terms_of(it.money, book_of(it.money)))
+    return sum(float(x.exact_usd) for x in made.lines if "recovery and rebalancing" in x.name)
 
 
 def test_a_query_as_fast_as_possible_is_not_guessed():
