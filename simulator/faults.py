@@ -82,7 +82,7 @@ class Director:
     def _counts(self) -> list[dict[str, float]]:
         """Of each flow what was sent again, doubled and indexed so far [documents]."""
         names = {"rejected_items": k.REJECTED, "duplicated_documents": k.DUPLICATED, "indexed_documents": k.INDEXED}
-        return [{name: float(of[at]) for name, at in names.items()} for of in self.sim.plane.look()["counts"]]
+        return [{name: float(of[at]) for name, at in names.items()} for of in self.sim.plane.counts]
 
     # ------------------------------------------------------------ telling
 

@@ -75,6 +75,11 @@ class CompiledPlane(Disturbed):
         return {name: getattr(self.m, name).copy() for name in names}
 
     @property
+    def counts(self) -> Array:
+        """Of each flow what was counted so far; nothing is brought up to now for it."""
+        return self.m.counts
+
+    @property
     def events(self) -> int:
         return int(self.m.I[k.EVENTS_SEEN])
 
