@@ -46,19 +46,21 @@ def pictures() -> bool:
 def executed(path: Path, sockets: Path, write: bool) -> str:
     """Run one notebook in a fresh kernel; the error of the cell that failed, or ''."""
     import nbformat
-    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.manager import KernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
     book = nbformat.read(path, as_version=4)
     # sockets in a folder of its own: no port that others on the machine could reach
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=str(sockets / "kernel"))
+    kernel = KernelManager(kernel_name="python3", transport="ipc", ip=str(sockets / "kernel"))
     client = NotebookClient(book, km=kernel, timeout=SECONDS, record_timing=False,
                             resources={"metadata": {"path": str(ROOT)}})  # fmt: skip
     try:
         client.execute()
     except CellExecutionError as error:
         return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()[-MOST_TOLD:]
+    finally:
+        kernel.shutdown_kernel(now=True)
     book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                      "language_info": {"name": "python"}}  # fmt: skip
     for cell in book.cells:  # logs are this machine's, not the notebook's
