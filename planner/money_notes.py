@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from models.machines import box_name
 from models.spark import AVAILABLE_NOW
 from models.stack import Scenario
 from models.units import show
+from planner.fault_words import LEAST_AFTERMATH
 from planner.usage import month_of
 from pricing.bill import Bill
 from pricing.price_book import PriceBook
@@ -20,7 +22,8 @@ NOTHING = Decimal(0)
 
 def notes_of(scenario: Scenario, made: Bill, book: PriceBook) -> tuple[str, ...]:
     """All of them, what is missing first."""
-    parts = (_gaps(made), _left_out(scenario), _settings(scenario), _untouched(scenario, made), _spot(scenario, book))
+    parts = (_gaps(made), _left_out(scenario), _unseen(scenario), _settings(scenario), _untouched(scenario, made),
+             _spot(scenario, book))  # fmt: skip
     return tuple(note for part in (*parts, _unsure(made)) for note in part)
 
 
@@ -46,6 +49,19 @@ def _left_out(scenario: Scenario) -> Iterator[str]:
     for flow in scenario.flows:
         if flow.query.trigger == AVAILABLE_NOW:
             yield f"query of '{flow.name}' runs when started, nobody says how often: no checkpoint requests are billed"
+
+
+def _unseen(scenario: Scenario) -> Iterator[str]:
+    """Faults whose aftermath the run is too short for: what is rebuilt or sent again after its end is on no line."""
+    ends = scenario.run.warm_up + scenario.run.measure
+    for fault in scenario.faults:
+        needed = (fault.end if math.isfinite(fault.end) else fault.at) + LEAST_AFTERMATH
+        if needed > ends:
+            yield (
+                f"'{fault}' counts once a month as far as the run saw it, which ends at {show(ends, 's')}: what is "
+                f"rebuilt or sent again later is not billed; run.measure = {show(needed - scenario.run.warm_up, 's')} "
+                "sees it"
+            )
 
 
 def _settings(scenario: Scenario) -> Iterator[str]:

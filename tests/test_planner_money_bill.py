@@ -218,6 +218,16 @@ def test_what_is_not_stated_is_said_to_be_left_out():
     assert not any("left" in n or "nothing is stated" in n for n in notes_of(it, monthly_bill(it, C).bill, PriceBook()))
 
 
+def test_a_fault_that_the_run_does_not_see_the_end_of_is_said_with_the_window_that_would():
+    """The rebuilding starts 91 s after a node is gone: a run that has ended by then bills none of it."""
+    faults = ["data-node-lost 0 at 20 s"]
+    short = bill(faults=faults, elasticsearch={"data_nodes": 3})
+    told = next(note for note in short.notes if "data-node-lost" in note)
+    assert "ends at 26 s" in told and "run.measure = 5.23 min" in told
+    long = bill(faults=faults, elasticsearch={"data_nodes": 3}, run={"measure": 400, "warm_up": 6})
+    assert not any("data-node-lost" in note for note in long.notes + bill().notes)
+
+
 def test_stacks_of_one_account_share_its_tiers_and_pay_support_once():
     """Production and staging: the second one's metrics start where the first one's ended, and support is one line."""
     watched = {"monitoring": {"custom_metrics": 9000}, "support_plan": "business"}
