@@ -2,7 +2,8 @@
 
 Metered quantities are the integral of the workload's curve over the month: daily and weekly curves, growth, bursts
 where they fall, never a peak times hours. What the runs showed (seconds from batch to batch, items sent again,
-documents written twice) is a flow's *pace*; without a run it is the trigger's.
+documents written twice) is a flow's *pace*; without a run it is the trigger's. A fault that the scenario states happens
+once a month: what it did is counted once, and its stretch is no part of the pace.
 
 Where it stops being true: the pace is that of the simulated window, so a query that overruns its trigger at the peak
 and not at night makes more batches than are billed here; bytes of a record on the wire are those at the mean rate; the
