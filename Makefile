@@ -7,7 +7,7 @@ BIN := .venv/bin
 EXTRAS ?= dev
 SHELL := /bin/bash
 
-.PHONY: peers demo test test-live notebooks lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
+.PHONY: peers demo test test-live test-browser notebooks lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
 
 # Exit 3 means that a target is broken, which for the demo is the answer and no failure.
 demo: .venv/ready
