@@ -72,7 +72,7 @@ def test_brokers_with_a_certificate_of_their_own_are_read_when_it_is_named(tmp_p
 def test_own_documents_are_measured_in_the_laboratory_s_server_and_nothing_is_left(tmp_path: Path) -> None:
     docs, template, out = (tmp_path / name for name in ("docs.ndjson", "template.json", "own.toml"))
     made = Documents(600)
-    docs.write_bytes(b"".join(made.make(1_795_000_000_000 + i * 5, i, i % 4) + b"\n" for i in range(8000)))
+    docs.write_bytes(b"".join(made.make(1_795_000_000_000 + i * 5, i, i % 4) + b"\n" for i in range(20_000)))
     template.write_text(json.dumps({"template": {"settings": {"number_of_replicas": 2}, "mappings": MAPPING}}))
     done = floodmark("sample", str(docs), "--template", str(template), "--warm", "8s", "-o", str(out))
     own, generic = load_set(str(out)), load_set("generic-2026-11")
