@@ -357,4 +357,15 @@ def leaders_of(partitions: int, copies: int, brokers: int) -> list[list[int]]:
     return placed
 
 
+def fetcher_of(flow: int, partition: int, fetchers: int) -> int:
+    """Which of a follower's fetchers a partition has: a hash of topic and partition, here 31 × flow + partition.
+
+    Source: kafka.md B2; AbstractFetcherManager.getFetcherId of Kafka.
+
+    >>> [fetcher_of(0, p, 2) for p in range(4)], fetcher_of(1, 0, 2)
+    ([0, 1, 0, 1], 1)
+    """
+    return (31 * flow + partition) % fetchers
+
+
 __all__ = ["Fraction", "KafkaCluster", "PerSecond", "Producer", "Topic"]

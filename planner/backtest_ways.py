@@ -27,7 +27,7 @@ from planner.backtest_scenario import scenario_of
 from planner.backtest_score import Score
 from planner.backtest_values import BATCH, LATENCIES, batch_of, part_names, seen
 from simulator.elasticsearch import document_cpu
-from simulator.spark import Costs, costs_of
+from simulator.spark import Costs, costs_of, warm_factor
 
 MEASURED_RECORDS, MEASURED_BATCHES = "batch time from measured records", "latency from measured batch times"
 PHASES = 20  # of the refresh against the records, evenly
@@ -42,8 +42,8 @@ def from_records(run: LabRun, c: CoefficientSet) -> list[Score]:
         if batch.start_offsets is None:
             continue
         counts = [n for n in batch.records_by_partition().values() if n > 0]
-        warm = _warm_work(run, costs, counts)
-        spent = warming_work(work, warm, c["spark.warm_amplitude"], c["spark.warm_work_seconds"]) if warm else 0.0
+        warm, python = _warm_work(run, costs, counts)
+        spent = python + (warm - python) * warm_factor(work, warm, python, c) if warm else 0.0
         index, indexed = _index_wait(run, c, costs, counts, indexed)
         rate = _rate(run, batch.trigger) / run.experiment.partitions
         told[batch.number] = spent + index + 2 * costs.commit + len(counts) * read_wait_seconds(rate)
@@ -58,12 +58,13 @@ def from_records(run: LabRun, c: CoefficientSet) -> list[Score]:
     return found
 
 
-def _warm_work(run: LabRun, costs: Costs, counts: Sequence[int]) -> float:
-    """CPU of a batch in a warm JVM [s]; tasks follow each other on the one slot."""
+def _warm_work(run: LabRun, costs: Costs, counts: Sequence[int]) -> tuple[float, float]:
+    """CPU of a batch in a warm JVM, and what of it Python does [s]; tasks follow each other on the one slot."""
     state = run.experiment.state_partitions
     bulks = sum(math.ceil(n / costs.bulk_documents) for n in counts) if costs.has_bulks else 0
     work = costs.driver + len(counts) * (costs.setup + costs.launch) + sum(counts) * costs.document + bulks * costs.bulk
-    return work + (state * (costs.state_setup + costs.launch) + sum(counts) * costs.state_row if state else 0.0)
+    work += state * (costs.state_setup + costs.launch) + sum(counts) * costs.state_row if state else 0.0
+    return work, sum(counts) * costs.python_document + bulks * costs.python_bulk
 
 
 def _index_wait(

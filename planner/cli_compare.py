@@ -51,13 +51,13 @@ def compare(
     from planner.compare import compare as compared
     from planner.compare_tell import as_csv, as_markdown, rendered
     from planner.compare_tell import as_json as json_of
-    from planner.render import refuse_suffixes, write_files
+    from planner.render import plain_text, refuse_suffixes, write_files
     from planner.scenario import load_scenario
 
     gate = _share(max_increase)
     found: list[Comparison] = []
     writers = {".json": lambda: json_of(found), ".csv": lambda: as_csv(found), ".md": lambda: as_markdown(found),
-               ".txt": lambda: _text(rendered(found))}  # fmt: skip
+               ".txt": lambda: plain_text(rendered(found))}  # fmt: skip
     refuse_suffixes(output or [], writers)
     loaded = [load_scenario(path) for path in scenarios]
     with cli.progress() as said:
@@ -95,16 +95,6 @@ def _gated(found: Sequence[Comparison], gate: float | None) -> list[str]:
             grown = f"{one.cost.before:,.0f} to {one.cost.after:,.0f} USD a month, {one.cost.relative:+.1%}"
             reasons.append(f"{one.after.scenario.name}: {grown}; --max-increase allows {gate:.1%}")
     return reasons
-
-
-def _text(part: Any) -> str:
-    import io
-
-    from rich.console import Console
-
-    out = io.StringIO()
-    Console(file=out, width=110, color_system=None, highlight=False).print(part)
-    return out.getvalue()
 
 
 def sweep(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +14,7 @@ from planner.answers import Answer, FlowForecast
 from planner.fault_tell import fault_lines
 from planner.memory import Ledger
 from planner.money_tell import compact
-from planner.render import finding_lines
+from planner.render import finding_lines, plain_text
 from planner.storage import Fill
 from planner.tell import shown, shown_interval
 
@@ -42,10 +41,7 @@ def rendered(out: Forecast) -> RenderableType:
 
 def as_text(out: Forecast, width: int = 110) -> str:
     """The same without colours."""
-    console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(rendered(out))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return str(text)
+    return plain_text(rendered(out), width)
 
 
 def _head(out: Forecast) -> Text:

@@ -7,7 +7,7 @@ burst credits are taken as spent.
 from __future__ import annotations
 
 from models.coefficients import CoefficientSet
-from models.kafka import leaders_of
+from models.kafka import fetcher_of, leaders_of
 from models.machines import machine
 from models.stack import Scenario
 from models.units import MIB, show
@@ -92,7 +92,7 @@ def _fetchers(scenario: Scenario, coefficients: CoefficientSet, factor: float) -
             records = rate * shares[p]
             size, batches = records * front.wire_bytes, records / front.batch_records
             for follower in on[1:]:
-                link = (on[0], follower, (31 * f + p) % scenario.kafka.fetchers)
+                link = (on[0], follower, fetcher_of(f, p, scenario.kafka.fetchers))
                 works[link] = works.get(link, 0.0) + (size * a_byte + batches * front.follow_cpu) / speed
                 sizes.setdefault(link, []).append(size)
     if not works:

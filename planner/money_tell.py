@@ -286,8 +286,6 @@ def commitment_lines(out: MonthlyBill) -> Iterator[str]:
 
 def as_text(out: MonthlyBill, width: int = 120) -> str:
     """As on a terminal, without colours."""
-    from rich.console import Console
+    from planner.render import plain_text
 
-    console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(full(out))
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
+    return plain_text(full(out), width)

@@ -74,6 +74,15 @@ def finding_lines(finding: Finding) -> list[RenderableType]:
     return [head, Padding(body, (0, 0, 0, 2))]
 
 
+def plain_text(part: RenderableType, width: int = 110) -> str:
+    """What rich would print on a terminal of that width, without colours."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(part)
+    return out.getvalue()
+
+
 def _counted(findings: Sequence[Finding]) -> str:
     if not findings:
         return "nothing found"

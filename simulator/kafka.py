@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.coefficients import CoefficientSet
-from models.kafka import batch_records, compression_ratio, leaders_of, record_overhead_bytes
+from models.kafka import batch_records, compression_ratio, fetcher_of, leaders_of, record_overhead_bytes
 from models.stack import Flow, KafkaCluster, Scenario
 from simulator.hosts import Placement, mean_trip
 
@@ -157,14 +157,13 @@ def consumer_cpu(flow: Flow, front: Front, cluster: KafkaCluster, rate: float) -
 def links(scenario: Scenario) -> dict[str, np.ndarray]:
     """Links from leaders to followers over all flows: which partitions each carries, and which each partition feeds.
 
-    A link is one fetcher of a follower: it has one fetch under way. A partition's fetcher is chosen by a hash of topic
-    and partition, which here is 31 × flow + partition (kafka.md B2; AbstractFetcherManager.getFetcherId).
+    A link is one fetcher of a follower: it has one fetch under way.
     """
     pairs: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
     leaders, feeds, base = [], [], 0
     for f, flow in enumerate(scenario.flows):
         for p, brokers in enumerate(leaders_of(flow.topic.partitions, flow.topic.copies, scenario.kafka.brokers)):
-            fetcher = (31 * f + p) % scenario.kafka.fetchers
+            fetcher = fetcher_of(f, p, scenario.kafka.fetchers)
             leaders.append(brokers[0])
             feeds.append([(brokers[0], follower, fetcher) for follower in brokers[1:]])
             for copy, follower in enumerate(brokers[1:]):
