@@ -110,7 +110,12 @@ def read_node(path: Path) -> Node:
 
 def read_index_end(path: Path) -> IndexEnd:
     """The primaries' part of a last `_stats`."""
-    body = read_json(path)["primaries"]
+    return index_end_of(read_json(path))
+
+
+def index_end_of(document: Mapping[str, Any]) -> IndexEnd:
+    """The same from the document."""
+    body = document["primaries"]
     return IndexEnd(
         documents=int(body["docs"]["count"]),
         bytes=float(body["store"]["size_in_bytes"]),
@@ -122,7 +127,11 @@ def read_index_end(path: Path) -> IndexEnd:
 
 def read_bulk(path: Path) -> BulkResult:
     """The closed-loop result of bulk clients."""
-    body = read_json(path)
+    return bulk_of(read_json(path))
+
+
+def bulk_of(body: Mapping[str, Any]) -> BulkResult:
+    """The same from the document."""
     times = body["bulk_s"]
     return BulkResult(
         start=body["t_measured_from"],

@@ -8,7 +8,7 @@ duration, end-to-end latency, lag, CPU cores and resident bytes by process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,11 @@ class LabRun:
 
 def read_experiment(path: Path) -> Experiment:
     """`experiment.json` of a run."""
-    raw: dict[str, Any] = read_json(path)
+    return experiment_of(read_json(path))
+
+
+def experiment_of(raw: Mapping[str, Any]) -> Experiment:
+    """What `experiment.json` says, as a document."""
     job, kafka_, search = raw.get("job", {}), raw.get("kafka", {}), raw.get("search", {})
     return Experiment(
         name=raw["name"],
@@ -223,7 +227,12 @@ def _seconds(text: str) -> float:
 
 def read_events(path: Path) -> tuple[Event, ...]:
     """`events.json`: the disturbances in order of time."""
-    rows = [dict(row) for row in read_json(path)]
+    return events_of(read_json(path))
+
+
+def events_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:
+    """The same from the document."""
+    rows = [dict(row) for row in rows]
     found = [Event(float(row.pop("t")), str(row.pop("kind")), row) for row in rows]
     return tuple(sorted(found, key=lambda e: e.t))
 

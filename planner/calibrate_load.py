@@ -1,8 +1,8 @@
 """What a calibration reads: recordings gathered from folders and imports, the machine they were made on, and refusals.
 
 A folder with an `experiment.json` is one run; a folder of such folders is a results folder, of which the runs named
-`fit-…` are taken. Everything else goes through the importer, and then needs a scenario for the settings that metrics do
-not show. What ran beside other work, and what is named a test, is passed over and said.
+`fit-…` are taken. Everything else goes through the importer; an imported run of the laboratory carries its settings, and
+all other metrics need a scenario for what they do not show. What ran beside other work, and what is named a test, is passed over and said.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def _usable(runs: Sequence[LabRun], skipped: dict[str, str]) -> list[LabRun]:
 def _imported(paths: Sequence[Path], scenario: Scenario | None) -> list[LabRun]:
     """Runs from exported metrics, by the importer; the scenario says what metrics do not."""
     from calibration.fit_recordings import runs_of
+    from calibration.lab_recording import carries_settings, lab_run
     from planner.calibrate_settings import settings_of
 
     try:
@@ -138,17 +139,19 @@ def _imported(paths: Sequence[Path], scenario: Scenario | None) -> list[LabRun]:
         raise ScenarioError(
             f"{', '.join(map(str, paths))}: no experiment.json in it, and this version reads no other recordings"
         ) from None
-    if scenario is None:
-        raise ScenarioError(
-            f"{', '.join(map(str, paths))}: no experiment.json; exported metrics do not say record size, trigger, bulk "
-            "size and slots; give the stack with --scenario FILE"
-        )
     written = [p for p in paths if p.is_file() and is_import(p)]
     recordings = [r for p in written for r in load_recordings(p)]
     for path in (p for p in paths if p not in written):
         recordings += import_paths([path])  # each is a stack of its own: what lies together was told together
-    settings = settings_of(scenario)
-    return [run for recording in recordings for run in runs_of(recording, settings)]
+    found = [lab_run(one) for one in recordings if carries_settings(one)]
+    bare = [one for one in recordings if not carries_settings(one)]
+    if bare and scenario is None:
+        raise ScenarioError(
+            f"{', '.join(one.name for one in bare)}: no experiment.json; exported metrics do not say record size, "
+            "trigger, bulk size and slots; give the stack with --scenario FILE"
+        )
+    settings = settings_of(scenario) if scenario is not None and bare else None
+    return found + [run for one in bare if settings is not None for run in runs_of(one, settings)]
 
 
 def is_import(path: Path) -> bool:
