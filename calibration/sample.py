@@ -28,6 +28,9 @@ LEAST_ERROR = 0.02  # store sizes and CPU are told to a few per cent by themselv
 WARM_CPU_SECONDS, WARM_SECONDS = 25.0, 60.0
 IDLE_SECONDS, SETTLE_SECONDS, STORE_CACHE_SECONDS = 4.0, 60.0, 11.0
 BULK_BYTES = 5_000_000
+KIB, MIB = 1024, 1024**2
+RECORD_BYTES = 10  # kafka.md A1: framing of a record of some hundred bytes
+LEAST_BATCHES = 8
 CLASS_RATIOS = {"dynamic": ("index.dynamic_mapping_ratio", "index.dynamic_mapping_cpu_ratio")}
 CODEC_RATIOS = {
     "best_compression": ("index.best_compression_ratio", "index.best_compression_cpu_ratio"),
@@ -303,21 +306,39 @@ def coefficients(
     return found
 
 
+def batch_sizes(documents: Documents, batch_bytes: float) -> list[float]:
+    """Sizes of batch at which compression is tried: one record, the forecast's, Kafka's default and beyond [bytes].
+
+    A half has to fill a size `LEAST_BATCHES` times, or chance decides; the smallest is of one record each.
+    """
+    one = documents.mean_bytes + RECORD_BYTES
+    most = len(documents.lines) * one / 2 / LEAST_BATCHES
+    sizes = {one, 2 * one, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, max(batch_bytes, one)}
+    return sorted(round(size) for size in sizes if one <= size <= max(most, one))
+
+
 def compressions(documents: Documents, batch_bytes: float, law: Callable[[str, float], float]) -> dict[str, Any]:
-    """By codec: both halves' ratio at that batch size, and the law's; or what would let it be told."""
+    """By codec: both halves' ratio at that batch size and the law's, and the points of `batch_sizes`; or what would
+    let it be told.
+    """
     found: dict[str, Any] = {}
     one, other = documents.halves()
+    sizes = batch_sizes(documents, batch_bytes)
     for codec, lacks in codecs().items():
         if lacks:
             found[codec] = {"lacks": lacks}
             continue
-        pair = Pair(compression(one.lines, codec, batch_bytes), compression(other.lines, codec, batch_bytes))
-        found[codec] = pair.plain() | {"law": law(codec, batch_bytes)}
+        pairs = {
+            size: Pair(compression(one.lines, codec, size), compression(other.lines, codec, size))
+            for size in {*sizes, batch_bytes}
+        }
+        points = [{"batch_bytes": size, **pairs[size].plain()} for size in sizes]
+        found[codec] = pairs[batch_bytes].plain() | {"law": law(codec, batch_bytes), "points": points}
     return found
 
 
 def toml(found: Mapping[str, tuple[Pair, str]], packed: Mapping[str, Any], head: Mapping[str, str | float]) -> str:
-    """A coefficient set that fills from its base; `[compression]` is told and read by no law yet."""
+    """A coefficient set that fills from its base; `[compression]` goes into producers that state no ratio."""
     lines = ["# Made by: floodmark sample. A scenario reads it with `coefficients: FILE`.", "", "[set]"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in head.items()]
     lines += ["", "[domain]"]
@@ -330,16 +351,21 @@ def toml(found: Mapping[str, tuple[Pair, str]], packed: Mapping[str, Any], head:
         lines += [f"half_sample_error = {_digits(told['half_sample_error'])}"]
     for codec, one in packed.items():
         if "lacks" not in one:
-            lines += ["", f"[compression.{codec}]"]
-            lines += [f"{key} = {_digits(one[key])}" for key in ("value", "half_sample_error", "law")]
+            lines += ["", f"[compression.{codec}]  # bytes before over bytes after; points are [batch bytes, ratio]"]
+            lines += [f"points = [{', '.join(_point(point, 'value') for point in one['points'])}]"]
+            lines += [f"half_sample_errors = [{', '.join(_point(p, 'half_sample_error') for p in one['points'])}]"]
     return "\n".join(lines) + "\n"
 
 
-def _digits(value: float) -> str:
-    """Four significant digits as TOML has floats.
+def _point(point: Mapping[str, float], name: str) -> str:
+    return f"[{_digits(point['batch_bytes'], 7)}, {_digits(point[name])}]"
+
+
+def _digits(value: float, figures: int = 4) -> str:
+    """Significant digits as TOML has floats.
 
     >>> _digits(0.00012345678), _digits(3.0)
     ('0.0001235', '3.0')
     """
-    text = f"{value:.4g}" if math.isfinite(value) else "nan"
+    text = f"{value:.{figures}g}" if math.isfinite(value) else "nan"
     return text if any(mark in text for mark in ".en") else f"{text}.0"

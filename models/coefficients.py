@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 Grade = Literal["measured", "published", "vendor", "remembered", "guess"]
 GRADES: tuple[Grade, ...] = ("measured", "published", "vendor", "remembered", "guess")
+CODECS = ("snappy", "lz4", "zstd", "gzip")
 DATA = Path(__file__).parent / "data"
 
 LAWS: dict[str, tuple[str, str]] = {
@@ -134,6 +135,8 @@ class CoefficientSet:
     `domain` holds the ranges that were measured ({quantity: (low, high)}); outside them a forecast
     says `extrapolated`. `anchored` says whether the load that a calibration was made from came out as measured when it
     was replayed, and `anchor` why; None where nobody tried (a packaged set of laws, no set of one's own stack).
+    `compression` holds ratios of one's own records by codec, (batch bytes, ratio): a scenario that names the set and
+    states no `producer.compression_ratio` takes them over.
     """
 
     name: str
@@ -145,6 +148,7 @@ class CoefficientSet:
     digest: str
     anchored: bool | None = None
     anchor: str = ""
+    compression: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         return self.values[name].value
@@ -237,7 +241,24 @@ def load_set(name: str) -> CoefficientSet:
         domain,
         _digest(values),
         *_anchor(raw.get("anchor", {})),
+        _ratios(raw.get("compression", {}), path.name),
     )
+
+
+def _ratios(told: dict[str, Any], where: str) -> dict[str, tuple[tuple[float, float], ...]]:
+    """(batch bytes, ratio) by codec, as `floodmark sample` writes them; `Producer` judges the points themselves."""
+    found = {}
+    for codec, row in told.items():
+        if codec not in CODECS:
+            raise CoefficientError(f"{where}: [compression.{codec}]; expected one of {', '.join(CODECS)}")
+        points = row.get("points") if isinstance(row, dict) else None
+        try:
+            found[codec] = tuple((float(size), float(ratio)) for size, ratio in points or ())
+        except (TypeError, ValueError):
+            found[codec] = ()
+        if not found[codec]:
+            raise CoefficientError(f"{where}: [compression.{codec}] lacks points = [[batch bytes, ratio], …]")
+    return found
 
 
 def _anchor(told: dict[str, Any]) -> tuple[bool | None, str]:

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, model_validator
 
 from models.hosts import Drive, Volume
 from models.noun import Noun
-from models.units import DAY, GIB, KIB, MIB, Bytes, Fraction, PerSecond, Seconds, Whole, field, word
+from models.units import DAY, GIB, KIB, MIB, Bytes, Fraction, PerSecond, Ratio, Seconds, Whole, field, word
 
 BATCH_HEADER_BYTES = 61  # kafka.md A1: DefaultRecordBatch
 COMPRESSION: dict[str, tuple[tuple[float, float], ...]] = {
@@ -27,6 +27,18 @@ COMPRESSION: dict[str, tuple[tuple[float, float], ...]] = {
     "zstd": ((520.0, 1.15), (16 * KIB, 3.5), (128 * KIB, 3.9), (MIB, 4.5)),
     "gzip": ((520.0, 1.18), (16 * KIB, 3.5), (128 * KIB, 3.8), (MIB, 3.9)),
 }
+
+
+Curve = tuple[tuple[float, float], ...]
+LARGEST_RATIO = 1000.0
+
+
+def _curve(value: Any) -> Any:
+    """One ratio as a curve of one point, so that it holds for every batch; points as they are."""
+    return ((16 * KIB, value),) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
+
+
+Ratios = Annotated[tuple[tuple[Bytes, Ratio], ...], BeforeValidator(_curve)]
 
 
 def _client(value: Any) -> str:
@@ -82,6 +94,13 @@ class Producer(Noun):
     compression: Literal["none", "snappy", "lz4", "zstd", "gzip"] = field(
         "none", unit="", meaning="codec of a batch", foreign="compression.type", source="kafka.md B1"
     )
+    compression_ratio: dict[Literal["snappy", "lz4", "zstd", "gzip"], Ratios] = field(
+        {},
+        unit="1",
+        meaning="bytes before over bytes after compression by codec, as one ratio or as points (batch bytes, ratio); "
+        "a codec that is left out has the ratio of JSON clickstream; `floodmark sample` measures your own",
+        source="kafka.md A2: the ratio is the batch's",
+    )
     buffer_memory: Bytes = field(
         32 * MIB,
         unit="bytes",
@@ -98,6 +117,26 @@ class Producer(Noun):
         foreign="kafka-clients",
         source="kafka.md B5 (KIP-896)",
     )
+
+    @model_validator(mode="after")
+    def _ratios_are_curves(self) -> Producer:
+        for codec, points in self.compression_ratio.items():
+            sizes, where = [size for size, _ in points], f"compression_ratio.{codec}"
+            if not points or any(b <= a for a, b in itertools.pairwise(sizes)) or sizes[0] <= 0:
+                raise ValueError(f"{where} = {points}; expected a ratio such as 3.4, or points (batch bytes, ratio) "
+                                 "of rising batch bytes, such as [[4 KiB, 2.1], [16 KiB, 3.4]]")  # fmt: skip
+            if wrong := [ratio for _, ratio in points if not 0.1 <= ratio <= LARGEST_RATIO]:
+                raise ValueError(f"{where} = {wrong[0]:g}; expected bytes before over bytes after, 0.1 to 1000")
+        return self
+
+    def ratio(self, batch_bytes: float) -> float:
+        """Bytes before over bytes after compression of one batch [1]: as stated, else by the law for its codec.
+
+        >>> Producer(compression="zstd", compression_ratio={"zstd": 5}).ratio(1024)
+        5.0
+        """
+        stated = self.compression_ratio.get(self.compression, ()) if self.compression != "none" else ()
+        return along(stated, batch_bytes) if stated else compression_ratio(self.compression, batch_bytes)
 
 
 class Topic(Noun):
@@ -257,8 +296,16 @@ def compression_ratio(codec: str, batch_bytes: float) -> float:
     >>> compression_ratio("zstd", 16 * 1024), compression_ratio("none", 1e6)
     (3.5, 1.0)
     """
-    points = COMPRESSION[codec]
-    if batch_bytes <= points[0][0] or len(points) == 1:
+    return along(COMPRESSION[codec], batch_bytes)
+
+
+def along(points: Curve, batch_bytes: float) -> float:
+    """The ratio at a size of batch between its neighbours, linear in log(batch bytes); beyond the ends, the end's [1].
+
+    >>> along(((1024.0, 2.0), (4096.0, 4.0)), 2048.0)
+    3.0
+    """
+    if batch_bytes <= points[0][0]:
         return points[0][1]
     for (low, ratio), (high, next_ratio) in itertools.pairwise(points):
         if batch_bytes <= high:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.coefficients import CoefficientSet
-from models.kafka import batch_records, compression_ratio, record_overhead_bytes
+from models.kafka import batch_records, record_overhead_bytes
 from models.stack import Scenario
 from models.units import show
 from planner.findings import Finding
@@ -71,8 +71,8 @@ def compression_of_lone_records(scenario: Scenario, _: CoefficientSet) -> Iterat
         streams = producer.count * (flow.topic.partitions if producer.partitioner == "keyed" else 1)
         one = load.value_bytes + record_overhead_bytes(load.value_bytes, 2)
         records = batch_records(load.events_per_second / streams, producer.linger, producer.batch_size / one)
-        ratio = compression_ratio(producer.compression, records * one)
-        possible = compression_ratio(producer.compression, max(producer.batch_size, 16 * 1024.0))
+        ratio = producer.ratio(records * one)
+        possible = producer.ratio(max(producer.batch_size, 16 * 1024.0))
         if producer.compression != "none" and ratio < 0.7 * possible:
             yield Finding(
                 "batches-too-small", "warning", f"flows[{k}].topic.producer.linger",

@@ -21,6 +21,7 @@ from models.kafka import batch_records, compression_ratio, record_overhead_bytes
 from models.machines import UnknownMachine
 from models.machines import machine as machine_of
 from models.stack import Flow, Scenario
+from models.units import show
 from planner.refusal import ScenarioError
 
 if TYPE_CHECKING:
@@ -197,14 +198,18 @@ def _lines(plain: dict[str, Any], base: CoefficientSet, documents: Path) -> list
     error = cpu["half_sample_error"] / cpu["value"]
     lines.append(f"  {'node CPU a document, all in':<32} {cpu['value'] * 1e6:.1f} µs     ± {error:.1%}")
     for codec, one in plain["compression"].items():
-        told = (
-            f"needs {one['lacks']}"
-            if "lacks" in one
-            else f"{one['value']:.2f} ± {one['half_sample_error']:.2f}   law: {one['law']:.2f}"
-        )
-        lines.append(f"  compression, {codec:<6} at {plain['batch_bytes'] / 1024:.3g} KiB      {told}")
+        lines.append(f"  compression, {codec:<6} at {plain['batch_bytes'] / 1024:.3g} KiB      {_ratio(one)}")
     if plain["passed_over"]:
         lines.append("  passed over: " + ", ".join(f"{n:,} {why}" for why, n in plain["passed_over"].items()))
     if plain["template_left_out"]:
         lines.append("  template settings that a lone node cannot have: " + ", ".join(plain["template_left_out"]))
-    return [*lines, "`-o sample.toml` writes the set; a scenario reads it with `coefficients: sample.toml`"]
+    return [*lines, "`-o sample.toml` writes the set; a scenario reads it with `coefficients: sample.toml`, and the ratios "
+            "of compression go into its producers' compression_ratio"]  # fmt: skip
+
+
+def _ratio(one: dict[str, Any]) -> str:
+    """A codec's ratio at the forecast's batch, the law's, and how it runs with the size of batches."""
+    if "lacks" in one:
+        return f"needs {one['lacks']}"
+    curve = ", ".join(f"{p['value']:.2f} at {show(p['batch_bytes'], 'bytes')}" for p in one["points"])
+    return f"{one['value']:.2f} ± {one['half_sample_error']:.2f}   law: {one['law']:.2f}   ({curve})"

@@ -62,7 +62,7 @@ def validated(data: Any, folder: Path = Path("."), lines: Mapping[Location, int]
     _know_machines_of(scenario)
     if wrong := unknown_names(scenario):
         raise ScenarioError(wrong)
-    return _with_recordings(scenario, folder)
+    return _with_recordings(_with_own_compression(scenario), folder)
 
 
 def unknown_names(scenario: Scenario) -> list[str]:
@@ -115,6 +115,23 @@ def _with_own_coefficients(scenario: Scenario, folder: Path) -> Scenario:
     if name.endswith(".toml") and not Path(name).is_absolute() and (folder / name).is_file():
         return scenario.model_copy(update={"coefficients": str(folder / name)})
     return scenario
+
+
+def _with_own_compression(scenario: Scenario) -> Scenario:
+    """The producers' ratios from the coefficient set, where it was made from one's own records and they state none."""
+    measured = load_set(scenario.coefficients).compression
+    if not measured:
+        return scenario
+    flows = []
+    for flow in scenario.flows:
+        told = flow.topic.producer.model_dump(exclude_unset=True)
+        told["compression_ratio"] = measured | told.get("compression_ratio", {})
+        try:
+            producer = type(flow.topic.producer).model_validate(told)
+        except ValidationError as error:
+            raise ScenarioError(house_lines(error.errors(include_url=False), type(flow.topic.producer))) from None
+        flows.append(flow.model_copy(update={"topic": flow.topic.model_copy(update={"producer": producer})}))
+    return scenario.model_copy(update={"flows": tuple(flows)})
 
 
 def with_horizon(scenario: Scenario, horizon: str | None) -> Scenario:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from models.coefficients import CoefficientSet
 from models.elasticsearch import place_shards, watermark_bytes
-from models.kafka import batch_records, compression_ratio, leaders_of, log_bytes, record_overhead_bytes
+from models.kafka import batch_records, leaders_of, log_bytes, record_overhead_bytes
 from models.stack import Flow, Scenario
 from models.storage import (
     index_life_seconds,
@@ -68,7 +68,7 @@ def stored_event_bytes(flow: Flow) -> float:
     one = load.value_bytes + record_overhead_bytes(load.value_bytes, 2)
     records = batch_records(load.events_per_second / streams, producer.linger, producer.batch_size / one)
     raw = load.value_bytes + record_overhead_bytes(load.value_bytes, records)
-    return raw / compression_ratio(producer.compression, raw * records)
+    return raw / producer.ratio(raw * records)
 
 
 def document_bytes(flow: Flow, coefficients: CoefficientSet) -> float:

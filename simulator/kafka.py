@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.coefficients import CoefficientSet
-from models.kafka import batch_records, compression_ratio, fetcher_of, leaders_of, record_overhead_bytes
+from models.kafka import batch_records, fetcher_of, leaders_of, record_overhead_bytes
 from models.stack import Flow, KafkaCluster, Scenario
 from simulator.hosts import Placement, mean_trip
 
@@ -85,11 +85,11 @@ def _batch(flow: Flow, rate: float) -> tuple[float, float, float, float]:
     """Records of a stream's batch, wire bytes of a record, compression ratio, most records of a batch."""
     producer, value = flow.topic.producer, flow.workload.value_bytes
     framed = value + record_overhead_bytes(value, max(2.0, producer.batch_size / value))
-    ratio = compression_ratio(producer.compression, producer.batch_size)
+    ratio = producer.ratio(producer.batch_size)
     most = max(1.0, float(np.floor(producer.batch_size * ratio / framed)))
     records = batch_records(rate, producer.linger, most, flow.workload.arrivals)
     raw = value + record_overhead_bytes(value, records)
-    ratio = compression_ratio(producer.compression, records * raw)
+    ratio = producer.ratio(records * raw)
     return records, raw / ratio, ratio, most
 
 

@@ -135,6 +135,10 @@ TABLE: dict[str, list[Row]] = {
     ],
     "flows[].topic.producer.partitioner": [row("lz4", {P + "partitioner": "keyed"}, "log.bytes", "+", "kafka.md B1")],
     "flows[].topic.producer.compression": [row("lz4", {P + "compression": "none"}, "log.bytes", "+", "kafka.md A2")],
+    "flows[].topic.producer.compression_ratio": [
+        row("lz4", {P + "compression_ratio": {"lz4": 9}}, "log.bytes", "-", "kafka.md A2: one's own records"),
+        row("lz4", {P + "compression_ratio": {"lz4": 9}}, "load.kafka network out", "-", "kafka.md A5"),
+    ],
     "flows[].topic.producer.buffer_memory": [
         row("flooded", {P + "buffer_memory": "320 MiB"}, "publish", "+", "kafka.md A4: Little")
     ],
