@@ -21,6 +21,7 @@ from calibration.observations import (
     Batch,
     Counter,
     Curve,
+    Gauge,
     ObservationError,
     Poll,
     Processes,
@@ -75,6 +76,7 @@ class Experiment:
     writers: int = 1
     brokers: int = 1
     copies: int = 1
+    min_insync: int = 1
     tls: bool = False
     linger_seconds: float = 0.005
     batch_bytes: float = FIRST_BATCH_BYTES
@@ -104,8 +106,18 @@ class Event:
 
 
 @dataclass(frozen=True)
+class OneNode:
+    """One broker or data node of a cluster of several: its process's CPU and what it holds on disk, where recorded."""
+
+    system: str
+    name: str
+    cpu: Counter | None
+    disk: Gauge | None
+
+
+@dataclass(frozen=True)
 class LabRun:
-    """One recorded run; a part that the run did not have is None or empty."""
+    """One recorded run; a part that the run did not have is None or empty. `nodes` are told of exported metrics."""
 
     experiment: Experiment
     start: float
@@ -123,6 +135,7 @@ class LabRun:
     bulk: elasticsearch.BulkResult | None
     log_bytes: float | None
     events: tuple[Event, ...] = ()
+    nodes: tuple[OneNode, ...] = ()
 
     @property
     def name(self) -> str:
@@ -195,6 +208,7 @@ def experiment_of(raw: Mapping[str, Any]) -> Experiment:
         writers=int(job.get("writers", 1)),
         brokers=int(kafka_.get("brokers", 1)),
         copies=int(kafka_.get("copies", 1)),
+        min_insync=int(kafka_.get("min_insync", 1)),
         tls=bool(kafka_.get("tls", False)),
         linger_seconds=float(raw.get("linger_ms", 5.0)) * MILLISECOND,
         batch_bytes=float(raw.get("batch_bytes", FIRST_BATCH_BYTES)),

@@ -18,7 +18,7 @@ from planner.backtest_baselines import kind, last_values, static_rules, ten_line
 from planner.backtest_forecast import Forecast, Key, foreseen, interval
 from planner.backtest_scenario import scenario_of, unlike
 from planner.backtest_score import Score
-from planner.backtest_values import Value, backlogs, part_names, seen
+from planner.backtest_values import Value, backlogs, overloads, part_names, seen
 from planner.domain import measured_ranges
 from planner.uncertainty import Z, model_law, model_sigma
 
@@ -59,10 +59,12 @@ def repeats(runs: Sequence[LabRun]) -> dict[Key, float]:
 
 def kinds_of(run: LabRun, fitted: Sequence[LabRun]) -> dict[str, str]:
     """By part of a run, how it lies to the fit: something was done to it, knobs that no fit run had, load above the
-    highest fitted, or within all that."""
+    highest fitted or above what the stack carries, or within all that."""
     names = part_names(run)
     if run.experiment.disturb or backlogs(run):
         return dict.fromkeys([*names, "all"], DISTURBED)
+    if over := [name for name, _ in overloads(run)]:
+        return dict.fromkeys(names, KNOBS) | dict.fromkeys([*over, "all"], LOAD)
     if off_the_knobs(run, fitted):
         return dict.fromkeys([*names, "all"], KNOBS)
     most = highest(run, fitted)

@@ -3,18 +3,21 @@
 *Last value*: a quantity stays what it was in the step measured last before, whatever the settings then.
 *Ten lines*: batch time is a + b n by least squares over the settled batches of the runs that were fitted, of the
 same kind of sink; latency is the sum of a uniform wait for the trigger, the batch, a uniform wait for the
-refresh and one for the poll; lag is what arrives in a trigger and a batch.
+refresh and one for the poll; lag is what arrives in a trigger and a batch. Batches of at most n records carry
+n / (a + b n); what arrives beyond that waits, at the end of a step of D seconds for D (rate / carried - 1).
 *Static rules* are those of `RULES`; they speak of a broker's cores and of bytes on disk only.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from calibration.lab import LabRun
+from calibration.lab import LabRun, Step
 from calibration.latency import QUANTILES
 from calibration.noise import settled
 from models.units import MIB
@@ -25,8 +28,11 @@ from planner.backtest_values import (
     LAG,
     LATENCIES,
     LOG_BYTES,
+    STATED,
+    SUSTAINED,
     Value,
     collected,
+    overloads,
     part_names,
     seen,
 )
@@ -67,22 +73,55 @@ def ten_lines(run: LabRun, fitted: Sequence[LabRun]) -> dict[tuple[str, str], Va
     known, found = line([r for r in fitted if kind(r) == kind(run)]), []
     if known is None:
         return {}
-    trigger = run.experiment.trigger_seconds
+    asked, over = run.experiment, {name for name, _ in overloads(run)}
     for name, step in zip(part_names(run), run.steps(), strict=True):
-        a, b = known
-        batch = a + b * step.rate * trigger
-        if batch > trigger:  # it then fires at once: T = a / (1 - b rate) (spark.md A3)
-            batch = a / (1 - b * step.rate) if b * step.rate < 1 else float("inf")
-        cycle = max(trigger, batch)
-        found.append(Value(name, BATCH, "s", batch))
-        found.append(Value(name, LAG, "records", step.rate * (cycle + batch)))
+        one = closed_form(*known, step, asked.trigger_seconds, asked.max_offsets or math.inf)
+        found += [Value(name, BATCH, "s", one.batch), Value(name, LAG, "records", one.lag)]
+        if name in over:
+            found += [Value(name, told, "1/s", one.carried) for told in (SUSTAINED, STATED)]
         if run.polls:
             poller = Poller.of(run)
-            waits = [cycle, run.experiment.refresh_seconds, poller.spacing]
+            waits = [one.cycle, asked.refresh_seconds, poller.spacing, one.late]
             quantiles = _sum_of_uniforms(waits, [QUANTILES[q] for q in LATENCIES])
-            shift = batch + 0.5 * poller.response
+            shift = one.batch + 0.5 * poller.response
             found += [Value(name, n, "s", x + shift) for n, x in zip(LATENCIES.values(), quantiles, strict=True)]
     return collected(found)
+
+
+class Lines(NamedTuple):
+    """One step by the ten lines: median batch and cycle [s], most records waiting, records carried a second, and how
+    late its last record is read beyond a cycle [s]."""
+
+    batch: float
+    cycle: float
+    lag: float
+    carried: float
+    late: float
+
+
+def closed_form(a: float, b: float, step: Step, trigger: float, most: float) -> Lines:
+    """One step batch by batch: each reads what waits, at most `most`, and lasts a + b n; the next starts at the
+    trigger, or at once.
+
+    >>> step = Step(0.0, 60.0, 100.0)
+    >>> [round(x, 2) for x in closed_form(0.5, 0.001, step, 2.0, math.inf)]
+    [0.7, 2.0, 270.0, 100.0, 0.0]
+    >>> [round(x, 2) for x in closed_form(1.0, 0.0, step, 0.1, 50.0)]
+    [1.0, 1.0, 3100.0, 50.0, 60.0]
+    """
+    waiting, at, lag = step.rate * trigger, 0.0, 0.0
+    records, seconds = [], []
+    while at < step.end - step.start:
+        records.append(min(waiting, most))
+        seconds.append(a + b * records[-1])
+        lag = max(lag, waiting + step.rate * seconds[-1])
+        at += max(trigger, seconds[-1])
+        waiting += step.rate * max(trigger, seconds[-1]) - records[-1]
+    batch = float(np.median(seconds))
+    cycle = max(trigger, batch)
+    carried = float(np.median(records)) / cycle
+    late = max(0.0, waiting / carried - cycle) if carried < 0.99 * step.rate else 0.0
+    return Lines(batch, cycle, lag, carried, late)
 
 
 def static_rules(run: LabRun) -> dict[tuple[str, str], Value]:

@@ -22,6 +22,7 @@ from models.coefficients import CoefficientSet
 from models.spark import resident_bytes
 from models.stack import Scenario
 from models.units import GIB
+from planner.backtest_overload import stated, stated_drawn
 from planner.backtest_scenario import NO_HOST, SEARCH_HOST, SPARK_HOST, load_steps, outages, scenario_of, zero_of
 from planner.backtest_values import (
     ACKNOWLEDGED,
@@ -35,6 +36,7 @@ from planner.backtest_values import (
     catch_ups,
     collected,
     part_names,
+    sustained,
 )
 from planner.engine import simulate
 from planner.uncertainty import draws
@@ -101,12 +103,14 @@ def foreseen(run: LabRun, coefficients: CoefficientSet, seeds: Sequence[int], co
     coefficients drawn from their intervals, each with a seed of its own, tell how far the coefficients could move it.
     """
     pooled, each = _foreseen(run, coefficients, list(seeds))
+    pooled += stated(run, coefficients, seeds)
     seeded = _by_key(each)
     drawn: dict[Key, list[float]] = {}
     if count:
         sets = draws(coefficients, scenario_of(run), count, DRAWN_SEED)
         for k, one in enumerate(sets):
-            for key, value in collected(_foreseen(run, one, [DRAWN_SEED + k])[0]).items():
+            told = [*_foreseen(run, one, [DRAWN_SEED + k])[0], *stated_drawn(run, one, DRAWN_SEED + k)]
+            for key, value in collected(told).items():
                 drawn.setdefault(key, []).append(value.value)
     low = {key: float(np.quantile(x, 0.05)) for key, x in seeded.items()}
     high = {key: float(np.quantile(x, 0.95)) for key, x in seeded.items()}
@@ -125,7 +129,7 @@ def _foreseen(run: LabRun, c: CoefficientSet, seeds: list[int]) -> tuple[list[Va
     whole = [simulate(scenario_of(run), c, seed=s, outages=away) for s in seeds]
     runs = [replace(run, batches=batches_of(run, trace)) for trace in whole]
     pooled, each = _told(run, "all", whole, runs, run.steps(), poller)
-    pooled += _caught_up(runs)
+    pooled += _caught_up(runs) + _carried(run, runs)
     for name, step in zip(part_names(run), run.steps(), strict=True):
         window = scenario_of(run, (step.start, step.end))
         traces = [simulate(window, c, seed=s, outages=away) for s in seeds] if poller else []
@@ -199,6 +203,14 @@ def _caught_up(runs: list[LabRun]) -> list[Value]:
         for name, seconds in catch_ups(one).items():
             found.setdefault(name, []).append(seconds)
     return [Value("all", name, "s", float(np.median(x))) for name, x in found.items()]
+
+
+def _carried(run: LabRun, runs: list[LabRun]) -> list[Value]:
+    """Sustainable throughput of each overloaded step: mean over the seeds."""
+    found: dict[str, list[Value]] = {}
+    for value in (v for one in runs for v in sustained(run, one)):
+        found.setdefault(value.part, []).append(value)
+    return [replace(x[0], value=float(np.mean([v.value for v in x]))) for x in found.values()]
 
 
 def _hops(run: LabRun, traces: list[Trace], poller: Poller) -> list[Value]:

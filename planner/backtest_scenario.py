@@ -1,6 +1,6 @@
 """A recorded run as a scenario: its settings, its due times, and nothing that was measured of it.
 
-The laboratory's stack is the packaged example's, with the settings that the run's `experiment.json` names: broker and
+The laboratory's stack is the packaged example's, with the settings that the run's `experiment.json` names: brokers and
 search on one core, Spark on the other, one JVM each, all cold. The load is the run's plan with its warm-up before it.
 A job that was stopped is an outage of its query, as long as it was really down, and then for as long as its first start
 took, which was over before anything was measured. When something was done to the stack is known, as due times are: it
@@ -66,6 +66,19 @@ def blocked(run: LabRun) -> list[str]:
     ]
 
 
+def killed(run: LabRun) -> list[str]:
+    """Brokers killed, as faults of the scenario: from when it was really done until it was started again, and then for
+    as long as its first start took. Without a record of events, as was planned."""
+    begin, start = run.start - zero_of(run), float(run.experiment.start_seconds.get("kafka_started", 0.0))
+    found = []
+    for d in (d for d in run.experiment.disturb if d["kind"] == "broker_kill"):
+        mine = [e for e in run.events if e.details.get("broker") == d["broker"]]
+        down = next((e.t - run.start for e in mine if e.kind == "broker_killed"), d["at_s"])
+        up = next((e.t - run.start for e in mine if e.kind == "broker_restarted"), down + d["restart_after_s"])
+        found.append(f"broker-lost {d['broker'] - 1} at {begin + down:.3f} s for {up - down + start:.3f} s")
+    return found
+
+
 def unlike(run: LabRun) -> list[str]:
     """What of this run no scenario can say yet, a line each; empty where it can be forecast."""
     asked, found = run.experiment, []
@@ -74,11 +87,11 @@ def unlike(run: LabRun) -> list[str]:
     if asked.kind == "bulk":
         found.append("closed-loop clients: a scenario's load does not wait for answers (benchmarks forecast them)")
     for d in asked.disturb:
-        if d["kind"] != "job_stop" and (d["kind"] != "index_block" or "faults" not in Scenario.model_fields):
-            found.append(f"{d['kind']}: the simulator of this version has no such fault")
+        if d["kind"] not in ("job_stop", "index_block", "broker_kill"):
+            found.append(f"{d['kind']}: one node of one host, and no other to take over")
     if asked.sink == "kafka":
         found.append("a second topic as the sink")
-    if asked.nodes > 1 or asked.brokers > 1:
+    if asked.nodes > 1:
         found.append(f"{asked.brokers} brokers and {asked.nodes} data nodes that share one core")
     if asked.cores > 1:
         found.append("Spark on two cores, one of them shared")
@@ -103,9 +116,9 @@ def scenario_of(run: LabRun, window: tuple[float, float] | None = None) -> Scena
         told["elasticsearch"] |= {"hosts": [NO_HOST]}
     told["hosts"] = [*told["hosts"], told["hosts"][0] | {"name": NO_HOST}]
     told["spark"] |= {"cores": asked.cores}
-    told["kafka"] |= {"tls": asked.tls}
-    if blocks := blocked(run):
-        told["faults"] = blocks
+    told["kafka"] |= {"tls": asked.tls, "brokers": asked.brokers}
+    if faults := [*blocked(run), *killed(run)]:
+        told["faults"] = faults
     told["run"] = {"jvm": "cold", "warm_up": start - zero_of(run), "measure": end - start, "repeats": 1}
     return Scenario.model_validate(told | {"name": run.name})
 
@@ -126,7 +139,7 @@ def _flow(flow: dict[str, Any], run: LabRun) -> None:
     """A run's settings laid over the example's flow."""
     asked = run.experiment
     flow["workload"] |= {"size": asked.record_bytes, "steps": load_steps(run)}
-    flow["topic"] |= {"partitions": asked.partitions}
+    flow["topic"] |= {"partitions": asked.partitions, "copies": asked.copies, "min_insync": asked.min_insync}
     flow["topic"]["producer"] |= {
         "linger": asked.linger_seconds,
         "batch_size": asked.batch_bytes,

@@ -8,6 +8,7 @@ time, seen by the same polls.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,11 +20,14 @@ from calibration.observations import Batch
 
 LATENCIES = {"p50": "latency p50", "p90": "latency p90", "p95": "latency p95", "p99": "latency p99"}
 ACKNOWLEDGED = {"p50": "publish p50", "p90": "publish p90", "p99": "publish p99"}
-PARTS = {"kafka-1": "kafka", "search-0": "search", "spark": "spark"}
+SERVER = re.compile(r"(kafka|search)-\d+")
 BURST = 1.5  # times the rate after it: a step that leaves a backlog to catch up
 CAUGHT_UP = 1.05  # of what arrives in one trigger, as planner/lag.py says it
 BATCH, BATCH_P90, LAG, CATCH_UP = "batch time, median", "batch time, p90", "lag, most", "catch-up"
 INDEX_BYTES, LOG_BYTES = "index bytes per JSON byte", "log bytes per record"
+SUSTAINED, STATED = "sustainable throughput", "sustainable throughput, as stated"
+FULL = 0.98  # of the cap: shares of partitions are rounded down, so a full batch may lack a record of each
+LEAST_FULL = 8  # full batches in one step: fewer are a backlog worked off, no overload
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def _seen(run: LabRun) -> dict[tuple[str, str], Value]:
         if run.batches:
             values += batch_values(name, part.batch_seconds_median, part.batch_seconds_p90)
             values += [Value(name, LAG, "records", part.lag_records_max)]
-        values += [Value(name, f"CPU of {PARTS.get(n, n)}", "cores", cores) for n, cores in part.cores.items()]
+        values += [Value(name, f"CPU of {n}", "cores", cores) for n, cores in _by_system(part.cores).items()]
         if part.latency is not None:
             values += [Value(name, label, "s", getattr(part.latency, f"{q}_seconds")) for q, label in LATENCIES.items()]
     if m.latency is not None:
@@ -88,7 +92,18 @@ def _seen(run: LabRun) -> dict[tuple[str, str], Value]:
         values += hops_seen(run)
     if run.batches:
         values += of_batches(run, run)
+    values += [Value(v.part, name, v.unit, v.value) for v in sustained(run, run) for name in (SUSTAINED, STATED)]
     return collected([*values, *_sizes(run, m)])
+
+
+def _by_system(cores: Mapping[str, float]) -> dict[str, float]:
+    """CPU of all brokers as one, of all data nodes as one, and of what else was recorded [cores]."""
+    found: dict[str, float] = {}
+    for name, used in cores.items():
+        server = SERVER.fullmatch(name)
+        system = server[1] if server else name
+        found[system] = found.get(system, 0.0) + used
+    return found
 
 
 def _sizes(run: LabRun, m: Measured) -> list[Value]:
@@ -118,6 +133,36 @@ def of_batches(run: LabRun, told: LabRun) -> list[Value]:
 
 def batch_values(part: str, median: float, p90: float) -> list[Value]:
     return [Value(part, BATCH, "s", median), Value(part, BATCH_P90, "s", p90)]
+
+
+def overloads(run: LabRun) -> list[tuple[str, Step]]:
+    """The steps in which full batches followed each other, with their names; none where nothing was capped."""
+    cap, pairs = run.experiment.max_offsets, zip(part_names(run), run.steps(), strict=True)
+    return [(name, step) for name, step in pairs if cap and len(_full(run.batches, step, cap)) >= LEAST_FULL]
+
+
+def _full(batches: Sequence[Batch], step: Step, cap: int) -> list[Batch]:
+    return [b for b in batches if step.start <= b.trigger <= step.end and b.records >= FULL * cap]
+
+
+def carried(batches: Sequence[Batch], step: Step, cap: int) -> float:
+    """Records a second from the first full batch of a step to its last, from start to start [1/s].
+
+    Batches that never fill carry all that arrives: then it is what they read in the step; nan where fewer than two
+    started in it.
+    """
+    mine = [b for b in batches if step.start <= b.trigger <= step.end]
+    full = _full(batches, step, cap)
+    if len(full) >= 2:
+        mine = [b for b in mine if full[0].trigger <= b.trigger <= full[-1].trigger]
+    span = mine[-1].trigger - mine[0].trigger if len(mine) > 1 else 0.0
+    return sum(b.records for b in mine[:-1]) / span if span > 0 else float("nan")
+
+
+def sustained(run: LabRun, told: LabRun) -> list[Value]:
+    """Sustainable throughput of each overloaded step of `run`, from the batches of `told`: of itself, or simulated."""
+    cap = run.experiment.max_offsets
+    return [Value(name, SUSTAINED, "1/s", carried(told.batches, step, cap)) for name, step in overloads(run)]
 
 
 def stops(run: LabRun) -> list[tuple[float, float]]:
@@ -157,6 +202,19 @@ def catch_ups(run: LabRun) -> dict[str, float]:
     for n, back in enumerate(backlogs(run), 1):
         if (at := _caught_up(run, back)) is not None:
             found[CATCH_UP if n == 1 else f"{CATCH_UP} #{n}"] = at - back
+    return found
+
+
+def catch_up_use(run: LabRun) -> dict[str, float]:
+    """Utilisation while each backlog is worked off [1]: what arrives then over what the batches carry, in records a
+    second of their own time."""
+    found = {}
+    for n, back in enumerate(backlogs(run), 1):
+        if (at := _caught_up(run, back)) is not None and run.arrivals is not None:
+            mine = [b for b in run.batches if back < b.end <= at]
+            mu = sum(b.records for b in mine) / sum(b.seconds for b in mine)
+            arriving = (float(run.arrivals.at(at)) - float(run.arrivals.at(back))) / (at - back)
+            found[CATCH_UP if n == 1 else f"{CATCH_UP} #{n}"] = arriving / mu if mu > 0 else 1.0
     return found
 
 

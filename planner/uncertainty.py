@@ -37,6 +37,7 @@ MODEL = {
     "lag": "model.lag_sigma",
     "catch-up": "model.catch_up_sigma",
     "throughput": "model.throughput_sigma",
+    "sustainable": "model.throughput_sigma",
     "CPU": "model.cpu_sigma",
     "index bytes": "model.bytes_sigma",
     "log bytes": "model.bytes_sigma",

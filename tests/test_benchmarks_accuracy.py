@@ -14,6 +14,7 @@ from benchmarks.accuracy import (
     closed_loop,
     everything,
     folds,
+    goals,
     identities,
     kafka_rows,
     lab_scores,
@@ -25,7 +26,7 @@ from benchmarks.accuracy import (
 )
 from benchmarks.accuracy.__main__ import main
 from benchmarks.accuracy.published import DATA, row, table
-from calibration.lab import LabRun, measured
+from calibration.lab import LabRun, Step, measured
 from models.coefficients import load_set
 from planner import backtest_baselines as baselines
 from planner import backtest_forecast, backtest_scenario, backtest_values
@@ -35,7 +36,8 @@ from planner.backtest_score import Score, middle, summarise
 from simulator.run import simulate
 from simulator.trace import Histogram
 
-MODULES = ("benchmarks.accuracy.identities", "benchmarks.accuracy.machines", "benchmarks.accuracy.plots",
+MODULES = ("planner.backtest_overload",
+           "benchmarks.accuracy.identities", "benchmarks.accuracy.machines", "benchmarks.accuracy.plots",
            "planner.backtest_baselines", "planner.backtest_tell", "planner.backtest_forecast",
            "calibration.backtest", "calibration.noise", "calibration.lab", "calibration.spark")  # fmt: skip
 EIGHT, PIPE, AGAIN = "fit-pipe-8-partitions-4s", "fit-pipe-2s", "fit-pipe-2s-again"
@@ -282,3 +284,49 @@ def test_a_plot_marks_what_lies_outside_its_interval() -> None:
     svg = plots.scatter([inside, outside], "measured [s]", "forecast [s]")
     assert svg.startswith("<svg") and svg.count('fill="white" stroke=') == 1 and "measured [s]" in svg
     assert plots.scatter([], "x", "y") == ""
+
+
+# ---------------------------------------------------------------- goals
+
+
+def told(quantity: str, *errors: float, run: str = "", repeat: float | None = None) -> list[Score]:
+    return [Score(run, "all", quantity, "s", 1.0 + error, 1.0, repeat=repeat) for error in errors]
+
+
+def test_a_goal_is_reached_by_the_median_and_not_by_the_best() -> None:
+    assert goals.judged(told("batch time, median", 0.02, 0.09, 0.4), {}).words == "10 %: reached"
+    assert goals.judged(told("batch time, median", 0.02, 0.11, 0.4), {}).words == "10 %: MISSED"
+    assert goals.judged(told("CPU of spark", 0.5), {}).reached is None
+
+
+def test_no_goal_is_claimed_that_equal_runs_do_not_reach() -> None:
+    verdict = goals.judged(told("latency p50", 0.01, repeat=0.2), {})
+    assert verdict.reached is None and verdict.words == "15 %: not claimed, equal runs differ by 20 %"
+
+
+def test_catching_up_is_judged_by_how_busy_the_stack_is(
+    monkeypatch: pytest.MonkeyPatch, runs: dict[str, LabRun]
+) -> None:
+    """Trigger 2 s. Of 10 s one trigger is 20 %; at utilisation 0.75 the 15 % become 60 %."""
+    mine = {"a": runs[PIPE]}
+    at = [Score("a", "all", "catch-up", "s", 11.9, 10.0)]
+    monkeypatch.setattr(goals, "catch_up_use", lambda run: {"catch-up": 0.3})
+    assert goals.judged(at, mine).words == "15 % (1 of 1 within one trigger at utilisation ≤ 0.5): reached"
+    late = [Score("a", "all", "catch-up", "s", 15.5, 10.0)]
+    assert goals.judged(late, mine).reached is False
+    monkeypatch.setattr(goals, "catch_up_use", lambda run: {"catch-up": 0.75})
+    assert goals.judged(late, mine).words == "15 % (1 of 1 within 15 % × μ/(μ-λ) above it): reached"
+
+
+def test_sustainable_throughput_has_the_goal_of_its_kind_of_load(runs: dict[str, LabRun]) -> None:
+    fitted = list(runs.values())
+    scores = [Score(PIPE, "2000/s", "sustainable throughput", "1/s", 1.12 * x, x) for x in (1400.0, 2100.0, 3200.0)]
+    named = goals.with_tiers(scores, runs, fitted)
+    assert [s.quantity for s in named] == [f"sustainable throughput, at {t}" for t in ("1.5×", "2×", "3×")]
+    assert [goals.judged([s], runs).reached for s in named] == [False, True, True]
+
+
+def test_the_ten_lines_know_the_cap(runs: dict[str, LabRun]) -> None:
+    """They are no straw man under overload: full batches carry n / (a + b n), the rest waits."""
+    one = baselines.closed_form(0.3, 4e-4, Step(0.0, 70.0, 3000.0), 0.1, 1200.0)
+    assert one.carried == pytest.approx(1200 / 0.78) and one.late > 30

@@ -20,7 +20,7 @@ from planner.backtest_forecast import interval
 from planner.backtest_scenario import outages, scenario_of, unlike
 from planner.backtest_score import Score, coverage
 from planner.backtest_tell import pairs
-from planner.backtest_values import backlogs, catch_ups, part_names, seen, stops
+from planner.backtest_values import backlogs, catch_ups, overloads, part_names, seen, stops, sustained
 from planner.backtest_ways import from_batches, from_records
 from planner.cli import app, register_all
 from planner.uncertainty import MODEL, model_law, model_sigma
@@ -119,6 +119,53 @@ def test_knobs_load_and_disturbances_are_told_apart(pipe: LabRun, killed: LabRun
         "all": backtest.LOAD,
     }
     assert set(backtest.kinds_of(killed, [pipe]).values()) == {backtest.DISTURBED}
+
+
+# ---------------------------------------------------------------- overload
+
+
+def overloaded(pipe: LabRun, seconds: float, records: int = 1200) -> LabRun:
+    """The run under a load of 2,000/s in batches of at most 1,200, one every `seconds`."""
+    asked = replace(pipe.experiment, plan=((20.0, 500.0), (60.0, 2000.0)), trigger_seconds=0.1, max_offsets=1200)
+    calm = [Batch(n, pipe.start + n, 0.5, {}, 500, {0: 500 * n}, {0: 500 * n + 500}) for n in range(20)]
+    busy = [
+        Batch(20 + n, pipe.start + 20 + n * seconds, seconds, {}, records, {0: n}, {0: n + records})
+        for n in range(int(60 / seconds))
+    ]
+    return replace(pipe, experiment=asked, batches=(*calm, *busy), events=())
+
+
+def test_what_full_batches_carry_from_start_to_start_is_sustainable(pipe: LabRun) -> None:
+    run = overloaded(pipe, seconds=0.8)
+    assert [name for name, _ in overloads(run)] == ["2000/s"]
+    [one] = sustained(run, run)
+    assert (one.part, one.value) == ("2000/s", pytest.approx(1500.0))
+    assert not overloads(pipe) and not sustained(pipe, pipe)
+
+
+def test_batches_that_never_fill_carry_what_arrives(pipe: LabRun) -> None:
+    """A forecast that keeps up has no full batch, and is not left out for it: it carries the load."""
+    run, easy = overloaded(pipe, seconds=0.8), overloaded(pipe, seconds=0.1, records=200)
+    [one] = sustained(run, easy)
+    assert one.value == pytest.approx(2000.0)
+
+
+def test_overload_is_of_the_kind_load_whatever_its_knobs(pipe: LabRun) -> None:
+    found = backtest.kinds_of(overloaded(pipe, seconds=0.8), [pipe])
+    assert found == {"500/s": backtest.KNOBS, "2000/s": backtest.LOAD, "all": backtest.LOAD}
+
+
+def test_a_killed_broker_is_lost_until_it_was_started_and_up_again(pipe: LabRun) -> None:
+    asked = replace(
+        pipe.experiment, brokers=3, copies=3, min_insync=2, start_seconds={"kafka_started": 6.0},
+        disturb=({"kind": "broker_kill", "at_s": 30.0, "broker": 2, "restart_after_s": 25.0},),
+    )  # fmt: skip
+    scenario = scenario_of(replace(pipe, experiment=asked, events=()))
+    begin = scenario.run.warm_up
+    [fault] = scenario.faults
+    assert (fault.kind, fault.number) == ("broker-lost", 1) and fault.at == pytest.approx(begin + 30.0, abs=1e-3)
+    assert fault.end - fault.at == pytest.approx(31.0, abs=1e-3)
+    assert scenario.kafka.brokers == 3 and scenario.flows[0].topic.copies == 3
 
 
 # ---------------------------------------------------------------- partial forecasts

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from benchmarks.accuracy import identities, kafka_rows, machines, search_rows
 from benchmarks.accuracy.folds import PRIOR, fold
+from benchmarks.accuracy.goals import with_tiers
 from benchmarks.accuracy.lab_scores import RESULTS, SET, LabScores, flat, recorded, score_lab, tested
-from benchmarks.accuracy.page_test import by_step, headline_scores
+from benchmarks.accuracy.page_test import batches, by_step, headline_scores
 from benchmarks.accuracy.published import Row
 from models.coefficients import load_set
 from planner.backtest_score import coverage, middle, summarise
+from planner.backtest_values import SUSTAINED
 
 SEEDS, QUICK_SEEDS = range(1, 9), range(1, 3)
 PUBLISHED_SEEDS = range(1, 4)
@@ -65,14 +67,18 @@ class Everything:
     def figures(self) -> dict[str, str]:
         """What the log keeps: commit, digests, and median sizes of error [%]."""
         errors = {n: f"{100 * v:.1f}" for n, v in self._errors().items() if not math.isnan(v)}
-        return {"commit": commit(), "engine": self.engine} | self.coefficients | errors
+        test = [one for one in self.lab.test if one.scores]
+        counts = {"test runs": str(len(test)), "test batches": str(batches(test))} if test else {}
+        return {"commit": commit(), "engine": self.engine} | self.coefficients | counts | errors
 
     def _errors(self) -> dict[str, float]:
         left = {s.quantity: s.median for s in summarise(by_step(flat(self.lab.left_out)))}
-        test = {s.quantity: s.median for s in summarise(headline_scores(self.lab.test))}
+        known = {run.name: run for run in tested()}
+        test = {s.quantity: s.median for s in summarise(with_tiers(headline_scores(self.lab.test), known, recorded()))}
         whole = coverage(flat(self.lab.test))
         names = ("batch time, median", "lag, most", "latency p50", "latency p99", "CPU of search", "CPU of spark")
         more = (*names, "catch-up", "CPU of kafka", "log bytes per record", "index bytes per JSON byte")
+        more += tuple(q for q in test if q.startswith((SUSTAINED, "resident bytes", "heap bytes")))
         return (
             {f"left out: {name}": left[name] for name in names if name in left}
             | {f"test: {name}": test[name] for name in more if name in test}
