@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from calibration.lab import read_experiment
-from lab.experiment import Experiment, ExperimentError, folder_name, parse, read, read_all, recorded
+from lab.experiment import SINKS, Experiment, ExperimentError, folder_name, parse, read, read_all, recorded
 from lab.record import Writer
 from lab.series import plan
 
+TABLES = ("load", "kafka", "spark", "search", "bulk", "cores")
 BASE: dict[str, Any] = {"type": "pipe", "set": "fit", "question": "q", "load": {"plan": [[10, 100]]}}
 
 
@@ -117,6 +119,64 @@ def test_one_factor_at_a_time_leaves_the_rest_alone(experiments: list[Experiment
     assert other.kafka.tls and not base.kafka.tls and other.load == base.load
     base, other = by_name["noop-agg-4"], by_name["noop-agg-rocksdb"]
     assert (base.spark.state, other.spark.state) == ("hdfs", "rocksdb") and other.load == base.load
+
+
+AXES = [
+    # what is varied, the run that it is held against, the run that differs in nothing else, the settings that differ
+    ("rate", "pipe-2s", "pipe-load-ladder", {"load.plan"}),
+    ("size", "pipe-2s", "pipe-400b", {"load.size"}),
+    ("linger and batch", "kafka-500b", "kafka-linger-50", {"load.linger_ms", "load.batch_bytes"}),
+    ("batch", "kafka-linger-50", "kafka-linger-50-16k", {"load.batch_bytes"}),
+    ("compression", "kafka-500b", "kafka-lz4", {"load.compression"}),
+    ("acks", "kafka-3-copies-acks-all", "kafka-3-copies-acks-1", {"load.acks"}),
+    ("acks", "kafka-3-copies-acks-all", "kafka-3-copies-acks-0", {"load.acks"}),
+    ("partitions", "kafka-500b", "kafka-16-partitions", {"kafka.partitions"}),
+    ("partitions", "noop-4-partitions", "noop-16-partitions", {"kafka.partitions"}),
+    ("trigger", "pipe-2s", "pipe-10s", {"spark.trigger_ms"}),
+    ("cap", "pipe-overload-2400", "pipe-overload-7000", {"load.plan", "spark.max_offsets"}),
+    ("shuffle partitions", "noop-agg-4-4s", "noop-agg-16", {"spark.shuffle"}),
+    ("shuffle partitions", "noop-agg-4", "noop-agg-1", {"spark.shuffle"}),
+    ("state store", "noop-agg-4", "noop-agg-rocksdb", {"spark.state"}),
+    ("bulk size", "pipe-2s", "pipe-bulk-100", {"spark.bulk"}),
+    ("bulk size", "bulk-1x1000", "bulk-1x200", {"bulk.bulk"}),
+    ("writers", "pipe-bulk-250", "pipe-2-writers", {"spark.writers"}),
+    ("writers", "bulk-1x1000", "bulk-4x1000", {"bulk.clients"}),
+    ("replicas", "bulk-2x1000", "bulk-2x1000-replica", {"search.nodes", "search.replicas"}),
+    ("refresh", "bulk-2x1000", "bulk-2x1000-refresh-30s", {"search.refresh"}),
+    ("codec", "bulk-2x1000", "bulk-2x1000-best-compression", {"search.codec"}),
+    ("product", "bulk-2x1000", "bulk-2x1000-elasticsearch", {"search.product"}),
+    ("cores", "pipe-2s", "pipe-2-cores", {"spark.cores", "cores.spark"}),
+    ("cores", "kafka-500b", "kafka-500b-2-cores", {"cores.broker"}),
+    ("write threads", "bulk-2x1000", "bulk-2x1000-2-cores", {"cores.search"}),
+    ("TLS", "kafka-500b", "kafka-tls", {"kafka.tls"}),
+]
+
+
+def settings(e: Experiment) -> dict[str, Any]:
+    """Every setting that can move what a run measures, by its place."""
+    told = asdict(e)
+    flat = {f"{table}.{name}": value for table in TABLES for name, value in told[table].items()}
+    return flat | {"type": told["type"], "disturb": told["disturb"]}
+
+
+@pytest.mark.parametrize(("axis", "base", "other", "differ"), AXES)
+def test_each_axis_is_varied_alone(
+    experiments: list[Experiment], axis: str, base: str, other: str, differ: set[str]
+) -> None:
+    by_name = {e.name: settings(e) for e in experiments}
+    one, two = by_name[base], by_name[other]
+    assert {name for name in one if one[name] != two[name]} == differ, axis
+
+
+def test_copies_are_told_apart_from_brokers(experiments: list[Experiment]) -> None:
+    """Three brokers that copy nothing beside three that do: the same plan, so the rest is replication."""
+    by_name = {e.name: e for e in experiments}
+    alone, copied = by_name["kafka-3-brokers-1-copy"], by_name["kafka-3-copies-acks-all"]
+    assert alone.load == copied.load and (alone.kafka.brokers, alone.kafka.copies, copied.kafka.copies) == (3, 1, 3)
+
+
+def test_every_sink_is_run(experiments: list[Experiment]) -> None:
+    assert {e.spark.sink for e in experiments if e.type == "pipe"} == set(SINKS)
 
 
 def test_a_series_opens_and_closes_each_round_with_the_anchor(experiments: list[Experiment]) -> None:
