@@ -38,13 +38,16 @@ if TYPE_CHECKING:
     from planner.calibrate import Calibration, calibrate
     from planner.calibrate_load import Gathered, gather
     from planner.claims import claims
+    from planner.discover import Discovered
     from planner.drill import run_drills
     from planner.fault_words import with_faults
+    from planner.live import discover, probe, record, sample
     from planner.months_ahead import months_ahead
     from planner.paste import write_paste
     from planner.paste_read import read_paste
     from planner.recommend import Recommendation, recommend
     from planner.recommend_unknowns import read_unknowns
+    from planner.sampling import Sampled
     from planner.scaling import scaling
     from planner.sizers import Sizers, sizers
     from planner.sweep import with_values
@@ -56,6 +59,7 @@ __all__ = [
     "CoefficientError",
     "CoefficientSet",
     "Comparison",
+    "Discovered",
     "Drills",
     "Fault",
     "Finding",
@@ -67,6 +71,7 @@ __all__ = [
     "Recording",
     "Report",
     "Run",
+    "Sampled",
     "Scenario",
     "ScenarioError",
     "Sizers",
@@ -81,6 +86,7 @@ __all__ = [
     "check",
     "claims",
     "compare",
+    "discover",
     "drill",
     "example",
     "example_names",
@@ -101,12 +107,15 @@ __all__ = [
     "months_ahead",
     "named_runs",
     "packaged_sets",
+    "probe",
     "read_paste",
     "read_unknowns",
     "recommend",
+    "record",
     "resolved",
     "review",
     "run_drills",
+    "sample",
     "scaling",
     "scenario_schema",
     "simulate",
@@ -140,6 +149,12 @@ _WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits fo
     "read_unknowns": "planner.recommend_unknowns",
     "recommend": "planner.recommend",
     "write_paste": "planner.paste",
+    "Discovered": "planner.discover",
+    "Sampled": "planner.sampling",
+    "discover": "planner.live",
+    "probe": "planner.live",
+    "record": "planner.live",
+    "sample": "planner.live",
     "scaling": "planner.scaling",
     "Calibration": "planner.calibrate",
     "Gathered": "planner.calibrate_load",

@@ -70,18 +70,20 @@ Reader = Callable[[Any, str], Iterator[Fact]]
 
 
 def discover_files(paths: Iterable[Path]) -> Found:
-    """Everything that these files tell. Raises DiscoverError for one that cannot be opened or is of no known kind."""
+    """All settings that these files tell. Raises DiscoverError for one that cannot be opened or is of no known kind."""
     found = Found()
     for path in paths:
-        for name, document in _documents(path):
-            told = discover_document(document, name, found)
-            if not told:
-                raise DiscoverError(
-                    f"{path}: not recognised; expected answers of aws kafka|opensearch|emr describe-…, terraform show "
-                    "-json, _cluster/settings, _settings, _index_template, ILM or ISM policies, _nodes, "
-                    "kafka-configs.sh or kafka-topics.sh --describe, Spark's environment, or a recording"
-                )
+        if not read_file(path, found):
+            raise DiscoverError(f"{path}: not recognised; no answer of an interface that is known here")
     return found
+
+
+def read_file(path: Path, found: Found) -> bool:
+    """Adds what one file tells; False if nothing here knows any of it. Raises DiscoverError for a broken file."""
+    known = False
+    for name, document in _documents(path):
+        known = discover_document(document, name, found) or known
+    return known
 
 
 def discover_document(document: Any, name: str, found: Found) -> bool:
@@ -120,6 +122,9 @@ def _documents(path: Path) -> Iterator[tuple[str, Any]]:
     if lines := _recording(text):
         yield from ((f"{path.name} ({kind})", body) for kind, body in lines)
         return
+    if (last := _last_progress(text)) is not None:
+        yield path.name, last
+        return
     if text.startswith(("{", "[")):
         raise DiscoverError(f"{path}: JSON that does not end or is broken; save the whole answer")
     yield path.name, text
@@ -153,6 +158,19 @@ def _recording(text: str) -> list[tuple[str, Any]]:
         if isinstance(row, dict) and isinstance(row.get("kind"), str) and "body" in row:
             last[str(row.get("source", "")), row["kind"]] = row["body"]
     return [(f"{source} {kind}".strip(), body) for (source, kind), body in last.items()]
+
+
+def _last_progress(text: str) -> Any:
+    """The last StreamingQueryProgress of a file with one a line, amid other lines or not; None if there is none."""
+    for line in reversed(text.splitlines()):
+        begin = line.find('{"id"')
+        try:
+            row = json.loads(line[begin:]) if begin >= 0 and '"batchId"' in line else None
+        except ValueError:
+            continue
+        if isinstance(row, Mapping) and "sources" in row:
+            return row
+    return None
 
 
 # ---------------------------------------------------------------- small helpers of the readers

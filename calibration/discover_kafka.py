@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from calibration.discover import Fact, Reader, flag, has, seconds, whole
+from calibration.discover import GIB, Fact, Reader, at, flag, has, seconds, whole
 
 CONFIGURED = re.compile(
     r"(?:Dynamic|All) configs? for (topic|broker|brokers) (\S+)|Configs for (topic|broker)s?[ -]'?([^\s']+)"
@@ -84,6 +84,14 @@ def cluster(document: Any, name: str) -> Iterator[Fact]:
         yield Fact("kafka.zones", len(racks), "read", f"{name}: broker racks")
 
 
+def log_dirs(document: Any, name: str) -> Iterator[Fact]:
+    """{"brokers": [{"broker", "logDirs": [{"totalBytes"}]}]}, of Kafka 3.3 on: the volumes of the smallest broker."""
+    totals = [sum(whole(at(d, "totalBytes")) or 0 for d in broker["logDirs"]) for broker in document["brokers"]]
+    if totals and min(totals) > 0:
+        why = f"{name}: totalBytes" + ("" if len(set(totals)) == 1 else ", of the smallest broker")
+        yield Fact("kafka.volume.size", f"{min(totals) / GIB:.4g} GiB", "inferred", why)
+
+
 def configs_text(text: Any, name: str) -> Iterator[Fact]:
     """kafka-configs.sh --describe [--all]."""
     sections: list[tuple[str, str, dict[str, str]]] = []
@@ -108,6 +116,11 @@ def topics_text(text: Any, name: str) -> Iterator[Fact]:
         yield from topic_facts(topic, pairs, f"{name}: {topic}")
 
 
+def _log_dirs(document: Any) -> bool:
+    brokers = document.get("brokers") if isinstance(document, Mapping) else None
+    return isinstance(brokers, list) and bool(brokers) and all(has("logDirs")(broker) for broker in brokers)
+
+
 def _topics(document: Any) -> bool:
     return has("topics")(document) and isinstance(document["topics"], Mapping)
 
@@ -115,6 +128,7 @@ def _topics(document: Any) -> bool:
 KAFKA: tuple[tuple[Any, Reader], ...] = (
     (lambda d: has("configs")(d) and isinstance(d["configs"], Mapping), configs),
     (_topics, topics),
+    (_log_dirs, log_dirs),
     (lambda d: has("clusterId", "brokers")(d) and isinstance(d["brokers"], list), cluster),
     (lambda d: isinstance(d, str) and CONFIGURED.search(d) is not None, configs_text),
     (lambda d: isinstance(d, str) and TOPIC.search(d) is not None, topics_text),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from calibration.discover import Fact, Reader, at, flag, has, seconds, whole
+from calibration.discover import GIB, Fact, Reader, at, flag, has, seconds, whole
 
 CODECS = {"default": "default", "best_compression": "best_compression", "zstd": "zstd", "zstd_no_dict": "zstd"}
 
@@ -34,6 +34,15 @@ def nodes(document: Any, name: str) -> Iterator[Fact]:
     threads = {whole(at(node, "thread_pool", "write", "size")) for node in data} - {None}
     if len(threads) == 1:
         yield Fact("elasticsearch.write_threads", threads.pop(), "read", f"{name}: thread_pool.write.size")
+
+
+def allocation(document: Any, name: str) -> Iterator[Fact]:
+    """GET /_cat/allocation?format=json&bytes=b: the volume of the smallest node."""
+    sizes = [whole(row.get("disk.total")) for row in document if str(row.get("node")) != "UNASSIGNED"]
+    told = [size for size in sizes if size]
+    if told and len(told) == len(sizes):
+        why = f"{name}: disk.total" + ("" if len(set(told)) == 1 else ", of the smallest node")
+        yield Fact("elasticsearch.volume.size", f"{min(told) / GIB:.4g} GiB", "inferred", why)
 
 
 def index_settings(document: Any, name: str) -> Iterator[Fact]:
@@ -129,9 +138,22 @@ def _policies(document: Any) -> bool:
     )  # fmt: skip
 
 
+def _nodes(document: Any) -> bool:
+    """Nodes as `GET /_nodes` tells them, whole or filtered; not their statistics and not the tasks that they run."""
+    if not has("nodes")(document) or not isinstance(document["nodes"], Mapping):
+        return False
+    told = [node for node in document["nodes"].values() if isinstance(node, Mapping)]
+    return bool(told) and all({"roles", "version"} <= node.keys() for node in told)
+
+
+def _rows(document: Any, *keys: str) -> bool:
+    return isinstance(document, list) and bool(document) and all(has(*keys)(row) for row in document)
+
+
 SEARCH: tuple[tuple[Any, Reader], ...] = (
     (lambda d: has("version", "cluster_name")(d) and isinstance(d["version"], Mapping), root),
-    (lambda d: has("nodes", "cluster_name")(d) or has("nodes", "_nodes")(d), nodes),
+    (_nodes, nodes),
+    (lambda d: _rows(d, "disk.total", "node", "shards"), allocation),
     (_settings, index_settings),
     (has("index_templates"), templates),
     (_policies, ilm),

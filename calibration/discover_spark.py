@@ -9,6 +9,8 @@ from typing import Any
 from calibration.discover import Fact, Reader, has, whole
 
 DEFAULTS = re.compile(r"^\s*(spark\.[\w.]+)[\s=]+(.+?)\s*$", re.M)
+SUBSCRIBED = re.compile(r"KafkaV\d\[Subscribe\[([^\]]+)\]\]")
+CONNECTOR = re.compile(r"(?:Es|OpenSearch)SparkSqlStreamingSink|org\.(?:elasticsearch|opensearch)\.spark")
 VERSIONS = ("3.5", "4.0", "4.1")
 SIZES = {"k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB"}
 
@@ -74,6 +76,32 @@ def applications(document: Any, name: str) -> Iterator[Fact]:
             yield from spark_version(str(attempt.get("appSparkVersion", "")), f"{name}: appSparkVersion")
 
 
+def executors(document: Any, name: str) -> Iterator[Fact]:
+    """GET /api/v1/applications/ID/executors: what runs now but the driver; inferred, as allocation may be dynamic."""
+    running = [one for one in document if one.get("id") != "driver" and one.get("isActive", True)]
+    cores = {whole(one.get("totalCores")) for one in running} - {None, 0}
+    if running and len(cores) == 1:
+        yield Fact("spark.executors", len(running), "inferred", f"{name}: executors that run now")
+        yield Fact("spark.cores", cores.pop(), "inferred", f"{name}: totalCores of each")
+
+
+def progress(document: Any, name: str) -> Iterator[Fact]:
+    """StreamingQueryProgress: topic, sink and state of a query as far as its descriptions say."""
+    sources = [str(source.get("description", "")) for source in document["sources"] if isinstance(source, Mapping)]
+    topics = [match[1] for text in sources if (match := SUBSCRIBED.search(text))]
+    if len(topics) == 1 and "," not in topics[0]:
+        yield Fact("query.topic", topics[0], "read", f"{name}: sources.description")
+    sink = str((document.get("sink") or {}).get("description", ""))
+    if CONNECTOR.search(sink):
+        yield Fact("query.sink.kind", "jvm-connector", "inferred", f"{name}: sink {sink.split('@')[0][:60]}")
+    for operator in document.get("stateOperators") or []:
+        where = f"{name}: stateOperators"
+        yield Fact("query.shuffle_partitions", whole(operator.get("numShufflePartitions")), "read", where)
+        custom = " ".join(operator.get("customMetrics") or {})
+        yield Fact("query.provider", "rocksdb" if "rocksdb" in custom.lower() else "hdfs-backed", "inferred", where)
+        yield Fact("query.stateful", True, "read", where)
+
+
 def spark_version(text: str, where: str) -> Iterator[Fact]:
     """The version in a text, if a scenario knows it."""
     for version in VERSIONS:
@@ -91,8 +119,16 @@ def _applications(document: Any) -> bool:
     return isinstance(document, list) and bool(document) and all(has("attempts", "id")(one) for one in document)
 
 
+def _executors(document: Any) -> bool:
+    return (
+        isinstance(document, list) and bool(document) and all(has("id", "hostPort", "totalCores")(d) for d in document)
+    )
+
+
 SPARK: tuple[tuple[Any, Reader], ...] = (
     (has("sparkProperties"), environment),
     (_applications, applications),
+    (_executors, executors),
+    (lambda d: has("batchId", "sources")(d) and isinstance(d["sources"], list), progress),
     (lambda d: isinstance(d, str) and DEFAULTS.search(d) is not None, defaults_text),
 )

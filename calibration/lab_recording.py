@@ -33,7 +33,7 @@ def lab_run(recording: Recording) -> LabRun:
         return _run(recording, recording.experiment)
     except (KeyError, TypeError, ValueError) as error:
         raise ObservationError(
-            f"{recording.name}: its experiment.json or a result lacks parts ({error}); import the whole folder of the run"
+            f"{recording.name}: its experiment.json or a result lacks parts ({error}); import the run's whole folder"
         ) from None
 
 

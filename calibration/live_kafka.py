@@ -40,7 +40,7 @@ DEFAULTS = ("DEFAULT_CONFIG", "ConfigSourceType.DEFAULT_CONFIG", "5")
 _DENIED = ("AuthorizationFailed", "AuthorizationError", "Authorization")
 
 
-def settings(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+def settings(environment: Mapping[str, str] | None = None, region: str | None = None) -> dict[str, Any]:
     """How to log in, from the environment. Raises LiveError for what is contradictory or unknown."""
     env = os.environ if environment is None else environment
     user, password = env.get("FLOODMARK_KAFKA_USER"), env.get("FLOODMARK_KAFKA_PASSWORD")
@@ -52,11 +52,44 @@ def settings(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
             expected = ", ".join(one for one in known if one)
             raise LiveError("settings", f"FLOODMARK_KAFKA_{name} = {value}; expected one of {expected}")
     found: dict[str, Any] = {"security_protocol": protocol}
+    if mechanism and not protocol.startswith("SASL"):
+        raise LiveError("settings", f"FLOODMARK_KAFKA_MECHANISM = {mechanism} with _PROTOCOL = {protocol}; expected "
+                        "SASL_SSL or SASL_PLAINTEXT, or no mechanism")  # fmt: skip
+    if mechanism == "AWS_MSK_IAM":
+        _checked_iam(protocol, region)
     if protocol.startswith("SASL"):
         if mechanism != "AWS_MSK_IAM" and not (user and password):
             raise LiveError("settings", f"{protocol} needs FLOODMARK_KAFKA_USER and FLOODMARK_KAFKA_PASSWORD")
         found |= {"sasl_mechanism": mechanism, "sasl_plain_username": user, "sasl_plain_password": password}
     return found
+
+
+def _checked_iam(protocol: str, region: str | None) -> None:
+    """What kafka-python needs to sign for MSK, said before it connects: TLS, credentials of AWS's chain, a region."""
+    if protocol != "SASL_SSL":
+        raise LiveError("settings", f"FLOODMARK_KAFKA_PROTOCOL = {protocol}; expected SASL_SSL, as MSK's IAM needs TLS")
+    try:
+        import botocore.session
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        raise LiveError("settings", "AWS_MSK_IAM needs botocore: pip install 'floodmark[aws]'") from None
+    if region:
+        os.environ["AWS_DEFAULT_REGION"] = region  # the client reads it from AWS's chain only
+    session = botocore.session.get_session()
+    try:
+        credentials = session.get_credentials()
+    except BotoCoreError as error:
+        raise LiveError("unauthorized", f"AWS_MSK_IAM: {error}; set AWS_PROFILE, or run aws sso login") from None
+    if credentials is None:
+        said = "AWS's chain has no credentials; log in (aws sso login) or set AWS_PROFILE"
+        raise LiveError("unauthorized", f"AWS_MSK_IAM: {said}")
+    if not session.get_config_variable("region"):
+        raise LiveError(
+            "settings", "AWS_MSK_IAM: no region; set AWS_DEFAULT_REGION or give --region, as eu-west-1"
+        )
+    frozen = credentials.get_frozen_credentials()
+    for secret in (frozen.access_key, frozen.secret_key, frozen.token):
+        remember(secret)
 
 
 def checked_bootstrap(text: str) -> list[str]:

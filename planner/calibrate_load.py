@@ -1,8 +1,9 @@
 """What a calibration reads: recordings gathered from folders and imports, the machine they were made on, and refusals.
 
 A folder with an `experiment.json` is one run; a folder of such folders is a results folder, of which the runs named
-`fit-…` are taken. Everything else goes through the importer; an imported run of the laboratory carries its settings, and
-all other metrics need a scenario for what they do not show. What ran beside other work, and what is named a test, is passed over and said.
+`fit-…` are taken. Everything else goes through the importer; an imported run of the laboratory carries its settings,
+and all other metrics need a scenario for what they do not show. What ran beside other work, and what is named a test,
+is passed over and said.
 """
 
 from __future__ import annotations

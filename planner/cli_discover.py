@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from calibration.discover import Found
-    from calibration.live import Source
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +21,10 @@ def register(app: typer.Typer) -> None:
 def discover(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE...]", help="saved answers, terraform show -json, a recording; told by content"),
+        typer.Argument(
+            metavar="[FILE...]",
+            help="saved answers, terraform show -json, recordings and exports; told by content",
+        ),
     ] = None,
     search: Annotated[
         list[str] | None, typer.Option("--search", help="a live search cluster, https://HOST:PORT")
@@ -35,6 +34,14 @@ def discover(
     aws: Annotated[
         list[str] | None, typer.Option("--aws", help="describe live: kafka:CLUSTER, es:DOMAIN or emr:j-ID; repeatable")
     ] = None,
+    prometheus: Annotated[
+        list[str] | None, typer.Option("--prometheus", help="a Prometheus server, for the load it recorded")
+    ] = None,
+    match: Annotated[str, typer.Option("--match", help="only series with these labels, as 'cluster=\"prod\"'")] = "",
+    cloudwatch: Annotated[
+        list[str] | None, typer.Option("--cloudwatch", help="kafka:CLUSTER, for the load it recorded")
+    ] = None,
+    since: Annotated[str, typer.Option("--since", help="how far back that load is read")] = "7 d",
     region: Annotated[str | None, typer.Option("--region", "-r", help="AWS region")] = None,
     topic: Annotated[str, typer.Option("--topic", help="the topic of the flow, where there are several")] = "",
     index: Annotated[str, typer.Option("--index", help="the index or template of the flow")] = "",
@@ -49,28 +56,26 @@ def discover(
     fingerprint: Annotated[
         list[str] | None, typer.Option("--fingerprint", help="SHA-256 of a self-signed certificate that is trusted")
     ] = None,
+    sigv4: Annotated[
+        list[str] | None, typer.Option("--sigv4", help="sign requests by AWS's chain: search, aoss or prometheus")
+    ] = None,
     timeout: Annotated[str, typer.Option("--timeout", help="the longest that one question may take")] = "10s",
 ) -> None:
     """Write the as-is scenario: each line read, inferred, a default, or UNKNOWN. Exit 3 while something is unknown."""
-    from calibration.discover import DiscoverError, discover_files
-    from calibration.live import LiveError
     from planner import cli
-    from planner.discover import discovered
-    from planner.refusal import ScenarioError
+    from planner.live import discover as asked
     from planner.render import write_files
 
-    if not (files or search or kafka or spark or aws):
-        raise typer.BadParameter("give files, or --search, --kafka, --spark or --aws")
+    if not (files or search or kafka or spark or aws or prometheus or cloudwatch):
+        raise typer.BadParameter("give files, or --search, --kafka, --spark, --aws, --prometheus or --cloudwatch")
     options = {"workload.rate": rate, "workload.size": size, "query.trigger": trigger, "query.sink.kind": sink,
                "region": region or "", "stateful": "yes" if stateful else ""}  # fmt: skip
-    try:
-        found = discover_files(files or [])
-        _live(found, _sources(search, kafka, spark, ca_file, fingerprint, timeout), aws or [], region)
-        out = discovered(found, {key: text for key, text in options.items() if text}, topic, index)
-    except (DiscoverError, LiveError) as error:
-        raise ScenarioError(str(error)) from None
-    except ValueError as error:
-        raise ScenarioError(str(error)) from None
+    out = asked(
+        files or [], search=search or (), kafka=kafka or (), spark=spark or (), aws=aws or (),
+        prometheus=prometheus or (), match=match, cloudwatch=cloudwatch or (), since=since, region=region, topic=topic,
+        index=index, given={key: text for key, text in options.items() if text}, ca_file=ca_file,
+        fingerprint=fingerprint or (), sigv4=sigv4 or (), timeout=timeout,
+    )  # fmt: skip
     writers = {".yaml": out.as_yaml, ".yml": out.as_yaml, ".json": lambda: _json(out.as_dict())}
     write_files([output] if output else [], writers)
     if as_json:
@@ -91,55 +96,3 @@ def _say(unused: Iterable[str], unknown: list[str]) -> None:
         print(f"not used: {line}", file=sys.stderr)
     for line in unknown:
         print(f"unknown: {line}", file=sys.stderr)
-
-
-def _sources(
-    search: list[str] | None, kafka: list[str] | None, spark: list[str] | None, ca_file: Path | None,
-    fingerprint: list[str] | None, timeout: str,
-) -> Iterator[Source]:  # fmt: skip
-    from planner.cli_live import _Reach, _seconds
-
-    reach = _Reach(ca_file, fingerprint or [], [], None, _seconds("--timeout", timeout, 0.1, 600))
-    for url in search or []:
-        from calibration.discover_live import search_calls
-        from calibration.live_search import search_source
-
-        endpoint = reach.endpoint(url, "--search", "search")
-        source = search_source(endpoint)
-        source.calls = [*source.calls, *search_calls(endpoint, source.name)]
-        yield source
-    for url in spark or []:
-        from calibration.live_spark import spark_source
-
-        yield spark_source(reach.endpoint(url, "--spark", "spark"), "spark", "")
-    for text in kafka or []:
-        from calibration import live_kafka
-
-        servers = live_kafka.checked_bootstrap(text)
-        yield live_kafka.kafka_source(servers, live_kafka.settings(), reach.tls, "kafka", reach.seconds)
-
-
-def _live(found: Found, sources: Iterable[Source], aws: list[str], region: str | None) -> None:
-    """Ask every live system once; what it refuses is listed, and a system that gave nothing is an error."""
-    from calibration.discover import DiscoverError, discover_document
-    from calibration.discover_live import described
-    from calibration.live import Answer
-
-    for source in sources:
-        known, refused = 0, []
-        try:
-            for one in source.sample(everything=True):
-                if isinstance(one, Answer):
-                    known += discover_document(one.body, f"{source.shown} {one.kind}", found)
-                else:
-                    refused.append(one.message)
-        finally:
-            source.close()
-        if not known:
-            raise DiscoverError(
-                f"{source.shown} told nothing: {'; '.join(dict.fromkeys(refused)) or 'no answer is known'}"
-            )
-        found.unused += dict.fromkeys(refused)
-    for text in aws:
-        for name, document in described(text, region):
-            discover_document(document, name, found)

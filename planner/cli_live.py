@@ -10,7 +10,8 @@ import functools
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from calibration.live import Source
-    from calibration.live_http import Endpoint
+    from planner.live import Reach
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 Every = Annotated[str, typer.Option("--every", help="time from one question to the next")]
@@ -37,7 +37,6 @@ Sign = Annotated[
 ]
 Region = Annotated[str | None, typer.Option("--region", "-r", help="AWS region, where the chain has none")]
 Timeout = Annotated[str, typer.Option("--timeout", help="the longest that one question may take")]
-SERVICES = {"search": "es", "aoss": "aoss", "prometheus": "aps"}
 
 
 def register(app: typer.Typer) -> None:
@@ -105,81 +104,30 @@ def record(
     as_json: Json = False,
 ) -> None:
     """Sample running systems into one file that a crash cannot spoil; `import` reads it."""
-    from calibration.recorder import Journal, Recorder, told
+    from calibration.recorder import told
+    from planner.live import NO_SOURCE, recorded, sources
     from planner.refusal import ScenarioError
 
     if output is None:
         raise typer.BadParameter("which file? for example -o rec.jsonl", param_hint="--output")
     spacing, span = _seconds("--every", every, 0.1, 86400), _seconds("--for", length, 0.1, 400 * 86400)
     past, patience = _seconds("--since", since, 0, 500 * 86400), _seconds("--timeout", timeout, 0.1, 600)
-    reach = _Reach(ca_file, fingerprint or [], sigv4 or [], region, patience)
-    named = _Named()
-    sources: list[Source] = []
-    for url in search or []:
-        from calibration.live_search import search_source
-
-        sources.append(search_source(reach.endpoint(url, "--search", "search"), index, named("search")))
-    for url in prometheus or []:
-        from calibration.live_prometheus import prometheus_source
-
-        at = reach.endpoint(url, "--prometheus", "prometheus")
-        sources.append(prometheus_source(at, max(spacing, 1.0), past, match, named("prometheus")))
-    for text in metrics or []:
-        from calibration.live_prometheus import exposition_source
-
-        name, url = _name_and_url(text)
-        sources.append(exposition_source(reach.endpoint(url, "--metrics", "metrics"), named(name)))
-    for url in spark or []:
-        from calibration.live_spark import spark_source
-
-        sources.append(spark_source(reach.endpoint(url, "--spark", "spark"), named("spark"), application))
-    for text in kafka or []:
-        from calibration import live_kafka
-
-        servers = live_kafka.checked_bootstrap(text)
-        sources.append(live_kafka.kafka_source(servers, live_kafka.settings(), reach.tls, named("kafka"), patience))
-    for text in cloudwatch or []:
-        from calibration.live_cloudwatch import cloudwatch_source
-
-        sources.append(cloudwatch_source(text, region, past))
-    if not sources:
-        raise ScenarioError(
-            "nothing to record; give --search, --kafka, --prometheus, --metrics, --spark or --cloudwatch"
-        )
-    recorder = Recorder(sources, Journal(output, append, _bytes(most)), spacing, span, _say)
-    if recorder.journal.cut:
-        _say(f"{output}: cut off {recorder.journal.cut} bytes of a line that a crash left unfinished")
-    with _until_stopped(recorder.over):
-        _begin(recorder, sources, output, anyway, append)
-        summary = recorder.run()
+    asked = sources(
+        _reach(ca_file, fingerprint, sigv4, region, patience), search=search or (), index=index, kafka=kafka or (),
+        prometheus=prometheus or (), match=match, metrics=metrics or (), spark=spark or (), application=application,
+        cloudwatch=cloudwatch or (), every=spacing, past=past,
+    )  # fmt: skip
+    if not asked:
+        raise ScenarioError(NO_SOURCE)
+    over = threading.Event()
+    with _until_stopped(over):
+        summary = recorded(
+            asked, output, every=spacing, length=span, append=append, anyway=anyway, most=_bytes(most), tell=_say,
+            over=over,
+        )  # fmt: skip
     if as_json:
         print(json.dumps({"file": str(output), **summary}, indent=2, ensure_ascii=False))
     _say("\n".join(told(summary, output)))
-
-
-def _begin(recorder: Any, sources: Sequence[Source], output: Path, anyway: bool, append: bool) -> None:
-    """Asks everything once; refuses where a system gave nothing, since an hour later is late to learn of a typo."""
-    from calibration.recorder import in_words
-    from planner.refusal import ScenarioError
-    from planner.version import engine_version
-
-    asked = [{"name": one.name, "at": one.shown, "resolution": one.resolution, "cannot_tell": list(one.cannot_tell)}
-             for one in sources]  # fmt: skip
-    silent = recorder.begin({"floodmark": engine_version(), "every_s": recorder.every, "sources": asked})
-    dead = {one.source for one in silent}
-    if dead and not anyway:
-        recorder.journal.close()
-        if not append:
-            output.unlink()
-        said = in_words(silent)
-        lines = [
-            f"{', '.join(sorted(dead))} gave nothing, so nothing was recorded (--anyway begins all the same)",
-            *said,
-        ]
-        raise ScenarioError("\n".join(lines[:8]))
-    working = [one.name for one in sources if one.name not in dead]
-    span = f"for {recorder.length:g} s" if recorder.length else "until stopped"
-    _say(f"recording {', '.join(working)} every {recorder.every:g} s {span} into {output}; Ctrl-C ends it in order")
 
 
 def probe(
@@ -209,7 +157,7 @@ def probe(
 
     spacing, span = _seconds("--every", every, 0.05, 60), _seconds("--for", length, 1, 86400)
     refuse_suffixes(output or [], (".json", ".csv"))
-    reach = _Reach(ca_file, fingerprint or [], sigv4 or [], region, _seconds("--timeout", timeout, 0.1, 600))
+    reach = _reach(ca_file, fingerprint, sigv4, region, _seconds("--timeout", timeout, 0.1, 600))
     with reach.endpoint(search, "--search", "search") as endpoint:
         polling = Probe(endpoint, index, field, partition_field, spacing)
         _say(f"probing {index} every {spacing:g} s for {span:g} s")
@@ -286,7 +234,7 @@ def sample(
     from planner.sampling import sampled
 
     refuse_suffixes(output or [], (".toml", ".json"))
-    reach = _Reach(ca_file, fingerprint or [], [], None, 60.0)
+    reach = _reach(ca_file, fingerprint, None, None, 60.0)
     endpoint = reach.endpoint(search, "--search", "search") if search else None
     found = sampled(documents, template, scenario, endpoint, machine, most, _seconds("--warm", warm, 1, 600), _say)
     text = json.dumps(found.plain, indent=2, ensure_ascii=False) + "\n"
@@ -297,57 +245,15 @@ def sample(
         print("\n".join(found.lines))
 
 
-class _Reach:
-    """How systems are reached: trust, signing and patience of the options."""
+def _reach(
+    ca_file: Path | None, fingerprint: list[str] | None, sigv4: list[str] | None, region: str | None, seconds: float
+) -> Reach:
+    """How systems are reached; a service that cannot be signed for is a wrong option."""
+    from planner.live import SERVICES, Reach
 
-    def __init__(
-        self,
-        ca_file: Path | None,
-        fingerprints: Sequence[str],
-        signed: Sequence[str],
-        region: str | None,
-        seconds: float,
-    ) -> None:
-        from calibration.live_tls import Tls
-
-        unknown = [one for one in signed if one not in SERVICES]
-        if unknown:
-            raise typer.BadParameter(f"'{unknown[0]}'; expected one of {', '.join(SERVICES)}", param_hint="--sigv4")
-        self.tls = Tls(ca_file, tuple(fingerprints))
-        self.signed, self.region, self.seconds = signed, region, seconds
-
-    def endpoint(self, url: str, option: str, system: str) -> Endpoint:
-        """An address with the login that the environment or AWS's chain has for that system."""
-        from calibration.live_http import Endpoint, Limits
-        from calibration.live_login import checked, login, sigv4
-
-        at = checked(url, option, system)
-        service = next(
-            (SERVICES[one] for one in self.signed if one == system or (one, system) == ("aoss", "search")), None
-        )
-        who = login(system) if service is None else sigv4(service, self.region)
-        return Endpoint(at, who, self.tls, Limits(seconds=self.seconds), system)
-
-
-class _Named:
-    """Names of sources, each once: search, search-2, …"""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, int] = {}
-
-    def __call__(self, name: str) -> str:
-        self.seen[name] = self.seen.get(name, 0) + 1
-        return name if self.seen[name] == 1 else f"{name}-{self.seen[name]}"
-
-
-def _name_and_url(text: str) -> tuple[str, str]:
-    """`kafka-1=http://…` or just the address, whose host and port then are the name."""
-    from urllib.parse import urlsplit
-
-    name, equals, url = text.partition("=")
-    if equals and "/" not in name and ":" not in name:
-        return name, url
-    return urlsplit(text).netloc.rpartition("@")[2] or "metrics", text
+    if unknown := [one for one in sigv4 or [] if one not in SERVICES]:
+        raise typer.BadParameter(f"'{unknown[0]}'; expected one of {', '.join(SERVICES)}", param_hint="--sigv4")
+    return Reach(ca_file, fingerprint or (), sigv4 or (), region, seconds)
 
 
 def _seconds(option: str, text: str, least: float, most: float) -> float:

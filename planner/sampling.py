@@ -203,8 +203,8 @@ def _lines(plain: dict[str, Any], base: CoefficientSet, documents: Path) -> list
         lines.append("  passed over: " + ", ".join(f"{n:,} {why}" for why, n in plain["passed_over"].items()))
     if plain["template_left_out"]:
         lines.append("  template settings that a lone node cannot have: " + ", ".join(plain["template_left_out"]))
-    return [*lines, "`-o sample.toml` writes the set; a scenario reads it with `coefficients: sample.toml`, and the ratios "
-            "of compression go into its producers' compression_ratio"]  # fmt: skip
+    last = "`-o sample.toml` writes the set; a scenario reads it with `coefficients: sample.toml`"
+    return [*lines, f"{last}, the ratios of compression too"]
 
 
 def _ratio(one: dict[str, Any]) -> str:
