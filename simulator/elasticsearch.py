@@ -7,7 +7,7 @@ of the bulk's shards. A hot shard (custom routing) narrows that number, because 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,52 +47,41 @@ def shard_weights(flow: Flow) -> np.ndarray:
 
 def shards_of(flow: Flow, nodes: int, first: int) -> Shards:
     """Place an index and sum its shards by node."""
-    weights = shard_weights(flow)
-    placed = place_shards(flow.index.primaries, flow.index.copies, nodes, first)
-    primary, hot, replica = np.zeros(nodes), np.zeros(nodes), np.zeros((nodes, nodes))
-    replica_hot, count = np.zeros((nodes, nodes)), np.zeros(nodes, dtype=np.int64)
-    for weight, copies in zip(weights, placed, strict=True):
-        primary[copies[0]] += weight
-        hot[copies[0]] = max(hot[copies[0]], weight)
-        for node in copies[1:]:
-            replica[copies[0], node] += weight
-            replica_hot[copies[0], node] = max(replica_hot[copies[0], node], weight)
-        for node in copies:
-            count[node] += 1
-    return Shards(
-        primary,
-        _threads(primary, hot),
-        np.arange(nodes, dtype=np.int64),
-        np.divide(replica, primary[:, None], out=np.zeros_like(replica), where=primary[:, None] > 0),
-        _threads(replica, replica_hot),
-        count,
-    )
+    placed = [tuple(home) for home in place_shards(flow.index.primaries, flow.index.copies, nodes, first)]
+    return _summed(flow, nodes, placed, np.arange(nodes, dtype=np.int64), [home[0] for home in placed])
 
 
 def groups_of(flow: Flow, nodes: int, first: int) -> Shards:
     """Place an index and sum its shards by the nodes that their copies lie on, in the order of their primaries."""
-    weights = shard_weights(flow)
-    placed = [tuple(homes) for homes in place_shards(flow.index.primaries, flow.index.copies, nodes, first)]
+    placed = [tuple(home) for home in place_shards(flow.index.primaries, flow.index.copies, nodes, first)]
     homes = tuple(dict.fromkeys(placed))
-    mine = [[w for w, on in zip(weights, placed, strict=True) if on == home] for home in homes]
-    share, threads = (
-        np.array([sum(ws) for ws in mine]),
-        np.array([max(1, int(sum(ws) / max(ws) + 1e-9)) for ws in mine]),
-    )
-    sizes = tuple(len(ws) for ws in mine)
-    replica = np.array([[float(n in home[1:]) for n in range(nodes)] for home in homes])
-    count = np.zeros(nodes, dtype=np.int64)
-    for home, size in zip(homes, sizes, strict=True):
-        count[list(home)] += size
+    number = {home: g for g, home in enumerate(homes)}
+    group = [number[home] for home in placed]
+    summed = _summed(flow, nodes, placed, np.array([home[0] for home in homes], dtype=np.int64), group)
+    return replace(summed, homes=homes, sizes=tuple(group.count(g) for g in range(len(homes))))
+
+
+def _summed(
+    flow: Flow, nodes: int, placed: list[tuple[int, ...]], primary_node: np.ndarray, group: list[int]
+) -> Shards:  # fmt: skip
+    """Shards that lie at `placed`, summed by `group`: shares, and the threads that the busiest shard leaves."""
+    groups = len(primary_node)
+    primary, hot, count = np.zeros(groups), np.zeros(groups), np.zeros(nodes, dtype=np.int64)
+    replica, replica_hot = np.zeros((groups, nodes)), np.zeros((groups, nodes))
+    for weight, home, g in zip(shard_weights(flow), placed, group, strict=True):
+        primary[g] += weight
+        hot[g] = max(hot[g], weight)
+        count[list(home)] += 1
+        for node in home[1:]:
+            replica[g, node] += weight
+            replica_hot[g, node] = max(replica_hot[g, node], weight)
     return Shards(
-        share,
-        threads.astype(np.int64),
-        np.array([home[0] for home in homes], dtype=np.int64),
-        replica,
-        (replica * threads[:, None]).astype(np.int64),
+        primary,
+        _threads(primary, hot),
+        primary_node,
+        np.divide(replica, primary[:, None], out=np.zeros_like(replica), where=primary[:, None] > 0),
+        _threads(replica, replica_hot),
         count,
-        homes,
-        sizes,
     )
 
 
