@@ -42,17 +42,25 @@ _NAMES = (
 _SHAPES = re.compile(
     "|".join((
         r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
-        r"(?P<scheme>\b[a-z][a-z0-9+.\-]{0,20}://)(?:[^\s/?#\"']{0,300}@|[^\s/?#\"':]{1,100}:[^\s\"'?#]{0,300}@)",
+        r"(?P<scheme>\b[a-z][a-z0-9+._\-]{0,20}://)(?:[^\s/?#\"']{0,300}@|[^\s/?#\"':]{1,100}:[^\s\"'?#]{0,300}@)",
         r"(?P<bearer>\b(?:bearer|basic|apikey|aws4-hmac-sha256)\s+)(?:[A-Za-z0-9+/=._~\-]{6,})",
         r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
         r"\beyJ[\w\-]{6,}\.[\w\-]{6,}(?:\.[\w\-]*)?",
         r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|xox[abposr]-[\w\-]{10,}|"
         r"sk_(?:live|test)_\w{10,}|AIza[\w\-]{30,}|dapi[0-9a-f]{32}|hvs\.[\w\-]{20,})",
         rf"(?P<name>(?<![\w.\-]){_NAMES}(?:\\*[\"'])?\s*[=:]\s*)(?:(?:bearer|basic|apikey)\s+[^\s\"']+|\\*\"[^\"]*?\\*\"|'[^']*'|[^\s,;&\"'{{}}\[\]]+)",
+        rf"(?P<xml><name>\s*{_NAMES}\s*</name>\s*<value>)[^<]+",
+        rf"(?P<element><(?:{_NAMES})>)[^<\s][^<]*",
+        rf"(?P<property>(?<!\S)(?=[\w\-]{{1,60}}\.){_NAMES}[ \t]+)"  # dotted, and a value that is no word and no number
+        r"(?![\d.]+\b)(?=\S*[\d/+=_~!@$%^*])[^\s,;&\"'{}\[\]()]{6,}",
+        r"(?P<login>\blogin\s+\S{1,100}\s+password\s+)\S+",
+        r"(?P<user>(?<!\S)(?:-u|--user)[ =]\s*[^\s:]{1,100}:)[^\s\"']+",
+        r"(?P<query>[?&](?:key|auth)=)[^\s&\"'#]{6,}",
         rf"(?P<flag>(?<!\S)--?{_NAMES}\s+)(?:\"[^\"]*\"|'[^']*'|[^\s\"'\-][^\s\"']*)",
     )),
     re.IGNORECASE | re.DOTALL,
 )  # fmt: skip
+_KEPT = ("bearer", "name", "xml", "element", "property", "login", "user", "query", "flag")
 _AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _known: set[str] = set()
@@ -157,7 +165,7 @@ def _hide(match: re.Match[str]) -> str:
         return f"{groups['scheme']}{HIDDEN}@"
     if groups["name"] and match[0][len(groups["name"]) :].strip("\\\"'") == HIDDEN:
         return match[0]
-    return (groups["bearer"] or groups["name"] or groups["flag"] or "") + HIDDEN
+    return next((groups[kept] for kept in _KEPT if groups[kept]), "") + HIDDEN
 
 
 def _if_mixed(match: re.Match[str]) -> str:

@@ -33,6 +33,13 @@ SHAPES = [
     "token: '{0}'",
     "Cookie: {0}",
     "-----BEGIN RSA PRIVATE KEY-----\n{0}\n-----END RSA PRIVATE KEY-----",
+    "spark.hadoop.fs.s3a.session.token {0}",
+    "<property><name>fs.s3a.secret.key</name><value>{0}</value></property>",
+    "<password>{0}</password>",
+    "curl -u elastic:{0} https://search:9200",
+    "machine search login elastic password {0}",
+    "SASL_SSL://client:{0}@b-1:9096",
+    "https://hooks.internal/x?key={0}&room=1",
 ]  # fmt: skip
 PLAIN = {
     "nodes": {"tokens_total": 17, "password_reset_count": 4, "bypass": "yes", "name": "n0", "heap": "1gb", "ok": True},
