@@ -18,6 +18,16 @@ def root(document: Any, name: str) -> Iterator[Fact]:
     yield Fact("elasticsearch.kind", f"self-managed-{product}", "inferred", f"{name}: version; nobody said AWS runs it")
 
 
+def version_facts(version: str, where: str) -> Iterator[Fact]:
+    """The version, and the product where its number tells it: no OpenSearch is beyond 4 yet."""
+    major = whole(version.split(".")[0])
+    yield Fact("elasticsearch.version", ".".join(version.split(".")[:2]), "read", where)
+    if major is not None and (major >= 5 or major <= 3):
+        product = "elasticsearch" if major >= 5 else "opensearch"
+        why = f"{where}: {product} by its number; nobody said AWS runs it"
+        yield Fact("elasticsearch.kind", f"self-managed-{product}", "inferred", why)
+
+
 def nodes(document: Any, name: str) -> Iterator[Fact]:
     """GET /_nodes."""
     told = [node for node in document["nodes"].values() if isinstance(node, Mapping)]
@@ -31,6 +41,9 @@ def nodes(document: Any, name: str) -> Iterator[Fact]:
     heaps = {whole(at(node, "jvm", "mem", "heap_max_in_bytes")) for node in data} - {None}
     if len(heaps) == 1:
         yield Fact("elasticsearch.heap", f"{heaps.pop()} B", "read", f"{name}: heap_max_in_bytes")
+    versions = {str(node.get("version")) for node in told} - {"None"}
+    if len(versions) == 1:
+        yield from version_facts(versions.pop(), f"{name}: version of the nodes")
     threads = {whole(at(node, "thread_pool", "write", "size")) for node in data} - {None}
     if len(threads) == 1:
         yield Fact("elasticsearch.write_threads", threads.pop(), "read", f"{name}: thread_pool.write.size")

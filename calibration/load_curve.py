@@ -89,6 +89,9 @@ def load_of(recording: Recording, topic: str = "") -> Load | None:
     means = _of_topic(recording.find("kafka", "records_in_per_second"), topic)
     if means:
         return _of_means(means, f"{recording.name}: records in, means of {means[0].period or 0:g} s")
+    rates = recording.find("producer", "records_per_second")
+    if rates and not topic:
+        return _of_rates(rates, f"{recording.name}: a table of {len(rates)} rate(s)")
     sent = recording.find("producer", "records")
     if sent and not topic:
         return _summed(sent, f"{recording.name}: records of {len(sent)} producer(s)")
@@ -161,6 +164,15 @@ def _of_means(found: Sequence[Series], source: str) -> Load:
     ends = [*times[1:], times[-1] + period]
     count = np.concatenate([[0.0], np.cumsum([r * (b - a) for r, a, b in zip(rates, times, ends, strict=True)])])
     return Load(np.array([*times, ends[-1]]), count, source + _holes(found), found[0].labels.get("topic", ""))
+
+
+def _of_rates(found: Sequence[Series], source: str) -> Load:
+    """Rates that hold from each row until the next; the last row says when the one before it ended."""
+    times = sorted(set.intersection(*({float(t) for t in s.t} for s in found)))
+    if len(times) < 2:
+        raise ObservationError(f"{source}: fewer than two rows have a rate in each column")
+    rates = [sum(float(s.value[np.searchsorted(s.t, t)]) for s in found) for t in times[:-1]]
+    return Load(np.array(times), np.concatenate([[0.0], np.cumsum(rates * np.diff(times))]), source + _holes(found))
 
 
 def _of_batches(recording: Recording) -> Load | None:

@@ -218,7 +218,7 @@ def cluster_health(sample: Sample, into: Gathering) -> None:
 
 
 def nodes_info(sample: Sample, into: Gathering) -> None:
-    """Versions, processors and heap of the nodes, from `GET /_nodes`."""
+    """Versions, processors, heap and write threads of the nodes, from `GET /_nodes`."""
     for id, node in sample.body["nodes"].items():
         if not isinstance(node, Mapping):
             continue
@@ -227,6 +227,7 @@ def nodes_info(sample: Sample, into: Gathering) -> None:
             "version": node.get("version"),
             "processors": dig(node, ("os", "allocated_processors")),
             "heap_max_bytes": dig(node, ("jvm", "mem", "heap_max_in_bytes")),
+            "write_threads": dig(node, ("thread_pool", "write", "size")),
         }
         for key, value in facts.items():
             if value is not None:

@@ -169,11 +169,12 @@ def _told_by(recordings: Sequence[Recording], found: Found, topic: str) -> Load 
 
 def _seen(recording: Recording) -> Iterator[Fact]:
     """What exported metrics show of a stack that nobody described: versions, and whom they speak of."""
-    from calibration.discover_aws import engine, kafka_version
+    from calibration.discover_aws import kafka_version
+    from calibration.discover_search import version_facts
     from calibration.discover_spark import spark_version
 
     name = recording.name
-    for system, told in (("kafka", kafka_version), ("search", engine), ("spark", spark_version)):
+    for system, told in (("kafka", kafka_version), ("search", version_facts), ("spark", spark_version)):
         version = recording.setting(f"{system}.version")
         if version is not None:
             yield from told(str(version), f"{name}: {system}.version")
