@@ -13,7 +13,7 @@ from typing import Any
 
 from calibration.discover import GIB, Fact, Reader, at, flag, has, whole
 from calibration.discover_kafka import broker_facts
-from calibration.discover_spark import spark_facts
+from calibration.discover_spark import spark_facts, spark_version
 
 VERSIONS = ("3.6", "3.9", "4.0", "4.1", "4.3")  # that a scenario knows; others are said as the nearest below
 
@@ -143,6 +143,9 @@ def emr(document: Any, name: str) -> Iterator[Fact]:
     yield Fact("spark.kind", "emr-ec2", "read", f"{name}: Cluster")
     for spark in _classified(one.get("Configurations"), "spark-defaults"):
         yield from spark_facts(spark, f"{name}: Configurations.spark-defaults")
+    for application in one.get("Applications") or []:
+        if isinstance(application, Mapping) and application.get("Name") == "Spark":
+            yield from spark_version(str(application.get("Version", "")), f"{name}: Applications.Spark")
     yield from groups(one.get("InstanceGroups"), f"{name}: Cluster.InstanceGroups")
 
 
@@ -152,21 +155,44 @@ def emr_groups(document: Any, name: str) -> Iterator[Fact]:
 
 
 def groups(told: Any, where: str) -> Iterator[Fact]:
-    """Core and task groups run executors, the master runs the driver."""
+    """Core and task groups run executors, the master the driver; of several groups the largest's machine is told."""
+    workers: list[tuple[int, str]] = []
     for group in told if isinstance(told, list) else []:
         kind = group.get("InstanceGroupType") or group.get("InstanceRole")
-        machine, count = (
-            group.get("InstanceType"),
-            whole(group.get("RunningInstanceCount") or group.get("InstanceCount")),
-        )
+        machine = group.get("InstanceType")
+        count = whole(group.get("RunningInstanceCount") or group.get("InstanceCount"))
         if kind == "MASTER":
             yield Fact("spark.driver_machine", machine, "read", f"{where}: MASTER")
-        elif kind in ("CORE", "TASK"):
-            yield Fact("spark.machine", machine, "read", f"{where}: {kind}")
-            yield Fact("spark.nodes", count, "read", f"{where}: {kind}")
-            yield Fact(
-                "money.spot_share", 1.0 if group.get("Market") == "SPOT" else None, "inferred", f"{where}: {kind}"
-            )
+        elif kind in ("CORE", "TASK") and count and isinstance(machine, str):
+            workers.append((count, machine))
+            share = 1.0 if group.get("Market") == "SPOT" else None
+            yield Fact("money.spot_share", share, "inferred", f"{where}: {kind}")
+    yield from _workers(workers, where)
+
+
+def _workers(workers: list[tuple[int, str]], where: str) -> Iterator[Fact]:
+    """Machines and number of those that run executors."""
+    if workers:
+        mixed = len({machine for _, machine in workers}) > 1
+        said = f"{where}: " + " and ".join(f"{count} {machine}" for count, machine in workers)
+        yield Fact("spark.machine", max(workers)[1], "inferred" if mixed else "read", said)
+        yield Fact("spark.nodes", sum(count for count, _ in workers), "read", said)
+
+
+def fleets(document: Any, name: str) -> Iterator[Fact]:
+    """aws emr list-instance-fleets: capacity is in units, of which a type's weight is so many."""
+    workers: list[tuple[int, str]] = []
+    for fleet in document["InstanceFleets"]:
+        kind, types = fleet.get("InstanceFleetType"), fleet.get("InstanceTypeSpecifications") or []
+        machine = at(types, 0, "InstanceType")
+        units = sum(whole(fleet.get(f"Provisioned{way}Capacity")) or 0 for way in ("OnDemand", "Spot"))
+        weight = whole(at(types, 0, "WeightedCapacity")) or 1
+        if kind == "MASTER":
+            yield Fact("spark.driver_machine", machine, "inferred", f"{name}: InstanceFleets MASTER, its first type")
+        elif isinstance(machine, str) and units:
+            workers.append((max(1, units // weight), machine))
+    for fact in _workers(workers, f"{name}: InstanceFleets, by the first type of each"):
+        yield Fact(fact.path, fact.value, "inferred", fact.source)
 
 
 def _classified(told: Any, name: str) -> Iterator[Mapping[str, Any]]:
@@ -180,6 +206,7 @@ AWS: tuple[tuple[Any, Reader], ...] = (
     (has("ServerProperties"), msk_configuration),
     (lambda d: has("DomainStatus")(d) or has("DomainStatusList")(d), domain),
     (lambda d: has("Cluster")(d) and isinstance(d["Cluster"], Mapping) and "Id" in d["Cluster"], emr),
+    (lambda d: has("InstanceFleets")(d) and isinstance(d["InstanceFleets"], list), fleets),
     (lambda d: has("InstanceGroups")(d) and isinstance(d["InstanceGroups"], list), emr_groups),
 )
 __all__ = ["AWS", "GIB"]

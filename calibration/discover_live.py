@@ -73,7 +73,15 @@ def _domain(wanted: Target, region: str | None) -> Iterator[tuple[str, Any]]:
 
 def _emr(wanted: Target, region: str | None) -> Iterator[tuple[str, Any]]:
     client = _client("emr", region)
-    yield f"{wanted.shown} describe-cluster", {"Cluster": client.describe_cluster(ClusterId=wanted.name)["Cluster"]}
+    cluster = client.describe_cluster(ClusterId=wanted.name)["Cluster"]
+    yield f"{wanted.shown} describe-cluster", {"Cluster": cluster}
+    if cluster.get("InstanceCollectionType") == "INSTANCE_FLEET":
+        pages = client.get_paginator("list_instance_fleets").paginate(ClusterId=wanted.name)
+        yield (
+            f"{wanted.shown} instance-fleets",
+            {"InstanceFleets": [f for page in pages for f in page["InstanceFleets"]]},
+        )
+        return
     pages = client.get_paginator("list_instance_groups").paginate(ClusterId=wanted.name)
     yield (
         f"{wanted.shown} instance-groups",

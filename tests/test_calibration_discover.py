@@ -274,6 +274,24 @@ def test_terraform_is_read_through_its_modules_by_an_allow_list(state: bool) -> 
     assert SECRET not in repr(told)
 
 
+def test_core_and_task_groups_of_emr_are_added_up_and_fleets_are_read_by_their_first_type() -> None:
+    groups = [
+        {"InstanceGroupType": kind, "InstanceType": "m7g.2xlarge", "RunningInstanceCount": n, "Market": "ON_DEMAND"}
+        for kind, n in (("MASTER", 1), ("CORE", 2), ("TASK", 3))
+    ]
+    told = found({"InstanceGroups": groups})
+    assert value(told, "spark.nodes") == 5 and value(told, "spark.machine") == "m7g.2xlarge"
+    types = [{"InstanceType": "r7g.xlarge", "WeightedCapacity": 4}, {"InstanceType": "r6g.xlarge"}]
+    fleet = {"InstanceFleetType": "CORE", "ProvisionedOnDemandCapacity": 8, "ProvisionedSpotCapacity": 4}
+    told = found({"InstanceFleets": [fleet | {"InstanceTypeSpecifications": types}]})
+    assert value(told, "spark.nodes") == 3 and told.value("spark.machine").how == "inferred"  # type: ignore[union-attr]
+    spark = {
+        "Id": "j-1",
+        "Applications": [{"Name": "Hadoop", "Version": "3.4.1"}, {"Name": "Spark", "Version": "3.5.5"}],
+    }
+    assert value(found({"Cluster": spark}), "spark.version") == "3.5"
+
+
 def test_another_major_of_terraforms_format_is_refused() -> None:
     with pytest.raises(DiscoverError, match=r"format_version = 2.0; expected 0.x or 1.x"):
         found(terraform("2.0"))
