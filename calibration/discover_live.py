@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from calibration import live_aws
 from calibration.live import Call, LiveError
 from calibration.live_cloudwatch import Target, refusal, target
 from calibration.live_http import Endpoint
@@ -43,14 +44,13 @@ def described(text: str, region: str | None) -> Iterator[tuple[str, Any]]:
     except (BotoCoreError, ClientError) as error:
         told = refusal(error, wanted.shown)
         raise LiveError(told.reason, f"{told.args[0].split('; needs')[0]}; {RIGHTS}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # a body that is none of AWS's
+        said = f"{wanted.shown}: not an answer of AWS ({type(error).__name__}); is a proxy in between?"
+        raise LiveError("garbage", said) from None
 
 
 def _client(service: str, region: str | None) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    retries: Any = {"mode": "adaptive", "max_attempts": 4}
-    return boto3.client(service, region_name=region, config=Config(retries=retries, connect_timeout=5, read_timeout=20))
+    return live_aws.client(service, region)
 
 
 def _kafka(wanted: Target, region: str | None) -> Iterator[tuple[str, Any]]:

@@ -15,11 +15,12 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from calibration import live_aws
 from calibration.live import Answer, Call, LiveError, Reason, Source
 
 NAMESPACES = {"kafka": ("AWS/Kafka", "Cluster Name"), "es": ("AWS/ES", "DomainName"),
@@ -57,6 +58,7 @@ MOST_METRICS, MOST_POINTS = 500, 100_800  # of one call: its own limits
 MOST_IN_ALL = 5_000  # metrics of one target; per-partition metrics of a large cluster are more
 KEPT = ((15 * 86400.0, 60), (63 * 86400.0, 300), (455 * 86400.0, 3600))  # age [s] up to which a period [s] is kept
 LATE_SECONDS = 120.0  # a period is asked when it is over by this: values still come in before
+ANSWERS = {"list_metrics": "Metrics", "get_metric_data": "MetricDataResults"}
 CANNOT_TELL = (
     "maxima and percentiles: every value is the mean of its period",
     "anything shorter than a minute (EMR: five minutes)",
@@ -89,18 +91,14 @@ def target(text: str) -> Target:
     return Target(kind, name)
 
 
-def clients(region: str | None) -> Any:
-    """boto3's CloudWatch client with its own retries, which wait when throttled. Raises LiveError."""
+def clients(region: str | None, seconds: float = 20.0) -> Any:
+    """boto3's CloudWatch client with its own retries, which wait when throttled, each try so long. Raises LiveError."""
     try:
-        import boto3
-        from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError:
         raise LiveError("settings", "CloudWatch needs boto3: pip install 'floodmark[aws]'") from None
-    retries: Any = {"mode": "adaptive", "max_attempts": 4}
-    config = Config(retries=retries, connect_timeout=5, read_timeout=20, user_agent_extra="floodmark")
     try:
-        return boto3.client("cloudwatch", region_name=region, config=config)
+        return live_aws.client("cloudwatch", region, seconds)
     except (BotoCoreError, ValueError) as error:
         raise refusal(error, "cloudwatch") from None
 
@@ -108,7 +106,8 @@ def clients(region: str | None) -> Any:
 def refusal(error: Exception, where: str) -> LiveError:
     """What AWS's refusal means, in words."""
     kind = type(error).__name__
-    code = getattr(error, "response", {}).get("Error", {}).get("Code", "") if hasattr(error, "response") else ""
+    answered = getattr(error, "response", None)  # a failed connection has none
+    code = str(answered.get("Error", {}).get("Code", "")) if isinstance(answered, Mapping) else ""
     said = f"{where}: {code or kind}: {error}"
     reason: Reason = "failed"
     if (
@@ -146,10 +145,17 @@ class CloudWatch:
         """The pages of a paginated call. Raises LiveError."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        where, holds = f"cloudwatch {self.target.shown}", ANSWERS[name]
         try:
-            yield from self.client.get_paginator(name).paginate(**asked)
+            for page in self.client.get_paginator(name).paginate(**asked):
+                if not isinstance(page.get(holds), list):
+                    raise LiveError("garbage", f"{where}: an answer without {holds}; is that AWS, or a proxy's page?")
+                yield page
         except (BotoCoreError, ClientError) as error:
-            raise refusal(error, f"cloudwatch {self.target.shown}") from None
+            raise refusal(error, where) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # a body that is none of AWS's
+            said = f"{where}: not an answer of AWS ({type(error).__name__}); is a proxy in between?"
+            raise LiveError("garbage", said) from None
 
     def list_metrics(self) -> Iterator[Answer]:
         """What is stored of the target, of what can be used."""
@@ -235,10 +241,10 @@ def _down(t: float, step: int) -> float:
     return math.floor(t / step) * step
 
 
-def cloudwatch_source(text: str, region: str | None = None, since: float = 0.0) -> Source:
+def cloudwatch_source(text: str, region: str | None = None, since: float = 0.0, seconds: float = 20.0) -> Source:
     """A target's metrics as a source."""
     which = target(text)
-    watch = CloudWatch(clients(region), which, since)
+    watch = CloudWatch(clients(region, seconds), which, since)
     calls = [Call("list_metrics", watch.list_metrics, 900.0), Call("get_metric_data", watch.follow, watch.period)]
     resolution = f"means of {watch.period} s, {LATE_SECONDS:g} s late"
     return Source(f"cloudwatch {which.shown}", which.shown, calls, resolution, CANNOT_TELL)

@@ -130,7 +130,7 @@ def sources(
     for text in several(cloudwatch):
         from calibration.live_cloudwatch import cloudwatch_source
 
-        found.append(cloudwatch_source(text, reach.region, past))
+        found.append(cloudwatch_source(text, reach.region, past, reach.seconds))
     return found
 
 

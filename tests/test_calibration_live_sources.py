@@ -7,8 +7,9 @@ import itertools
 import json
 import math
 import re
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -281,6 +282,57 @@ def test_no_broker_is_told_in_bounded_time() -> None:
     source.close()
     assert isinstance(seen, Trouble) and "127.0.0.1:9: no connection" in seen.message and time.monotonic() - began < 4
     gc.collect()  # kafka-python leaves the sockets of a failed start to the collector
+
+
+def endless_frames(connection: socket.socket) -> None:
+    """Frames of a length below zero, as fast as it goes."""
+    for _ in range(2000):
+        connection.sendall(b"\x00\x00\xff\xff" + b"x" * 65535)
+
+
+def huge_frame(connection: socket.socket) -> None:
+    """Two gibibytes are announced, and do not come."""
+    connection.sendall(b"\x7f\xff\xff\xff")
+    time.sleep(1)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("behave", [servers.silent, servers.garbage, servers.hangs_up, endless_frames, huge_frame])
+def test_what_is_no_kafka_gets_a_clear_word_in_bounded_time(behave: Callable[[socket.socket], None]) -> None:
+    pytest.importorskip("kafka")
+    with servers.hostile(behave) as url:
+        at = url.removeprefix("http://")
+        source = live_kafka.kafka_source([at], live_kafka.settings({}), Tls(), seconds=0.6)
+        began = time.monotonic()
+        seen = list(source.sample(everything=True))
+        source.close()
+    assert time.monotonic() - began < 4 and len(seen) == 1
+    assert isinstance(seen[0], Trouble) and "takes connections and does not speak Kafka" in seen[0].message
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (servers.silent, "slow"), (servers.dripping_body, "slow"), (servers.garbage, "unreachable"),
+        (servers.hangs_up, "unreachable"), (servers.endless, "too large"), (servers.web_page, "garbage"),
+        (servers.cut_gzip, "garbage"), (servers.cut_body, "garbage"),
+    ],
+)  # fmt: skip
+def test_what_is_no_cloudwatch_gets_a_clear_word_in_bounded_time(
+    behave: Callable[[socket.socket], None], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("boto3")
+    for name, value in (("ACCESS_KEY_ID", "testing"), ("SECRET_ACCESS_KEY", "planted-aws-secret")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with servers.hostile(behave) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", url)
+        source = live_cloudwatch.cloudwatch_source("kafka:orders", "eu-west-1", seconds=0.2)
+        began = time.monotonic()
+        seen = next(iter(source.sample(everything=True)))
+    assert time.monotonic() - began < 12
+    assert isinstance(seen, Trouble) and seen.reason == reason and "cloudwatch" in seen.message, seen
+    assert "planted-aws-secret" not in seen.line()
 
 
 @pytest.mark.parametrize(
