@@ -43,7 +43,9 @@ def described(text: str, region: str | None) -> Iterator[tuple[str, Any]]:
         yield from {"kafka": _kafka, "es": _domain, "emr": _emr}[wanted.kind](wanted, region)
     except (BotoCoreError, ClientError) as error:
         told = refusal(error, wanted.shown)
-        raise LiveError(told.reason, f"{told.args[0].split('; needs')[0]}; {RIGHTS}") from None
+        said = " ".join(str(told).split("; needs")[0].split())
+        rights = f"; {RIGHTS}" if told.reason in ("forbidden", "failed") else ""
+        raise LiveError(told.reason, f"{said}{rights}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # a body that is none of AWS's
         said = f"{wanted.shown}: not an answer of AWS ({type(error).__name__}); is a proxy in between?"
         raise LiveError("garbage", said) from None
