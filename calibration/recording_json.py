@@ -115,6 +115,15 @@ def dump(
 
 def load(path: Path) -> list[Recording]:
     """The recordings of such a file; refuses what is none."""
+    return from_json(_body(path))
+
+
+def machine(path: Path) -> dict[str, Any]:
+    """The machine that a file's recordings were made on, as the laboratory described it; empty where nobody did."""
+    return dict(_body(path).get("machine") or {})
+
+
+def _body(path: Path) -> dict[str, Any]:
     raw = path.read_bytes()
     try:
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
@@ -125,7 +134,7 @@ def load(path: Path) -> list[Recording]:
         found = body.get("floodmark_imported") if isinstance(body, dict) else None
         what = f"version {found}, and this reads {VERSION}" if found else "not an imported recording"
         raise ObservationError(f"{path.name}: {what}; make one with floodmark import -o")
-    return from_json(body)
+    return body
 
 
 def from_json(body: Mapping[str, Any]) -> list[Recording]:

@@ -177,6 +177,8 @@ def machine_of(paths: Sequence[Path], runs: Sequence[LabRun], machine_type: str,
             told |= tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ScenarioError(f"{file}: not TOML: {error}") from None
+    else:
+        told |= _imported_machine(paths)
     if machine_type:
         told |= _by_type(machine_type)
     if speed:
@@ -188,6 +190,14 @@ def machine_of(paths: Sequence[Path], runs: Sequence[LabRun], machine_type: str,
     if not isinstance(found, int | float) or isinstance(found, bool) or not 100 < found < 1e7:
         raise ScenarioError(f"per_core_speed = {found!r}; {SPEED_HINT}")
     return told
+
+
+def _imported_machine(paths: Sequence[Path]) -> dict[str, Any]:
+    """The machine that an import was told of beside its recordings; empty where none was."""
+    from calibration.recording_json import machine as told
+
+    written = [path for path in paths if path.is_file() and is_import(path)]
+    return next((found for path in written if (found := told(path))), {})
 
 
 def _by_type(name: str) -> dict[str, Any]:
