@@ -33,6 +33,7 @@ from planner.scenario import example, example_names, load_scenario, resolved, to
 from planner.schema import scenario_schema
 
 if TYPE_CHECKING:
+    from calibration.live import LiveError
     from planner.asked import Backtest, Drills, Sweep, backtest, bridge, drill, fit, sweep
     from planner.backtest_run import held_parts, named_runs
     from planner.calibrate import Calibration, calibrate
@@ -66,6 +67,7 @@ __all__ = [
     "Flow",
     "Forecast",
     "Gathered",
+    "LiveError",
     "MonthlyBill",
     "Recommendation",
     "Recording",
@@ -150,6 +152,7 @@ _WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits fo
     "recommend": "planner.recommend",
     "write_paste": "planner.paste",
     "Discovered": "planner.discover",
+    "LiveError": "calibration.live",
     "Sampled": "planner.sampling",
     "discover": "planner.live",
     "probe": "planner.live",
