@@ -28,11 +28,12 @@ FAMILIES: dict[str, str] = {
     # what for: names, as a regular expression that must match whole
     "kafka by jmx_exporter (stock, Strimzi)": (
         r"kafka_server_brokertopicmetrics_(bytesin|bytesout|messagesin|replicationbytesin|replicationbytesout|"
-        r"totalproducerequests|totalfetchrequests)(_total)?|"
-        r"kafka_network_requestmetrics_(totaltimems|localtimems|remotetimems|requestqueuetimems|requests)(_count|_total|"
+        r"totalproducerequests|totalfetchrequests)(_?per_?sec)?(_total|_count|_count_total)?|"
+        r"kafka_network_requestmetrics_(totaltimems|localtimems|remotetimems|requestqueuetimems|responsequeuetimems|"
+        r"responsesendtimems|throttletimems|requests)(_count|_total|"
         r"_count_total|_mean)?|kafka_network_socketserver_networkprocessoravgidle_?percent|"
-        r"kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent.*|kafka_log_log_(size|logendoffset)|"
-        r"kafka_server_replicamanager_(partitioncount|leadercount|underreplicatedpartitions)"
+        r"kafka_server_kafkarequesthandlerpool_(broker)?_?requesthandleravgidle_?percent.*|kafka_log_log_(size|logendoffset)|"
+        r"kafka_server_replicamanager_(partitioncount|leadercount|underreplicatedpartitions)|kafka_server_app_info"
     ),
     "kafka by MSK open monitoring": (
         r"kafka_server_BrokerTopicMetrics_(Count|OneMinuteRate)|kafka_network_RequestMetrics_(Count|Mean|99thPercentile)|"
@@ -40,25 +41,34 @@ FAMILIES: dict[str, str] = {
         r"kafka_server_ReplicaManager_Value|kafka_consumer_group_ConsumerLagMetrics_Value"
     ),
     "kafka_exporter": (
-        r"kafka_consumergroup_(lag|lag_sum|current_offset|members)|kafka_brokers|"
+        r"kafka_consumergroup_(lag|lag_sum|current_offset|members)|kafka_brokers|kafka_topic_partitions|"
         r"kafka_topic_partition_(current_offset|oldest_offset|replicas|in_sync_replica|under_replicated_partition)"
     ),
     "elasticsearch_exporter": (
-        r"elasticsearch_indices_(indexing_index|indexing_index_time_seconds|refresh|refresh_time_seconds|flush|"
+        r"elasticsearch_indices_(indexing_index|indexing_index_time_seconds|indexing_throttle_time_seconds|refresh|refresh_time_seconds|flush|"
         r"flush_time_seconds|merges|merges_docs|merges_total_size_bytes|merges_total_time_seconds|"
         r"merges_total_throttled_time_seconds|search_query|search_query_time_seconds|store_size_bytes|"
         r"store_size_bytes_primary|store_size_bytes_total|docs|docs_deleted|docs_primary|segments_count)(_total)?|"
         r"elasticsearch_thread_pool_(threads|queue|active|rejected|completed)_count|"
-        r"elasticsearch_jvm_(memory_used_bytes|memory_max_bytes|gc_collection_seconds_count|gc_collection_seconds_sum)|"
+        r"elasticsearch_jvm_(memory_used_bytes|memory_max_bytes|memory_pool_used_bytes|uptime_seconds|"
+        r"gc_collection_seconds_count|gc_collection_seconds_sum)|elasticsearch_clusterinfo_version_info|"
+        r"elasticsearch_filesystem_io_stats_device_(read|write)_size_kilobytes_sum|"
         r"elasticsearch_(os_cpu_percent|process_cpu_percent|process_cpu_seconds_total)|"
         r"elasticsearch_filesystem_data_(size|free|available)_bytes|elasticsearch_cluster_health_.*"
     ),
     "spark": (
-        r"metrics_.*spark_streaming_.*|metrics_executor_(JVMHeapMemory_bytes|ProcessTreeJVMRSSMemory_bytes|"
+        r"metrics_.*spark_streaming_.*|metrics_.*_(driver|[0-9]+)_(jvm_heap_(used|max)|executormetrics_jvmheapmemory|"
+        r"executormetrics_processtree(jvm|python)rssmemory|executor_(cputime|jvmgctime))_(value|number|count)|"
+        r"metrics_executor_(JVMHeapMemory_bytes|ProcessTreeJVMRSSMemory_bytes|"
         r"ProcessTreePythonRSSMemory_bytes|totalGCTime_seconds_total|completedTasks_total|failedTasks_total|"
         r"totalDuration_seconds_total|totalCores|maxTasks|memoryUsed_bytes|maxMemory_bytes)|spark_info"
     ),
-    "JVM client": r"process_cpu_seconds_total|process_resident_memory_bytes|jvm_gc_collection_seconds_(count|sum)",
+    "JVM client": (
+        r"process_cpu_seconds(_total)?|process_resident_memory_bytes|process_start_time_seconds|"
+        r"jvm_gc_collection_seconds_(count|sum)|jvm_memory_(used|max)_bytes|jvm_memory_bytes_(used|max)|"
+        r"java_lang_(operatingsystem_processcputime|memory_heapmemoryusage_(used|max)|"
+        r"garbagecollector_collection(count|time))"
+    ),
     "cAdvisor": (
         r"container_(cpu_usage_seconds_total|cpu_cfs_throttled_seconds_total|memory_working_set_bytes|memory_rss|"
         r"spec_cpu_quota|spec_cpu_period|spec_memory_limit_bytes|network_receive_bytes_total|"
@@ -117,7 +127,8 @@ class Prometheus:
         found: dict[str, int] = {}
         for names in FAMILIES.values():
             match = f",{self.match}" if self.match else ""
-            answer = self.api("query", {"query": f'count by (__name__) ({{__name__=~"{names}"{match}}})'})
+            asked = f'count by (__name__) ({{__name__=~"(?i:{names})"{match}}})'  # exporters differ in case
+            answer = self.api("query", {"query": asked})
             for one in answer["data"].get("result", []):
                 found[one["metric"]["__name__"]] = int(float(one["value"][1]))
         return found

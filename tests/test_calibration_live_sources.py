@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from calibration import live_cloudwatch, live_kafka, live_prometheus
+from calibration.formats_prometheus import RULES, VERSIONS, rules
 from calibration.live import Answer, LiveError, Trouble
 from calibration.live_http import Endpoint, Limits
 from calibration.live_prometheus import FAMILIES, Prometheus, checked_match, prometheus_source
@@ -72,6 +73,25 @@ def test_every_exporter_s_dialect_is_found_and_nothing_else(prometheus: servers.
         found = Prometheus(endpoint).families()
     assert set(HELD) - set(found) == {"go_gc_duration_seconds"}
     assert all(re.compile(names) for names in FAMILIES.values())
+
+
+def test_every_name_that_import_reads_is_asked_for() -> None:
+    """What the rules of exposition texts know by name, a live server is asked for too; a scrape's own time aside."""
+    wanted = [re.compile(names, re.IGNORECASE) for names in FAMILIES.values()]
+    left = [name for name in (*RULES, *VERSIONS) if not any(one.fullmatch(name) for one in wanted)]
+    made = (  # names that rules are made for by their shape: Strimzi's, older Strimzi's, MSK's, without rules
+        *("kafka_server_brokertopicmetrics_messagesin_total", "kafka_server_BrokerTopicMetrics_Count"),
+        *("kafka_server_brokertopicmetrics_totalproducerequests_total", "kafka_network_RequestMetrics_Mean"),
+        *("kafka_network_requestmetrics_totaltimems", "kafka_network_requestmetrics_totaltimems_mean"),
+        *("kafka_server_replicamanager_leadercount", "kafka_server_ReplicaManager_Value"),
+        *("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", "kafka_network_SocketServer_Value"),
+        *("kafka_network_socketserver_networkprocessoravgidle_percent", "kafka_network_requestmetrics_throttletimems"),
+        *("metrics_a_driver_spark_streaming_q_latency_Value", "kafka_server_brokertopicmetrics_messagesinpersec_count"),
+        *("metrics_app_1_driver_jvm_heap_used_Value", "metrics_app_1_driver_executor_cpuTime_Count"),
+    )
+    left += [name for name in made if not any(one.fullmatch(name) for one in wanted)]
+    assert left == []
+    assert all(rules(name) for name in made)
 
 
 def test_a_long_past_is_read_within_the_server_s_limit_of_points_each_step_once(prometheus: servers.Server) -> None:
