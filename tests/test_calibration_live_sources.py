@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from calibration import live_cloudwatch, live_kafka, live_prometheus
+from calibration import live_cloudwatch, live_kafka, live_prometheus, read_cloudwatch
 from calibration.formats_prometheus import RULES, VERSIONS, rules
 from calibration.live import Answer, LiveError, Trouble
 from calibration.live_http import Endpoint, Limits
@@ -245,6 +245,12 @@ def test_cloudwatch_is_read_page_by_page_as_means_of_one_cluster(aws: Any) -> No
     assert "means of 60 s" in source.resolution and any("percentiles" in one for one in source.cannot_tell)
     assert json.loads(answers[0].line())["kind"] == "cloudwatch"  # times are numbers by then
     assert not [one for one in source.sample() if isinstance(one, Answer)]  # the next minute is not over
+
+
+def test_every_metric_that_import_reads_of_cloudwatch_is_asked_for() -> None:
+    for kind, (namespace, _) in live_cloudwatch.NAMESPACES.items():
+        known = set(read_cloudwatch.METRICS[namespace]) | (set(read_cloudwatch.CPU) if kind == "kafka" else set())
+        assert known <= set(live_cloudwatch.WANTED[kind].split()), kind
 
 
 def test_a_cluster_without_metrics_is_told_with_its_name(aws: Any) -> None:
