@@ -56,6 +56,13 @@ INDEX_PATHS: dict[str, tuple[tuple[str, ...], float]] = {
     "total_store_bytes": (("total", "store", "size_in_bytes"), 1.0),
     "segments": (("primaries", "segments", "count"), 1.0),
 }
+CLUSTER_PATHS = {
+    "nodes": ("nodes", "count", "total"),
+    "data_nodes": ("nodes", "count", "data"),
+    "documents_held": ("indices", "docs", "count"),
+    "store_bytes": ("indices", "store", "size_in_bytes"),
+    "segments": ("indices", "segments", "count"),
+}
 MOST_INDICES = 200
 SETTINGS = re.compile(
     r"^(?:index\.)?(?:number_of_shards|number_of_replicas|refresh_interval|codec|translog\.(?:durability|sync_interval)"
@@ -205,6 +212,53 @@ def _held(index: str, primaries: list[Mapping[str, Any]], t: float, into: Gather
             into.missing("index", quantity, index)
 
 
+def cat_indices(sample: Sample, into: Gathering) -> None:
+    """Indices as a table: shards, documents, bytes of the primaries and of all copies."""
+    if sample.t is None:
+        into.skip('answers of _cat/indices without a time; wrap each as {"t": epoch seconds, "body": ...}')
+        return
+    rows = [row for row in sample.body if isinstance(row, Mapping) and isinstance(row.get("index"), str)]
+    mine = [row for row in rows if not row["index"].startswith(".")]
+    for row in mine[:MOST_INDICES]:
+        primaries, replicas = number(row.get("pri")), number(row.get("rep"))
+        held, total = size(row.get("pri.store.size")), size(row.get("store.size"))
+        if held[1] or total[1]:
+            into.file.remark("sizes are rounded by the server (kb, mb, gb); ask with &bytes=b")
+        told = {
+            "primaries": primaries,
+            "replicas": None if primaries is None or replicas is None else primaries * replicas,
+            "documents_held": number(row.get("docs.count")),
+            "documents_deleted": number(row.get("docs.deleted")),
+            "store_bytes": held[0],
+            "total_store_bytes": total[0],
+        }
+        for quantity, value in told.items():
+            if value is None:
+                into.missing("index", quantity, row["index"])
+            else:
+                into.add("index", row["index"], quantity, sample.t, value, format="_cat/indices", rank=2)
+    if len(mine) > MOST_INDICES:
+        into.file.remark(f"of {len(mine)} indices the first {MOST_INDICES} are read")
+    into.file.saw("_cat/indices", sample.t)
+
+
+def cluster_stats(sample: Sample, into: Gathering) -> None:
+    """Nodes, versions, documents and bytes of the whole cluster, from `_cluster/stats`."""
+    body = sample.body
+    t = sample.t if sample.t is not None else epoch(body.get("timestamp"))
+    name = str(body.get("cluster_name") or "cluster")
+    versions = [v for v in dig(body, ("nodes", "versions")) or [] if isinstance(v, str)]
+    if len(versions) == 1:
+        into.state("search.version", versions[0], t)
+    elif versions:
+        into.note(f"search.version: {' and '.join(sorted(versions))} run side by side")
+    for quantity, path in CLUSTER_PATHS.items():
+        value = number(dig(body, path))
+        if value is not None and t is not None:
+            into.add("search", name, quantity, t, value, format="_cluster/stats", rank=2)
+    into.file.saw("_cluster/stats", t)
+
+
 def cluster_health(sample: Sample, into: Gathering) -> None:
     for quantity, field in (
         ("nodes", "number_of_nodes"),
@@ -296,6 +350,8 @@ READERS = {
     "nodes_stats": nodes_stats,
     "index_stats": index_stats,
     "cat_shards": cat_shards,
+    "cat_indices": cat_indices,
+    "cluster_stats": cluster_stats,
     "cluster_health": cluster_health,
     "nodes_info": nodes_info,
     "root": root,

@@ -188,6 +188,11 @@ def test_an_answer_is_known_in_any_envelope() -> None:
     [
         ("index_stats", {"_shards": {}, "_all": {"primaries": {}, "total": {}}, "indices": {}}),
         ("cat_shards", [{"index": "a", "shard": "0", "prirep": "p"}]),
+        ("cat_indices", [{"health": "green", "index": "a", "pri": "1", "rep": "0", "docs.count": "5"}]),
+        ("cat_allocation", [{"shards": "5", "disk.total": "100", "node": "n0"}]),
+        ("cluster_stats", {"cluster_name": "c", "nodes": {"count": {"total": 3}, "versions": ["8.17.4"]}}),
+        ("spark_environment", {"runtime": {}, "sparkProperties": [["spark.executor.cores", "4"]]}),
+        ("spark_applications", [{"id": "app-1", "name": "q", "attempts": []}]),
         ("progress", {"id": "x", "batchId": 1, "durationMs": {}, "sources": []}),
         ("eventlog", {"Event": "SparkListenerTaskEnd"}),
         ("prometheus_range", {"status": "success", "data": {"resultType": "matrix", "result": []}}),

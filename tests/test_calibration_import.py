@@ -500,3 +500,22 @@ def test_a_long_file_goes_by_line_by_line(tmp_path: Path) -> None:
     [r] = import_paths([path])
     assert r.one("process", "cpu_seconds").counter().rate(T0, T0 + 19_999) == 1
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 25  # MiB, of 41 MB of text
+
+
+def test_tables_of_indices_and_the_cluster_s_own_sums_are_read(tmp_path: Path) -> None:
+    row = {"health": "green", "index": "orders", "pri": "3", "rep": "1", "docs.count": "1000", "docs.deleted": "7"}
+    sizes = {"pri.store.size": "5000", "store.size": "10000"}
+    hidden = row | {"index": ".kibana"}
+    stats = {
+        "cluster_name": "prod", "timestamp": 1_795_418_000_000,
+        "nodes": {"count": {"total": 5, "data": 3}, "versions": ["8.17.4"]},
+        "indices": {"docs": {"count": 2000}, "store": {"size_in_bytes": 10_000}},
+    }  # fmt: skip
+    lines = [{"t": 1_795_418_000 + 60 * k, "body": [row | sizes, hidden]} for k in range(2)]
+    (tmp_path / "indices.json").write_text("\n".join(map(json.dumps, [*lines, {"t": 1_795_418_000, "body": [row]}])))
+    (tmp_path / "stats.json").write_text(json.dumps(stats))
+    (r,) = import_paths([tmp_path])
+    found = {name: r.one("index", name, "orders").value[-1] for name in ("primaries", "replicas", "store_bytes")}
+    assert found == {"primaries": 3, "replicas": 3, "store_bytes": 5000} and r.entities("index") == ["orders"]
+    assert r.one("search", "data_nodes", "prod").value[0] == 3 and r.setting("search.version") == "8.17.4"
+    assert any("orders store_bytes: missing or null in 1 of" in note for note in r.notes)
