@@ -33,11 +33,13 @@ from models.units import (
 )
 
 Kind = Literal[
-    "broker-lost", "broker-slow", "controller-lost", "partitions-moved",
-    "executor-lost", "spot-interrupted", "driver-lost", "checkpoint-slow", "checkpoint-failing",
-    "data-node-lost", "data-node-slow", "manager-lost", "index-blocked", "shards-moved",
-    "zone-lost", "zone-delay", "disk-full", "credits-exhausted", "rolling-restart", "outage", "burst",
+    "broker-lost", "broker-slow", "controller-lost", "controller-slow", "partitions-moved",
+    "executor-lost", "executor-slow", "executor-oom", "spot-interrupted", "driver-lost", "driver-slow",
+    "checkpoint-slow", "checkpoint-failing",
+    "data-node-lost", "data-node-slow", "manager-lost", "manager-slow", "index-blocked", "shards-moved",
+    "zone-lost", "zone-slow", "zone-delay", "disk-full", "credits-exhausted", "rolling-restart", "outage", "burst",
 ]  # fmt: skip
+MOMENTARY = ("driver-lost", "controller-lost", "manager-lost")
 TIERS = ("kafka", "spark", "elasticsearch")
 BLOCKS = ("read_only_allow_delete", "write")
 
@@ -60,9 +62,15 @@ LAWS: dict[str, Law] = {
     "kafka.leader_rebalance": Law(300.0, "s", "kafka.md B2: leader.imbalance.check.interval.seconds"),
     "kafka.admin_timeout": Law(60.0, "s", "default.api.timeout.ms of the client that lists offsets", "remembered"),
     "kafka.election": Law(3.0, "s", "kafka.md B3: quorum fetch timeout 2 s and election timeout 1 s"),
+    "kafka.fetch_response": Law(10 * 1024.0**2, "bytes", "kafka.md B2: replica.fetch.response.max.bytes; that records "
+                                "wait behind one where a card or volume is full is ours", "guess"),
     "kafka.segment_bytes": Law(1024.0**3, "bytes", "kafka.md B2: log.segment.bytes"),
     "spark.network_timeout": Law(120.0, "s", "spark.md A8: spark.network.timeout; a closed socket is seen at once"),
     "spark.container": Law(30.0, "s", "spark.md A8: a new container takes 10-60 s", "remembered"),
+    "spark.kill_look": Law(0.05, "s", "how often a task that outgrows its container is looked at; the kernel's killer "
+                           "looks at every page", "guess"),
+    "spark.most_kills": Law(3.0, "count", "spark.md C4: an application ends after max(3, 2 x executors) of them",
+                            "remembered"),
     "spark.cluster": Law(600.0, "s", "a new EMR cluster in another zone, bootstrap included", "guess"),
     "spark.spot_notice": Law(120.0, "s", "aws-prices.md: spot interruption notice of two minutes"),
     "search.fault_detection": Law(30.0, "s", "follower check 3 x 10 s; a closed socket is seen at once", "remembered"),
@@ -71,7 +79,9 @@ LAWS: dict[str, Law] = {
     "search.node_left_delay": Law(60.0, "s", "elasticsearch.md B5: index.unassigned.node_left.delayed_timeout"),
     "search.recovery_rate": Law(40 * MB, "bytes/s", "elasticsearch.md B5, A13: indices.recovery.max_bytes_per_sec"),
     "search.primary_timeout": Law(60.0, "s", "a bulk waits 1 min for an active primary, then 503", "remembered"),
-    "search.flood_poll": Law(30.0, "s", "elasticsearch.md B4: disk usage is polled"),
+    "search.flood_poll": Law(30.0, "s", "elasticsearch.md B4: disk usage is polled (cluster.info.update.interval); "
+                             "each look also lifts read_only_allow_delete where no disk is past its high mark"),
+    "search.moves_at_once": Law(2.0, "count", "elasticsearch.md B5: 2 concurrent rebalances a cluster"),
 }  # fmt: skip
 
 
@@ -99,21 +109,28 @@ SHAPES: dict[str, Shape] = {
     "broker-lost": Shape("number", "a broker's process or host dies, and comes back with its disk", endless=True),
     "broker-slow": Shape("number", "a broker's cores do a share of their work", 0.25),
     "controller-lost": Shape("", "the active controller dies; another is elected"),
+    "controller-slow": Shape("", "the controller does a share of its work: leaders are elected later", 0.1),
     "partitions-moved": Shape("", "partitions are reassigned to other brokers under a throttle",
                               others=("bytes", "throttle")),
     "executor-lost": Shape("number", "an executor dies; its tasks run again, a new one is cold", endless=True),
+    "executor-slow": Shape("number", "an executor's cores do a share of their work", 0.25),
+    "executor-oom": Shape("number", "an executor outgrows its container and is killed (137, 143), and so is each that "
+                          "runs the same task again, while the cause lasts"),
     "spot-interrupted": Shape("number", "an executor's spot instance is taken back after two minutes' notice",
                               endless=True),
     "driver-lost": Shape("", "the driver dies, and with it its executors; spark.restart says what follows"),
+    "driver-slow": Shape("", "the driver's cores do a share of their work", 0.25),
     "checkpoint-slow": Shape("", "checkpoint writes take longer", 10.0),
     "checkpoint-failing": Shape("", "checkpoint writes fail, and the query with them"),
     "data-node-lost": Shape("number", "a data node dies; copies take over, then are rebuilt", endless=True),
     "data-node-slow": Shape("number", "a data node's cores do a share of their work", 0.25),
     "manager-lost": Shape("", "the elected cluster manager dies"),
-    "index-blocked": Shape("block", "the index refuses writes: read_only_allow_delete (429 an item; 403 before 7.7) or "
-                           "write (403)"),
+    "manager-slow": Shape("", "the cluster manager does a share of its work: copies are promoted later", 0.1),
+    "index-blocked": Shape("block", "the index refuses writes: read_only_allow_delete (429 an item; 403 before 7.7; "
+                           "set manually, with room on the disks, the server lifts it when it looks) or write (403)"),
     "shards-moved": Shape("", "shards are relocated under a throttle", others=("bytes", "throttle")),
     "zone-lost": Shape("number", "everything in one zone is gone", endless=True),
+    "zone-slow": Shape("number", "every host in one zone does a share of its work", 0.25),
     "zone-delay": Shape("", "a trip between zones takes longer", others=("delay",)),
     "disk-full": Shape("tier", "a disk is full: a broker stops, or the index is blocked"),
     "credits-exhausted": Shape("tier", "burst credits of CPU or EBS are gone: hosts fall to their baseline"),
@@ -153,6 +170,12 @@ class Fault(Noun):
     silent: bool = field(
         False, unit="", meaning="a host vanishes without closing its connections: timeouts notice it, not sockets"
     )
+    manual: bool = field(
+        False,
+        unit="",
+        meaning="a block is set by hand while no disk is past its high mark: the server's own look at the disks lifts "
+        "read_only_allow_delete",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -168,15 +191,16 @@ class Fault(Noun):
             ("factor", shape.factor is not None),
             *((name, name in shape.others) for name in ("delay", "bytes", "throttle")),
             ("silent", self.kind in ("executor-lost", "data-node-lost", "zone-lost")),
+            ("manual", self.kind == "index-blocked"),
         ):
             if getattr(self, name) and not takes:
                 raise ValueError(f"{self.kind} takes no {name}")
         if self.kind == "zone-delay" and self.delay is None:
             raise ValueError("zone-delay needs a delay, such as 'zone-delay by 20 ms at 5 min for 2 min'")
-        momentary = self.kind in ("driver-lost", "controller-lost", "manager-lost")
+        momentary = self.kind in MOMENTARY
         if self.duration is None and not (shape.endless or momentary or "bytes" in shape.others):
             raise ValueError(f"{self.kind} needs a duration, such as '{self.kind} at 5 min for 2 min'")
-        if self.kind in ("broker-slow", "data-node-slow") and self.strength >= 1:
+        if self.kind.endswith("-slow") and self.kind != "checkpoint-slow" and self.strength >= 1:
             raise ValueError(
                 f"{self.kind}: factor = {self.strength:g} leaves it as fast; expected below 1, such as 0.25"
             )
@@ -196,7 +220,7 @@ class Fault(Noun):
     @property
     def end(self) -> float:
         """When the cause is gone [s]; infinite if never."""
-        momentary = self.kind in ("driver-lost", "controller-lost", "manager-lost")
+        momentary = self.kind in MOMENTARY
         return self.at + self.duration if self.duration is not None else self.at if momentary else float("inf")
 
     def __str__(self) -> str:
@@ -206,7 +230,7 @@ class Fault(Noun):
         words += [f"by {show(self.delay, 's')}" if self.delay is not None else ""]
         words += [f"of {show(self.bytes, 'bytes')}" if self.bytes is not None else ""]
         words += [f"under {show(self.throttle, 'bytes/s')}" if self.throttle is not None else ""]
-        words += ["silently" if self.silent else "", f"at {exactly(self.at)}"]
+        words += ["silently" if self.silent else "", "manually" if self.manual else "", f"at {exactly(self.at)}"]
         words += [f"for {exactly(self.duration)}" if self.duration is not None else ""]
         return " ".join(word for word in words if word)
 
@@ -252,7 +276,8 @@ def wrong_target(kind: str, target: str) -> str:
     return f"{kind} {target}: {hint}" if target else f"{kind} needs one of {', '.join(known)}"
 
 
-GRAMMAR = "KIND [TARGET] [to FACTOR] [by DELAY] [of BYTES] [under RATE] [silently] at TIME [for TIME]"
+GRAMMAR = "KIND [TARGET] [to FACTOR] [by DELAY] [of BYTES] [under RATE] [silently] [manually] at TIME [for TIME]"
+ADVERBS = {"silently": "silent", "manually": "manual"}
 PREPOSITIONS = {"at": "at", "for": "duration", "to": "factor", "by": "delay", "of": "bytes", "under": "throttle"}
 
 
@@ -268,9 +293,9 @@ def parse_fault(text: str) -> dict[str, Any]:
     if not words:
         raise ValueError(f"an empty fault; expected {GRAMMAR}")
     out: dict[str, Any] = {"kind": _kind(words[0])}
-    rest = [word for word in words[1:] if word.lower() != "silently"]
-    if len(rest) < len(words) - 1:
-        out["silent"] = True
+    said = {word.lower() for word in words[1:]}
+    out |= {name: True for word, name in ADVERBS.items() if word in said}
+    rest = [word for word in words[1:] if word.lower() not in ADVERBS]
     parts = re.split(rf"(?:^|\s)({'|'.join(PREPOSITIONS)})\s", " ".join(rest))
     target, pairs = parts[0].strip(), list(zip(parts[1::2], parts[2::2], strict=True))
     if (times := re.fullmatch(r"(.*?)\s*[x×](\d+(?:\.\d+)?)", target)) is not None:

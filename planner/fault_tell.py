@@ -16,6 +16,7 @@ from models.faults import Fault
 from models.stack import Scenario
 from models.units import show
 from planner.answers import finite
+from planner.timeline import Row, timelines, timelines_schema
 from simulator.trace import FlowTrace, Trace
 
 COLUMNS = ("fault", "noticed after", "whole after", "caught up after", "query down")
@@ -62,6 +63,11 @@ class FaultAnswers:
     restarts: int
     alive: bool
     copied_bytes: dict[str, dict[str, float]] = field(default_factory=dict)
+    timelines: dict[str, list[Row]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def faults(self) -> list[Fault]:
+        return [result.fault for result in self.results]
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -72,6 +78,7 @@ class FaultAnswers:
             "restarts": self.restarts,
             "alive": self.alive,
             "copied_bytes": {system: dict(of) for system, of in self.copied_bytes.items()},
+            "timelines": self.timelines,
         }
 
 
@@ -90,6 +97,7 @@ def fault_answers(trace: Trace, scenario: Scenario, rate_factor: float = 1.0) ->
         sum(report.restarts),
         all(flow.outcome == "running" for flow in flows),
         copied_bytes(report.copied),
+        timelines(trace),
     )
 
 
@@ -215,6 +223,7 @@ def fault_schema() -> dict[str, Any]:
         "restarts": {"type": "integer"},
         "alive": {"type": "boolean"},
         "copied_bytes": {"type": "object", "additionalProperties": sizes, "x-unit": "bytes"},
+        "timelines": timelines_schema(),
     }
     return {
         "type": ["object", "null"],

@@ -5,7 +5,8 @@ timeouts, works around it, and recovers when the cause is gone. Each fault leave
 when it was noticed, when its cause ended, when the systems were whole again. What was lost, and by what, is
 kept by cause; duplicates are counted by the data plane, document by document.
 
-Brokers are a law here, not processes: only the fluid front knows their faults (`faults_kafka.py`).
+This file keeps the story and the blocks of the index; topics, shards, copying, Spark and hosts have files of their own
+(`faults_*.py`). Brokers are a law here, not processes: only the fluid front knows their faults (`faults_kafka.py`).
 """
 
 from __future__ import annotations
@@ -14,22 +15,23 @@ import math
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import simpy
-
 from models.faults import Fault, law
-from models.machines import BURST_CPU_SHARE, UnknownMachine, machine
 from simulator import kernels as k
+from simulator.faults_hosts import HostFaults
 from simulator.faults_kafka import Topics
+from simulator.faults_recovery import Copying
 from simulator.faults_search import Shards
-from simulator.story import Down, FaultReport, Happening, Story
+from simulator.faults_spark import SparkFaults
+from simulator.story import FaultReport, Happening, Story
 
 if TYPE_CHECKING:
     from simulator.run import Simulation
-    from simulator.spark import Query
 
 Process = Generator[Any, Any, None]
 MOVES_SHARDS = ("data-node-lost", "zone-lost", "rolling-restart", "outage")
-OF_BROKERS = ("broker-lost", "broker-slow", "controller-lost", "partitions-moved")  # and of zones, tiers, disks
+OF_BROKERS = ("broker-lost", "broker-slow", "controller-lost", "controller-slow", "partitions-moved")
+OF_ZONES = ("zone-lost", "zone-slow", "zone-delay")
+DICE_LOOK = 73  # stream of the moment at which a server looks at its disks next
 
 
 def bursts_of(faults: Sequence[Fault]) -> list[tuple[float, float, float]]:
@@ -45,12 +47,12 @@ def shards_move(faults: Sequence[Fault]) -> bool:
 def refused_by_exact_front(faults: Sequence[Fault]) -> str:
     """Why the exact front cannot run these faults, '' if it can: its brokers do not die."""
     for f in faults:
-        if f.kind in OF_BROKERS or f.target == "kafka" or f.kind in ("zone-lost", "zone-delay"):
+        if f.kind in OF_BROKERS or f.target == "kafka" or f.kind in OF_ZONES:
             return f"'{f}' touches brokers, which only the fluid front lets fail; use level 'fluid'"
     return ""
 
 
-class Director:
+class Director(SparkFaults, HostFaults):
     """Runs the faults of one simulation."""
 
     def __init__(self, sim: Simulation, faults: Sequence[Fault]) -> None:
@@ -65,10 +67,16 @@ class Director:
         self.stopped = [False] * flows
         self.extra_cores: dict[int, float] = {}
         self.manager_back = 0.0
+        self.controller_share = self.manager_share = 1.0  # of their work that the two do
+        self.kills = 0  # of executors, for their memory
         self.topics = Topics(self)
         self.shards = Shards(self)
+        self.copying = Copying(self)
 
     def start(self) -> None:
+        if self.faults:
+            self.topics.see()
+            self.shards.see()
         for number, fault in enumerate(self.faults):
             self.env.process(self._run(number, fault))
 
@@ -123,102 +131,6 @@ class Director:
         yield self.env.timeout(max(0.0, fault.end - self.env.now)) if math.isfinite(fault.end) else self.env.event()
         self.ended(n)
 
-    # ------------------------------------------------------------ queries
-
-    def query_died(self, query: Query, why: str) -> None:
-        self.report.downs[query.number].append(Down(self.env.now, why))
-        self.note(-1, f"{query.flow.name}: the query died: {why}")
-
-    def query_stopped(self, query: Query) -> None:
-        self.stopped[query.number] = True
-        self.report.downs[query.number].append(Down(self.env.now, "stopped"))
-
-    def query_lives(self, query: Query) -> None:
-        f = query.number
-        self.stopped[f] = False
-        self.report.downs[f][-1].until = self.env.now
-        self.report.restarts[f] = query.restarts
-        for e, up in enumerate(self.executors_up):  # a new application brings new executors, as cold as itself
-            if not up:
-                self._executor_up(e, 0.0)
-            self.sim.plane.m.exec_amplitude[e] = 0.0
-        self.note(-1, f"{query.flow.name}: the query runs again")
-
-    def cluster_back(self) -> float:
-        """When there is a cluster to start on [s]."""
-        return self.no_cluster_until
-
-    def _kill_queries(self, why: str) -> None:
-        for query, process in zip(self.sim.queries, self.sim.processes, strict=True):
-            if process.is_alive and not self.stopped[query.number] and query.failed is None:
-                process.interrupt(why)
-
-    def _driver_lost(self, n: int, fault: Fault) -> Process:
-        self.noticed(n)
-        self._kill_queries("the driver died")
-        self.ended(n)
-        yield self.env.timeout(0)
-        self.whole(n)
-
-    def _checkpoint_slow(self, n: int, fault: Fault) -> Process:
-        self.checkpoint_factor *= fault.strength
-        self.noticed(n)
-        yield from self._for(n, fault)
-        self.checkpoint_factor /= fault.strength
-        self.whole(n, "checkpoint writes take their usual time")
-
-    def _checkpoint_failing(self, n: int, fault: Fault) -> Process:
-        self.checkpoints_failing += 1
-        self.noticed(n)
-        yield from self._for(n, fault)
-        self.checkpoints_failing -= 1
-        self.whole(n, "the checkpoint store takes writes again")
-
-    @property
-    def checkpoint_fails(self) -> bool:
-        return self.checkpoints_failing > 0
-
-    # ------------------------------------------------------------ executors
-
-    def _executor_lost(self, n: int, fault: Fault) -> Process:
-        yield from self._lose_executor(n, fault, 0.0, law("spark.network_timeout") if fault.silent else 0.0, True)
-
-    def _spot_interrupted(self, n: int, fault: Fault) -> Process:
-        self.noticed(n)
-        self.note(n, f"notice: executor {fault.number} ends in {law('spark.spot_notice'):.0f} s")
-        yield from self._lose_executor(n, fault, law("spark.spot_notice"), 0.0, False)
-
-    def _lose_executor(self, n: int, fault: Fault, notice: float, seen_after: float, counts: bool) -> Process:
-        """Tasks on it hang until the driver notices, then run again elsewhere; a cold replacement takes its place."""
-        e = fault.number
-        yield self.env.timeout(notice)
-        if not self.executors_up[e]:
-            self.whole(n)
-            return
-        self.hurt(n, f"executor {e}")
-        self._executor_down(e)
-        yield self.env.timeout(seen_after)
-        self.noticed(n)
-        self.sim.plane.notice_executor(e, counts)
-        self.note(n, f"the driver knows that executor {e} is gone; its tasks run again elsewhere")
-        back = max(law("spark.container"), (fault.end - self.env.now) if math.isfinite(fault.end) else 0.0)
-        if not math.isfinite(fault.end):
-            self.ended(n)
-        yield self.env.timeout(back)
-        if math.isfinite(fault.end):
-            self.ended(n)
-        if not self.executors_up[e]:
-            self._executor_up(e, self.sim.coefficients["spark.warm_amplitude"])
-        self.whole(n, f"executor {e} is replaced, cold", f"executor {e}")
-
-    def _executor_down(self, e: int) -> None:
-        self.executors_up[e] = False
-        self.sim.plane.stop_executor(e)
-
-    def _executor_up(self, e: int, amplitude: float) -> None:
-        self.executors_up[e] = True
-        self.sim.plane.start_executor(e, self.sim.scenario.spark.cores, amplitude)
-
     # ------------------------------------------------------------ brokers
 
     def _broker_lost(self, n: int, fault: Fault) -> Process:
@@ -232,6 +144,13 @@ class Director:
         self.noticed(n)
         self.ended(n)
         self.whole(n, "another controller is elected; records flowed meanwhile")
+
+    def _controller_slow(self, n: int, fault: Fault) -> Process:
+        self.noticed(n)
+        self.controller_share *= fault.strength
+        yield from self._for(n, fault)
+        self.controller_share /= fault.strength
+        self.whole(n, "the controller has its speed back")
 
     def _partitions_moved(self, n: int, fault: Fault) -> Process:
         yield from self.topics.move(n, fault)
@@ -251,16 +170,53 @@ class Director:
         self.ended(n)
         self.whole(n, "another cluster manager is elected; bulks went on meanwhile")
 
+    def _manager_slow(self, n: int, fault: Fault) -> Process:
+        self.noticed(n)
+        self.manager_share *= fault.strength
+        yield from self._for(n, fault)
+        self.manager_share /= fault.strength
+        self.whole(n, "the cluster manager has its speed back")
+
+    def promotion(self) -> float:
+        """How long a cluster state with new primaries takes to be published [s]."""
+        return law("search.promotion") / self.manager_share
+
     def _shards_moved(self, n: int, fault: Fault) -> Process:
         yield from self.shards.move(n, fault)
 
     def _index_blocked(self, n: int, fault: Fault) -> Process:
-        code = self._block_code(fault.target or "read_only_allow_delete")
+        block = fault.target or "read_only_allow_delete"
+        code = self._block_code(block)
         self._block(code)
         self.noticed(n)
-        yield from self._for(n, fault)
+        looked = self._next_look(n) if fault.manual and block != "write" and self._lifts_blocks() else math.inf
+        if looked < (fault.duration or math.inf):
+            yield self.env.timeout(looked)
+            self.ended(n)
+        else:
+            yield from self._for(n, fault)
         self._unblock(code)
-        self.whole(n, "the block is lifted")
+        by_itself = looked < (fault.duration or math.inf)
+        why = ": the server looked at its disks, and none is past its high mark" if by_itself else ""
+        self.whole(n, f"the block is lifted{why}")
+
+    def _next_look(self, n: int) -> float:
+        """Until a server looks at its disks next [s]: at any moment of the interval, as nobody knows when it began."""
+        return law("search.flood_poll") * float(k.uniform(self.sim.seed, DICE_LOOK, n, 0, 0))
+
+    def _lifts_blocks(self) -> bool:
+        """Whether the server takes read_only_allow_delete away where disks have room: all but Elasticsearch before 7.4.
+
+        Source: elasticsearch.md B4 (auto-released below high); DiskThresholdMonitor of both, which runs when the disks'
+        usage has been gathered; 7.4 as the first version remembered.
+        """
+        return self._version() >= (7, 4)
+
+    def _version(self) -> tuple[int, int]:
+        """The server's version as Elasticsearch counts; OpenSearch is newer than any that differs here."""
+        search = self.sim.scenario.elasticsearch
+        major, minor = (int(part) for part in search.version.split("."))
+        return (major, minor) if search.kind == "self-managed-elasticsearch" else (99, 0)
 
     def _block(self, code: int) -> None:
         self.blocks.append(code)
@@ -271,152 +227,7 @@ class Director:
         self.sim.plane.m.index_block[:] = max(self.blocks, default=0)
 
     def _block_code(self, block: str) -> int:
-        search = self.sim.scenario.elasticsearch
-        major, minor = (int(part) for part in search.version.split("."))
-        old = search.kind == "self-managed-elasticsearch" and (major, minor) < (7, 7)
-        return k.BLOCK_FATAL if block == "write" or old else k.BLOCK_RETRIED
-
-    # ------------------------------------------------------------ zones, tiers, disks, credits
-
-    def _zone_lost(self, n: int, fault: Fault) -> Process:
-        place, zone = self.sim.built.placement, fault.number
-        here = {s for s, site in enumerate(place.sites) if site.zone == zone}
-        executors = [e for e, site in enumerate(place.executors) if site in here]
-        parts: list[simpy.Process] = []
-        if place.driver in here or len(executors) == len(place.executors):
-            self._zone_of_driver(n)
-        else:
-            parts += [self.env.process(self._executor_of_zone(n, e, fault)) for e in executors]
-        brokers = [b for b, site in enumerate(place.brokers) if site in here]
-        nodes = [d for d, site in enumerate(place.nodes) if site in here]
-        if brokers:
-            parts.append(self.env.process(self.topics.broker_gone(n, brokers, fault)))
-        if nodes:
-            parts.append(self.env.process(self.shards.nodes_gone(n, nodes, fault, silent=True)))
-        yield self.env.all_of(parts) if parts else self.env.timeout(0)
-        if not parts:
-            self.noticed(n)
-            self.whole(n)
-
-    def _zone_of_driver(self, n: int) -> None:
-        """With the driver the application is gone. EMR on EC2 lies in one zone: a new cluster takes its time."""
-        if self.sim.scenario.spark.kind == "emr-ec2":
-            self.no_cluster_until = max(self.no_cluster_until, self.env.now + law("spark.cluster"))
-            self.note(n, f"Spark was there: a new cluster in another zone takes {law('spark.cluster') / 60:.0f} min")
-        self._kill_queries("its zone is lost, and the driver with it")
-
-    def _executor_of_zone(self, n: int, e: int, fault: Fault) -> Process:
-        one = Fault(kind="executor-lost", at=fault.at, target=str(e), duration=fault.duration)
-        yield from self._lose_executor(n, one, 0.0, law("spark.network_timeout"), True)
-
-    def _zone_delay(self, n: int, fault: Fault) -> Process:
-        self.noticed(n)
-        self._stretch_trips(fault.delay or 0.0)
-        yield from self._for(n, fault)
-        self._stretch_trips(-(fault.delay or 0.0))
-        self.whole(n, "trips between zones take their usual time")
-
-    def _stretch_trips(self, delay: float) -> None:
-        """Add a delay to each one-way trip by the share of them that cross zones. Source: simulator.hosts.mean_trip."""
-        place, m, scenario = self.sim.built.placement, self.sim.plane.m, self.sim.scenario
-        out = self._crossing(place.executors, place.nodes)
-        m.half_trip += delay * out
-        inside = self._crossing(place.nodes, place.nodes)
-        for f, flow in enumerate(scenario.flows):
-            trips = 0 if scenario.elasticsearch.data_nodes == 1 else 1 if flow.index.copies == 1 else 2
-            m.bulk_wait[f] += delay * inside * trips * 2
-        self.topics.stretch(delay * self._crossing(place.brokers, place.brokers))
-
-    def _crossing(self, sources: list[int], targets: list[int]) -> float:
-        sites = self.sim.built.placement.sites
-        pairs = [(a, b) for a in sources for b in targets]
-        return sum(sites[a].zone != sites[b].zone for a, b in pairs) / len(pairs)
-
-    def _disk_full(self, n: int, fault: Fault) -> Process:
-        if fault.target == "kafka":
-            self.note(n, "broker 0 cannot write its log and stops")
-            yield from self.topics.broker_gone(n, [0], fault)
-            return
-        if fault.target == "spark":
-            self._kill_queries("the driver's disk is full")
-            self.noticed(n)
-            yield from self._for(n, fault)
-            self.whole(n)
-            return
-        poll = law("search.flood_poll") / 2  # on the mean, before the block and before its release
-        yield self.env.timeout(poll)
-        told = {"kind": "index-blocked", "target": "read_only_allow_delete", "duration": (fault.duration or 0.0) + poll}
-        blocked = fault.model_copy(update=told)
-        yield from self._index_blocked(n, blocked)
-
-    def _credits_exhausted(self, n: int, fault: Fault) -> Process:
-        """CPU of burstable machines falls to its baseline share; volumes to what the machine sustains."""
-        part, place = getattr(self.sim.scenario, fault.target), self.sim.built.placement
-        sites = {"kafka": place.brokers, "spark": place.executors, "elasticsearch": place.nodes}[fault.target]
-        share, sustained = 1.0, math.inf
-        try:
-            box = machine(part.machine) if not part.hosts else None
-        except UnknownMachine:
-            box = None
-        if box is not None:
-            share = BURST_CPU_SHARE.get(box.size, 1.0) if box.burstable else 1.0
-            sustained = box.ebs_baseline_bytes_per_second
-        self.noticed(n)
-        before = self.sim.plane.m.merge_rate.copy()
-        if fault.target == "elasticsearch":
-            self.sim.plane.m.merge_rate[:] = before.clip(max=sustained)
-        if share == 1.0 and (fault.target != "elasticsearch" or (before <= sustained).all()):
-            self.note(n, "no burst is in these forecasts: the machine's baseline is what is simulated at all times")
-        yield from self._slow_hosts(n, fault, sites, share)
-        self.sim.plane.m.merge_rate[:] = before
-
-    def _slow_hosts(self, n: int, fault: Fault, sites: list[int], share: float) -> Process:
-        self.noticed(n)
-        self._speed(sites, share)
-        yield from self._for(n, fault)
-        self._speed(sites, 1 / share)
-        self.whole(n, "its speed is back")
-
-    def _speed(self, sites: list[int], factor: float) -> None:
-        for site in dict.fromkeys(sites):
-            self.sim.built.placement.sites[site].speed *= factor
-            self.sim.plane.set_speed(site, self.sim.built.placement.sites[site].speed)
-        self.sim.set_front(self.env.now)
-
-    def _rolling_restart(self, n: int, fault: Fault) -> Process:
-        self.noticed(n)
-        self.hurt(n, "rolling")
-        down = fault.duration or 0.0
-        if fault.target == "spark":
-            for e in range(len(self.executors_up)):
-                one = Fault(kind="spot-interrupted", at=self.env.now, target=str(e), duration=down)
-                yield from self._lose_executor(n, one, 0.0, 0.0, False)
-        elif fault.target == "kafka":
-            for b in range(self.sim.scenario.kafka.brokers):
-                one = Fault(kind="broker-lost", at=self.env.now, target=str(b), duration=down)
-                yield from self.topics.broker_gone(n, [b], one, clean=True)
-        else:
-            for d in range(self.sim.scenario.elasticsearch.data_nodes):
-                one = Fault(kind="data-node-lost", at=self.env.now, target=str(d), duration=down)
-                yield from self.shards.nodes_gone(n, [d], one, silent=False, rebuild=False)
-        self.ended(n)
-        self.whole(n, f"every node of {fault.target} has been restarted", "rolling")
-
-    def _outage(self, n: int, fault: Fault) -> Process:
-        if fault.target == "kafka":
-            yield from self.topics.broker_gone(n, list(range(self.sim.scenario.kafka.brokers)), fault)
-        elif fault.target == "elasticsearch":
-            nodes = list(range(self.sim.scenario.elasticsearch.data_nodes))
-            yield from self.shards.nodes_gone(n, nodes, fault, silent=False)
-        else:  # stopped between two batches, as an operator does: Query sits it out
-            self.noticed(n)
-            yield from self._for(n, fault)
-            self.whole(n)
-
-    def _burst(self, n: int, fault: Fault) -> Process:
-        self.noticed(n)
-        yield from self._for(n, fault)
-        self.whole(n, "the rate is the usual one again")
+        return k.BLOCK_FATAL if block == "write" or self._version() < (7, 7) else k.BLOCK_RETRIED
 
 
 def outages_of(faults: Sequence[Fault]) -> list[tuple[float, float]]:

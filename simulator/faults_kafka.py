@@ -20,7 +20,7 @@ import simpy
 
 from models.faults import Fault, law
 from models.kafka import leaders_of
-from models.machines import machine
+from simulator.story import PartitionStates
 
 if TYPE_CHECKING:
     from simulator.faults import Director
@@ -53,6 +53,17 @@ class Topics:
 
     def places(self) -> list[Place]:
         return [(f, p) for f, flow in enumerate(self.homes) for p in range(len(flow))]
+
+    def see(self) -> None:
+        """Keep the state of each flow's copies, if it has changed."""
+        for f, flow in enumerate(self.homes):
+            in_sync = sum(self.up[b] for on in self.insync[f] for b in on)
+            led = [sum(lead == b for lead in self.leader[f]) for b in range(len(self.up))]
+            shut = sum(flow_of == f for flow_of, _ in self.closed)
+            self.d.report.see_partitions(
+                PartitionStates(self.env.now, f, in_sync, sum(len(on) for on in flow) - in_sync, shut,
+                                self.leader[f].count(None), tuple(led))
+            )  # fmt: skip
 
     def serving(self) -> list[list[list[int]]] | None:
         """Each partition's brokers that work for it, leader first; None while nothing is out of order."""
@@ -166,9 +177,11 @@ class Topics:
             if self.leader[f][p] in brokers:
                 self.leader[f][p] = None
         self.sim.set_front(self.env.now)
+        self.see()
+        fenced = law("kafka.session") + self.election() - law("kafka.leader_move")
         if not clean:
-            yield self.env.timeout(min(law("kafka.session"), fault.end - self.env.now))
-        if clean or fault.end - stopped > law("kafka.session"):
+            yield self.env.timeout(min(fenced, fault.end - self.env.now))
+        if clean or fault.end - stopped > fenced:
             self.d.noticed(n)
             self._fence(brokers, stopped, clean)
             self._tell(n, brokers)
@@ -180,9 +193,14 @@ class Topics:
         for f, p in moved:
             self.close(f, p)
             self.leader[f][p] = None
-        yield self.env.timeout(law("kafka.leader_move"))
+        self.see()
+        yield self.env.timeout(self.election())
         for f, p in moved:
             self._elect(f, p, without=brokers)
+
+    def election(self) -> float:
+        """How long a controller takes to move the leaderships of one broker [s]."""
+        return law("kafka.leader_move") / self.d.controller_share
 
     def _fence(self, brokers: list[int], stopped: float, clean: bool) -> None:
         """The controller takes dead brokers out of the in-sync sets and elects leaders from those left."""
@@ -202,6 +220,7 @@ class Topics:
             self.open_if_possible(f, p, unsent=acks == "0" and not clean)
         self.sim.set_front(self.env.now)
         self._wake()
+        self.see()
 
     def _elect(self, f: int, p: int, without: list[int]) -> None:
         able = [b for b in self.homes[f][p] if b in self.insync[f][p] and self.up[b] and b not in without]
@@ -277,6 +296,7 @@ class Topics:
             self.open_if_possible(f, p)
         self.sim.set_front(self.env.now)
         self._wake()
+        self.see()
         behind = [
             (f, p, b)
             for f, p in self.places()
@@ -289,45 +309,56 @@ class Topics:
             if self.up[b]:
                 self.insync[f][p].add(b)
             self.open_if_possible(f, p)
+        self.see()
         self.d.whole(n, f"broker {', '.join(str(b) for b in brokers)} is in sync again", "topics")
         self.env.process(self._rebalance_leaders(n))
 
     def _catch_up(self, n: int, behind: list[tuple[int, int, int]], stopped: float) -> Process:
-        """Followers fetch what they missed: no faster than disk and card, while more comes in; it costs both CPU."""
-        missed, inflow = 0.0, 0.0
+        """Followers fetch what they missed, as fast as the usual traffic leaves cards and volumes of both ends."""
+        missed = 0.0
         for f, p, _ in behind:
-            wire, row = self.sim.built.fronts[f].wire_bytes, p
-            size = float(self.sim.created_between(f, stopped, self.env.now)[row]) * wire
+            size = float(self.sim.created_between(f, stopped, self.env.now)[p]) * self.sim.built.fronts[f].wire_bytes
             self.d.report.copy(f, "kafka refetched", size)
             missed += size
-            inflow += self.sim.rate_at(f, self.env.now) * self.sim.queries[f].shares[p] * wire
         brokers = sorted({b for _, _, b in behind})
-        most = self._rate_of_disk_and_card() * len(brokers)
-        spare = max(0.05 * most, most - inflow)
-        seconds = missed / spare
-        self.d.note(n, f"{missed / 1e6:.0f} MB to fetch again at {spare / 1e6:.0f} MB/s")
-        yield from self._working(brokers, missed / seconds if seconds > 0 else 0.0, seconds)
+        leaders = sorted({lead for f, p, _ in behind if (lead := self.leader[f][p]) is not None} - set(brokers))
+        sources = leaders or brokers
+        cold = self._cold(stopped)
+        rate = self.d.copying.broker_rate(sources, brokers, cold, None)
+        told = f"; {cold:.0%} of it from the leaders' volumes" if cold > 0 else ""
+        self.d.note(n, f"{missed / 1e6:.0f} MB to fetch again at {rate / 1e6:.0f} MB/s{told}")
+        yield from self._copied(n, "refetched", sources, brokers, missed, rate, cold)
 
-    def _rate_of_disk_and_card(self) -> float:
-        kafka, place = self.sim.scenario.kafka, self.sim.built.placement
-        card = min(place.sites[s].network_bytes_per_second for s in place.brokers)
-        disk = kafka.volume.throughput
-        if not kafka.hosts:
-            disk = min(disk, machine(kafka.machine).ebs_baseline_bytes_per_second)
-        return min(disk, card)
+    def _cold(self, since: float) -> float:
+        """Share of what came in since a time that has left the leaders' page cache [1]. Source: kafka.md A7."""
+        lasted = self.env.now - since
+        return max(0.0, 1.0 - self.sim._cache_seconds / lasted) if lasted > 0 else 0.0
 
-    def _working(self, brokers: list[int], rate: float, seconds: float) -> Process:
-        """Copying at a rate costs followers and the other brokers, their leaders, CPU for so long."""
+    def _copied(
+        self, n: int, what: str, sources: list[int], targets: list[int], size: float, rate: float, cold: float
+    ) -> Process:  # fmt: skip
+        """Copying at a rate takes cards and volumes, and costs followers and leaders CPU, for so long."""
+        if size <= 0 or rate <= 0:
+            return
+        waits = self.d.copying.copy_of_brokers(n, what, sources, targets, size, rate, cold)
         place, front = self.sim.built.placement, self.sim.built.fronts[0]
-        others = [b for b in range(len(self.up)) if self.up[b] and b not in brokers] or brokers
         added: dict[int, float] = {}
-        for group, cpu in ((brokers, front.follow_byte_cpu), (others, front.serve_byte_cpu)):
+        for group, cpu in ((targets, front.follow_byte_cpu), (sources, front.serve_byte_cpu)):
             for b in group:
                 site = place.brokers[b]
                 added[site] = added.get(site, 0.0) + rate / len(group) * cpu / place.sites[site].speed
         self._charge(added, 1.0)
-        yield self.env.timeout(seconds)
+        self._hold_up(waits)
+        yield self.env.timeout(size / rate)
+        self._hold_up(-waits)
         self._charge(added, -1.0)
+
+    def _hold_up(self, seconds: float) -> None:
+        """Records wait longer for their copies, behind what else a full card or volume serves."""
+        fronts = self.sim.built.fronts
+        for f, flow in enumerate(self.sim.scenario.flows):
+            if seconds and flow.topic.copies > 1:
+                fronts[f] = replace(fronts[f], delay=max(0.0, fronts[f].delay + seconds))
 
     def _charge(self, cores: dict[int, float], sign: float) -> None:
         for site, more in cores.items():
@@ -343,6 +374,7 @@ class Topics:
             if first in self.insync[f][p] and self.up[first] and self.leader[f][p] is not None:
                 self.leader[f][p] = first
         self.sim.set_front(self.env.now)
+        self.see()
 
     # ------------------------------------------------------------ slowness, moves, trips
 
@@ -362,6 +394,7 @@ class Topics:
                 if len(self.insync[f][p]) > 1:
                     self.insync[f][p].discard(b)
                 self.open_if_possible(f, p)
+            self.see()
         self.d.noticed(n)
         yield from self.d._for(n, fault)
         self.d._speed([site], 1 / fault.strength)
@@ -369,19 +402,26 @@ class Topics:
             if b in self.homes[f][p] and self.up[b]:
                 self.insync[f][p].add(b)
                 self.open_if_possible(f, p)
+        self.see()
         self.d.whole(n, f"broker {b} has its speed back")
 
     def move(self, n: int, fault: Fault) -> Process:
-        """A reassignment copies partitions under a throttle; leaders and new followers pay for it."""
+        """A reassignment copies partitions under a throttle; leaders and new followers pay for it.
+
+        What is moved lies twice until its copy is in sync, as it is moved in one go (no batches of partitions).
+        """
         self.d.noticed(n)
         stored = fault.bytes or self.stored_bytes() / len(self.up)
         for f, held in enumerate(self.stored_by_flow()):
             self.d.report.copy(f, "kafka moved", stored * held / max(self.stored_bytes(), 1e-9))
-        most = self._rate_of_disk_and_card()
-        rate = min(fault.throttle or most, most)
-        seconds = stored / rate
-        self.d.note(n, f"{stored / 1e9:.3g} GB move at {rate / 1e6:.3g} MB/s: {seconds / 60:.3g} min")
-        yield from self._working(list(range(len(self.up))), rate, seconds)
+        alive = [b for b, up in enumerate(self.up) if up]
+        cold = self._cold(self.env.now - max(flow.topic.retention for flow in self.sim.scenario.flows))
+        rate = self.d.copying.broker_rate(alive, alive, cold, fault.throttle)
+        self.d.note(
+            n, f"{stored / 1e9:.3g} GB move at {rate / 1e6:.3g} MB/s: {stored / rate / 60:.3g} min; "
+            f"until then {stored / 1e9:.3g} GB lie twice"
+        )  # fmt: skip
+        yield from self._copied(n, "moved", alive, alive, stored, rate, cold)
         self.d.ended(n)
         self.d.whole(n, "the partitions are where they should be")
 

@@ -3,9 +3,9 @@
 A dead node's closed sockets are seen at once, a vanished host after its fault detection. The cluster manager
 then promotes copies (one in sync, else the group of shards waits for its node), lets the missing ones be for
 a minute in case the node returns, and rebuilds them on nodes that have none. Rebuilding copies a node's
-stored bytes at the recovery rate; new documents go to the copy from the start.
-
-Left out: a rebuild takes no disk away from merges, only its time; older indices are counted in bytes only.
+stored bytes at the recovery rate, from and to volumes whose merges get what is left (`faults_recovery`); new
+documents go to the copy from the start. Each change of a shard's state is kept (`story.ShardStates`), with older
+indices' shards beside those of the index that is written: they share its fate.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.faults import Fault, law
-from models.machines import machine
+from models.storage import indices_kept
+from models.units import HOUR
 from simulator.elasticsearch import index_ratio
+from simulator.story import ShardStates
 
 if TYPE_CHECKING:
     from simulator.faults import Director
+    from simulator.faults_recovery import Transfer
 
 Process = Generator[Any, Any, None]
 
@@ -38,6 +41,8 @@ class Shards:
         self.under_way: dict[tuple[int, int], tuple[float, float, float]] = {}  # of it: bytes, from when, for how long
         self.lost_since: dict[int, float] = {}
         self.gone_for_good: set[int] = set()
+        self.seen_gone: set[int] = set()  # nodes that the cluster knows to be gone
+        self.relocating: dict[int, tuple[int, ...]] = {}  # by fault: shard copies of each flow on their way
 
     @property
     def up(self) -> list[bool]:
@@ -45,6 +50,35 @@ class Shards:
 
     def wanted(self, f: int) -> int:
         return min(self.sim.scenario.flows[f].index.copies, len(self.up))
+
+    # ------------------------------------------------------------ states
+
+    def see(self) -> None:
+        """Keep the states of each flow's shards, if they have changed."""
+        for f, flow in enumerate(self.sim.scenario.flows):
+            kept = indices_kept(flow.index.retention, flow.index.rollover)
+            on = self._started(f)
+            there = [kept * n for n in on]
+            building = [0] * len(on)
+            for (of, g), node in self.building.items():
+                if of == f and self.up[node]:
+                    building[node] += kept * self.sim.built.shards[f].sizes[g]
+            moving = min(sum(there), sum(of[f] for of in self.relocating.values()))
+            spread = [a + b for a, b in zip(there, building, strict=True)]
+            left = kept * flow.index.primaries * flow.index.copies - sum(spread)
+            self.d.report.see_shards(
+                ShardStates(self.env.now, f, sum(there) - moving, sum(building), moving, left, tuple(spread))
+            )
+
+    def _started(self, f: int) -> list[int]:
+        """Shards of the written index with a copy in sync on each node, as the cluster knows it [count]."""
+        count = [0] * len(self.up)
+        if not self.homes[f]:  # no fault of this run loses a node
+            return [int(n) for n in self.sim.plane.m.shards_on[f]]
+        for size, on in zip(self.sim.built.shards[f].sizes, self.homes[f], strict=True):
+            for node in on:
+                count[node] += size * (node not in self.seen_gone)
+        return count
 
     # ------------------------------------------------------------ nodes die and come back
 
@@ -71,15 +105,17 @@ class Shards:
 
     def _notice(self, n: int, nodes: list[int], silent: bool, rebuild: bool) -> Process:
         delay = law("search.fault_detection") if silent else 0.0
-        delay = max(delay, self.d.manager_back - self.env.now) + law("search.promotion")
+        delay = max(delay, self.d.manager_back - self.env.now) + self.d.promotion()
         if not self._quorum():
             self.d.note(n, "no quorum of cluster managers is left: nothing is promoted until nodes return")
         yield self.env.timeout(delay)
         self.d.noticed(n)
+        self.seen_gone |= {node for node in nodes if not self.up[node]}
         if self._quorum():
             for node in nodes:
                 if not self.up[node]:
                     self._promote(n, node)
+        self.see()
         yield self.env.timeout(law("search.node_left_delay"))
         if self._quorum() and rebuild:
             yield from self._rebuild(n)
@@ -93,6 +129,7 @@ class Shards:
     def _promote(self, n: int, node: int) -> None:
         """Copies on a dead node leave the in-sync sets; where it was primary the next in sync takes over."""
         red = moved = 0
+        gone = 0.0
         for f, groups in enumerate(self.homes):
             shares: dict[int, float] = {}
             total = 0.0
@@ -108,6 +145,7 @@ class Shards:
                 alive = [y for y in on if y != node and self.up[y]]
                 if not alive:
                     red += self.sim.built.shards[f].sizes[g]
+                    gone += self.group_bytes(f, g) * self.gone_for_good.issuperset(on)
                     continue
                 on.remove(node)
                 if led:
@@ -120,6 +158,25 @@ class Shards:
         self.sim.plane.reroute(node)
         said = f"primaries that move from data node {node} to their copies: {moved}"
         self.d.note(n, said + (f"; {red} shards have no copy left and wait for it (red)" if red else ""))
+        if gone > 0:
+            self.d.note(n, self._restore_told(gone))
+
+    def _restore_told(self, size: float) -> str:
+        """What bringing lost shards back from a snapshot would take; nobody does it by himself.
+
+        The bucket is read as fast as nodes recover. Source: elasticsearch.md B5, B6 (the service's hourly snapshots).
+        """
+        scenario, alive = self.sim.scenario, sum(self.up)
+        every = scenario.money.snapshots.every
+        if every is None and scenario.elasticsearch.kind == "opensearch-service":
+            every = HOUR
+        if every is None or not alive:
+            return f"{size / 1e9:.3g} GB had their only copy there, and no snapshot is taken (money.snapshots)"
+        seconds = size / (alive * self.d.copying.node_rate())
+        return (
+            f"{size / 1e9:.3g} GB had their only copy there: a restore from the last snapshot would take "
+            f"{seconds / 60:.3g} min on {alive} nodes, and lacks up to {every / 60:.3g} min of documents"
+        )
 
     def _write_tables(self, f: int) -> None:
         """Tell the data plane where each group's primary and copies are."""
@@ -161,17 +218,25 @@ class Shards:
                 self._write_tables(f)
         if not chosen:
             return
+        self.see()
         size = sum(self.group_bytes(f, g) for f, g, _ in chosen)
         alive = sum(self.up)
-        seconds = size / (alive * self.recovery_rate())
+        seconds = size / (alive * self.d.copying.node_rate())
         self.d.note(n, f"{size / 1e9:.3g} GB of copies are rebuilt on {alive} nodes: {seconds / 60:.3g} min")
         self.d.report.stories[n].expected = self.env.now + seconds
         for f, g, _ in chosen:  # all of it, though the run may end before
             self.under_way[f, g] = (self.group_bytes(f, g), self.env.now, seconds)
             self.d.report.copy(f, "elasticsearch rebuilt", self.group_bytes(f, g))
-        yield self.env.timeout(seconds)
+        moves = [(self.homes[f][g][0], node, self.group_bytes(f, g)) for f, g, node in chosen]
+        yield from self._copying(n, "rebuilt", moves, seconds)
         self._built(chosen)
         self._green(n)
+
+    def _copying(self, n: int, what: str, moves: list[Transfer], seconds: float, twice: float = 0.0) -> Process:
+        """Copies take their time, and volumes and cards meanwhile."""
+        taken = self.d.copying.begin_copy(n, what, moves, seconds, twice)
+        yield self.env.timeout(seconds)
+        self.d.copying.end_copy(taken)
 
     def _give_up(self, f: int, g: int) -> None:
         """A rebuild ends half way: what it had not copied yet is never sent."""
@@ -188,15 +253,7 @@ class Shards:
                 if self.up[node]:
                     self.homes[f][g].append(node)
             self._write_tables(f)
-
-    def recovery_rate(self) -> float:
-        """Bytes a second that a node may recover: the setting, its disk, its card. Source: elasticsearch.md A13."""
-        search, place = self.sim.scenario.elasticsearch, self.sim.built.placement
-        card = min(place.sites[s].network_bytes_per_second for s in place.nodes)
-        disk = search.volume.throughput
-        if not search.hosts:
-            disk = min(disk, machine(search.machine).ebs_baseline_bytes_per_second)
-        return min(law("search.recovery_rate"), disk, card)
+        self.see()
 
     def group_bytes(self, f: int, g: int) -> float:
         """Bytes of one copy of a group of shards once the index's retention is full [bytes]."""
@@ -209,8 +266,10 @@ class Shards:
         """Nodes that return bring their copies along: only what was written meanwhile has to be copied, and copies that
         are being rebuilt elsewhere are given up for them.
         """
-        yield self.env.timeout(law("search.promotion"))
-        size, chosen = 0.0, []
+        yield self.env.timeout(self.d.promotion())
+        self.seen_gone -= {node for node in nodes if self.up[node]}
+        moves: list[Transfer] = []
+        chosen = []
         for f, groups in enumerate(self.homes):
             for g, on in enumerate(groups):
                 back = [y for y in nodes if self.up[y] and y in self.sim.built.shards[f].homes[g] and y not in on]
@@ -220,9 +279,11 @@ class Shards:
                     chosen.append((f, g, back[0]))
                     missed = self._missed(f, g, self.lost_since[back[0]])
                     self.d.report.copy(f, "elasticsearch caught up", missed)
-                    size += missed
+                    moves.append((on[0], back[0], missed))
             self._write_tables(f)
-        yield self.env.timeout(size / (max(1, len(nodes)) * self.recovery_rate()))
+        self.see()
+        size = sum(missed for _, _, missed in moves)
+        yield from self._copying(n, "caught up", moves, size / (max(1, len(nodes)) * self.d.copying.node_rate()))
         self._built(chosen)
         if self.missing():
             yield from self._rebuild(n)
@@ -244,7 +305,10 @@ class Shards:
     # ------------------------------------------------------------ relocation
 
     def move(self, n: int, fault: Fault) -> Process:
-        """Shards are relocated under a throttle: what a node holds takes so long; merges get what disk is left."""
+        """Shards are relocated, two at a time, under a throttle; each lies on both nodes until its copy is started.
+
+        What a node holds goes where the others are; merges get what disk is left. Source: elasticsearch.md B5.
+        """
         self.d.noticed(n)
         flows = self.sim.scenario.flows
         groups = range(self.sim.plane.m.primary_share.shape[1])
@@ -253,12 +317,31 @@ class Shards:
         size = fault.bytes or held / len(self.up)
         for f, mine in enumerate(of):
             self.d.report.copy(f, "elasticsearch moved", size * mine / max(held, 1e-9))
-        rate = min(fault.throttle or self.recovery_rate(), self.recovery_rate())
+        most = self.d.copying.node_rate()
+        rate = min(fault.throttle or most, most)
         seconds = size / rate
-        self.d.note(n, f"{size / 1e9:.3g} GB move at {rate / 1e6:.3g} MB/s: {seconds / 60:.3g} min")
-        before = self.sim.plane.m.merge_rate.copy()
-        self.sim.plane.m.merge_rate[:] = np.maximum(0.1 * before, before - rate)
-        yield self.env.timeout(seconds)
-        self.sim.plane.m.merge_rate[:] = before
+        kept = [indices_kept(flow.index.retention, flow.index.rollover) for flow in flows]
+        counts = [sum(self._started(f)) * kept[f] for f in range(len(flows))]
+        shards = min(sum(counts), max(1, math.ceil(size / (held / sum(counts)) - 1e-9))) if held > 0 else 0
+        at_once = min(int(law("search.moves_at_once")), shards)
+        twice = at_once * size / max(1, shards)
+        self.d.note(
+            n, f"{size / 1e9:.3g} GB in {shards} shards move at {rate / 1e6:.3g} MB/s: {seconds / 60:.3g} min; "
+            f"{twice / 1e9:.3g} GB lie twice meanwhile"
+        )  # fmt: skip
+        alive = [node for node, up in enumerate(self.up) if up]
+        moves = [(alive[k], alive[(k + 1) % len(alive)], size / len(alive)) for k in range(len(alive))]
+        taken = self.d.copying.begin_copy(n, "moved", moves, seconds, twice)
+        for done in range(shards):
+            self._on_their_way(n, counts, min(at_once, shards - done))
+            yield self.env.timeout(seconds / shards)
+        self._on_their_way(n, counts, 0)
+        self.d.copying.end_copy(taken)
         self.d.ended(n)
         self.d.whole(n, "the shards are where they should be")
+
+    def _on_their_way(self, n: int, counts: list[int], moving: int) -> None:
+        """So many shards relocate now, of the flow with most of them."""
+        most = max(range(len(counts)), key=lambda f: counts[f])
+        self.relocating[n] = tuple(moving * (f == most) for f in range(len(counts)))
+        self.see()

@@ -129,6 +129,15 @@ class Disturbed:
         rows = [int(r) for f in range(len(m.stage_tasks)) for r in m.stage_row[f, : m.stage_tasks[f]]]
         return [r for r in rows if m.task_state[r] == state and m.task_exec[r] == executor]
 
+    def running(self) -> list[tuple[int, int, int, float]]:
+        """Tasks on slots: flow, number in their stage, executor, since when [s]."""
+        m, found = self.m, []
+        for f in range(len(m.stage_tasks)):
+            for number, row in enumerate(m.stage_row[f, : m.stage_tasks[f]]):
+                if m.task_state[row] == k.RUNNING:
+                    found.append((f, number, int(m.task_exec[row]), float(m.task_started[row])))
+        return found
+
     def _fail(self, flow: int) -> None:
         event = self.waiting.pop(flow, None)
         if event is not None:
