@@ -1,9 +1,11 @@
 """Memory: what the parts of a process take, beside the heap that its owner wrote.
 
-A heap is *touched* page by page: what was once written stays resident, so a JVM climbs towards its -Xmx and
-gives nothing back. *Native* memory is all that the JVM holds beside the heap (metaspace, code, threads, the
-collector's own tables). A container's *limit* is what its resource manager kills it for; the heap's own end is
-an OutOfMemoryError. Sizes of parts that no law gives are dated rows of `data/memory.csv`.
+A heap is *reserved* up to -Xmx, *committed* from -Xms (or a 64th of the memory that the JVM sees) upwards, and
+*touched* page by page: what was once written stays resident, so under load a JVM climbs towards its -Xmx and gives
+nothing back, while light work leaves it near where it started. *Native* memory is all that the JVM holds beside the
+heap (metaspace, code, threads, the collector's own tables). A container's *limit* is what its resource manager kills
+it for; the heap's own end is an OutOfMemoryError. Sizes of parts that no law gives are dated rows of
+`data/memory.csv`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import NormalDist
+from typing import Literal
 
 from models.units import GIB, KIB, MB, MIB
 
@@ -22,6 +25,11 @@ TABLE = Path(__file__).parent / "data" / "memory.csv"
 UNITS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "MB": MB}
 Z = NormalDist().inv_cdf(0.95)
 HEAP_FREE_SHARE = 0.40  # -XX:MinHeapFreeRatio: a collector grows the heap until this much is free after a collection
+INITIAL_HEAP_SHARE = 1 / 64  # -XX:InitialRAMPercentage 1.5625 of HotSpot: the heap without -Xms
+SERVER_PROCESSORS, SERVER_MEMORY = 2, 1792 * MIB  # HotSpot's "server-class machine": below it collects serially
+YOUNG_SHARE = 1 / 3  # -XX:NewRatio=2 of the serial collector
+YOUNG_TOUCHED = 0.9  # of its young generation: eden and one of two survivor spaces, -XX:SurvivorRatio=8
+MOST_YOUNG = 0.6  # -XX:G1MaxNewSizePercent
 YARN_STEP_BYTES = {"emr-ec2": 32 * MIB, "stock": 1024 * MIB}  # yarn.scheduler.minimum-allocation-mb, spark.md C2
 PARENT_BREAKER_SHARE = 0.95  # of real heap use, elasticsearch.md B3
 INDEX_BUFFER_SHARE = 0.10  # indices.memory.index_buffer_size, elasticsearch.md B2
@@ -68,16 +76,79 @@ def _size(row: dict[str, str]) -> Size:
     return Size(row["name"], value, low, high, row["grade"], row["source"], row["as_of"])
 
 
-def touched_heap_bytes(live: float, heap: float, initial: float = 0.0) -> float:
+Collector = Literal["G1", "serial"]
+
+
+def collector_of(processors: float, memory: float) -> Collector:
+    """What HotSpot collects with where nobody chose: G1, or serially on one processor or below 1,792 MiB.
+
+    Source: HotSpot ergonomics (remembered); the laboratory's JVMs, pinned to one processor, say Copy and
+    MarkSweepCompact (2026-11-23).
+
+    >>> collector_of(2, 4 * GIB), collector_of(1, 24 * GIB)
+    ('G1', 'serial')
+    """
+    return "G1" if processors >= SERVER_PROCESSORS and memory >= SERVER_MEMORY else "serial"
+
+
+def initial_heap_bytes(heap: float, memory: float, given: float | None = None) -> float:
+    """What a JVM commits of its heap when it starts [bytes]: -Xms, or a 64th of the memory that it sees.
+
+    Source: HotSpot, InitialRAMPercentage (remembered); a heap of 1 GiB on 24 GiB that never grew: 372 MiB at its
+    peak (spark.md C5, RocksDB).
+
+    >>> round(initial_heap_bytes(GIB, 24 * GIB) / MIB), initial_heap_bytes(GIB, 24 * GIB, 512 * MIB) / MIB
+    (384, 512.0)
+    """
+    return min(heap, given if given is not None else memory * INITIAL_HEAP_SHARE)
+
+
+def touched_heap_bytes(live: float, heap: float, initial: float = 0.0, collector: Collector = "G1") -> float:
     """Heap that a JVM has touched after minutes of light work [bytes]; under pressure it climbs to all of `heap`.
 
-    A collector enlarges the heap until 40 % of it are free after a collection, and starts with `initial` (-Xms).
-    Source: -XX:MinHeapFreeRatio of HotSpot (remembered); spark.md C5: a heap of 1 GiB with little live never filled.
+    A collector enlarges the heap until 40 % of it are free after a collection, and starts with `initial`. G1 writes
+    through up to 60 % of it and lets what lives lie beside; the serial collector through its eden and one survivor
+    space, and what lives (and was promoted) beside. Above 8 % of the time in collections G1 enlarges the heap too:
+    that is load, not light work (spark.md C5: 11.6 % and all of the heap with state on it, 0.9 % and 372 MiB without).
+    Source: -XX:MinHeapFreeRatio, -XX:G1MaxNewSizePercent of HotSpot (remembered); recordings of 2026-11-23.
 
-    >>> touched_heap_bytes(60 * MIB, 1024 * MIB, 512 * MIB) / MIB, touched_heap_bytes(600 * MIB, 900 * MIB) / MIB
-    (512.0, 900.0)
+    >>> round(touched_heap_bytes(60 * MIB, 1024 * MIB, 512 * MIB, "serial") / MIB, 1)
+    213.6
+    >>> round(touched_heap_bytes(90 * MIB, 1024 * MIB, 376 * MIB) / MIB), touched_heap_bytes(600 * MIB, 900 * MIB) / MIB
+    (376, 900.0)
     """
-    return min(heap, max(initial, live / (1 - HEAP_FREE_SHARE)))
+    spacious = live / (1 - HEAP_FREE_SHARE)
+    committed = min(heap, max(initial, spacious))
+    if collector == "serial":
+        young = committed * YOUNG_SHARE
+        return YOUNG_TOUCHED * young + min(committed - young, live)
+    return min(committed, MOST_YOUNG * committed + spacious)
+
+
+def local_spark_bytes(heap: float, memory: float, processors: float, workers: int) -> float:
+    """Resident memory of Spark in local mode after minutes of light work [bytes]: one JVM and its Python processes.
+
+    Driver and executor are one JVM; beside it runs the driver's own Python and, where tasks hand rows to Python, a
+    daemon and `workers` workers. `climbs to` is the whole heap instead of what was touched.
+    Source: rows of `data/memory.csv`, from the fit recordings of 2026-11-23 (633 to 755 MiB).
+
+    >>> round(local_spark_bytes(GIB, 24 * GIB, 1, 1) / MIB), round(local_spark_bytes(GIB, 24 * GIB, 1, 0) / MIB)
+    (759, 646)
+    """
+    table = sizes()
+    initial = initial_heap_bytes(heap, memory)
+    touched = touched_heap_bytes(table["driver.live"].value, heap, initial, collector_of(processors, memory))
+    return table["local.native"].value + touched + python_bytes(workers) + table["python.worker"].value
+
+
+def python_bytes(workers: float) -> float:
+    """Python processes that tasks hand rows to [bytes]: a daemon and its workers; none without workers.
+
+    >>> round(python_bytes(1) / MIB), python_bytes(0)
+    (112, 0.0)
+    """
+    table = sizes()
+    return 0.0 if workers <= 0 else table["python.daemon"].value + workers * table["python.worker"].value
 
 
 def overhead_bytes(heap: float, given: float | None, python: bool, manager: str) -> float:

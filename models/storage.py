@@ -87,24 +87,25 @@ def recovery_seconds(held: float, survivors: int, disk: float, network: float | 
     return NODE_LEFT_SECONDS + held / (survivors * min(RECOVERY_BYTES_PER_SECOND, disk, network or math.inf))
 
 
-def relieved(
+Move = tuple[int, int, int]  # which shard, from which node, to which
+
+
+def moves(
     placed: Sequence[Sequence[int]],
     shard_bytes: Sequence[float],
     nodes: int,
     high: float,
     low: float,
     beside: Sequence[float] = (),
-) -> tuple[list[float], int]:
-    """Bytes on each node after the allocator has moved shards off nodes past `high`, and how many it moved.
+) -> tuple[list[Move], list[float]]:
+    """Shards that the allocator moves off nodes past `high`, and the bytes on each node after that.
 
     A shard goes to the emptiest node that has no copy of it and stays below `low`; where none does it stays. `beside`
     is what each node holds that no shard is. Source: elasticsearch.md B4; which shard goes first is ours: the largest
     that fits, as it relieves most.
 
-    >>> relieved([[0], [1], [2], [0]], [50.0] * 4, 3, 90.0, 85.0)
-    ([100.0, 50.0, 50.0], 0)
-    >>> relieved([[0], [1], [2], [0]], [50.0, 30.0, 30.0, 50.0], 3, 90.0, 85.0)
-    ([50.0, 80.0, 30.0], 1)
+    >>> moves([[0], [1], [2], [0]], [50.0, 30.0, 30.0, 50.0], 3, 90.0, 85.0)
+    ([(0, 0, 1)], [50.0, 80.0, 30.0])
     """
     held = list(beside) or [0.0] * nodes
     on: list[dict[int, float]] = [{} for _ in range(nodes)]
@@ -112,7 +113,7 @@ def relieved(
         for node in homes:
             on[node][shard] = size
             held[node] += size
-    moved = 0
+    found: list[Move] = []
     for node in sorted(range(nodes), key=lambda n: -held[n]):
         for shard, size in sorted(on[node].items(), key=lambda item: -item[1]):
             if held[node] <= high:
@@ -123,5 +124,44 @@ def relieved(
             held[node] -= size
             held[to] += size
             on[to][shard] = on[node].pop(shard)
-            moved += 1
-    return held, moved
+            found.append((shard, node, to))
+    return found, held
+
+
+def relieved(
+    placed: Sequence[Sequence[int]],
+    shard_bytes: Sequence[float],
+    nodes: int,
+    high: float,
+    low: float,
+    beside: Sequence[float] = (),
+    before: Sequence[float] | None = None,
+) -> tuple[list[float], int]:
+    """Bytes on each node after the allocator has moved shards off nodes past `high`, and how many it moved.
+
+    `before` are the shards' bytes as long ago as a move takes: what has been decided since is still on its way, and
+    lies on both nodes, as a source keeps its copy until the target's is started (elasticsearch.md B5).
+
+    >>> relieved([[0], [1], [2], [0]], [50.0] * 4, 3, 90.0, 85.0)
+    ([100.0, 50.0, 50.0], 0)
+    >>> relieved([[0], [1], [2], [0]], [50.0, 30.0, 30.0, 50.0], 3, 90.0, 85.0)
+    ([50.0, 80.0, 30.0], 1)
+    >>> relieved([[0], [1], [2], [0]], [50.0, 30.0, 30.0, 50.0], 3, 90.0, 85.0, before=[44.0, 30.0, 30.0, 44.0])
+    ([100.0, 80.0, 30.0], 1)
+    """
+    found, held = moves(placed, shard_bytes, nodes, high, low, beside)
+    if before is not None and found:
+        done = {(shard, source) for shard, source, _ in moves(placed, before, nodes, high, low, beside)[0]}
+        for shard, source, _ in found:
+            if (shard, source) not in done:
+                held[source] += shard_bytes[shard]
+    return held, len(found)
+
+
+def move_seconds(largest: float, disk: float, network: float | None) -> float:
+    """How long a shard is on its way, two at a time at a node's recovery rate [s]. Source: elasticsearch.md B5.
+
+    >>> round(move_seconds(50 * GIB, 250e6, None) / 60)
+    43
+    """
+    return 2 * largest / min(RECOVERY_BYTES_PER_SECOND, disk, network or math.inf)

@@ -202,7 +202,7 @@ def _broker(scenario: Scenario) -> Ledger:
         resident_bytes=parts.climbs_to(), host_bytes=host, page_cache_bytes=cache, page_cache_seconds=seconds,
         setting=f"-Xmx{show(kafka.heap, 'bytes')}", resident_least_bytes=parts.least_bytes,
         live_heap_bytes=parts.live_bytes, limit="the kernel: the host's memory is full", limit_bytes=limit,
-        holds_until=until, entries=parts.entries + _cache_entry(cache, seconds), risks=risks,
+        holds_until=until, entries=(*parts.entries, parts.touched_entry, *_cache_entry(cache, seconds)), risks=risks,
     )  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def _executor(scenario: Scenario) -> Ledger:
         resident_bytes=parts.climbs_to(), host_bytes=host, state_bytes=state_bytes(scenario),
         setting=f"spark.executor.memory={show(spark.heap, 'bytes')}", resident_least_bytes=parts.least_bytes,
         live_heap_bytes=parts.live_bytes, limit=who[spark.manager], limit_bytes=limit, holds_until=until,
-        entries=parts.entries, risks=risks,
+        entries=(*parts.entries, parts.touched_entry), risks=risks,
     )  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def _driver(scenario: Scenario) -> Ledger:
         resident_bytes=parts.climbs_to(), host_bytes=host,
         setting=f"spark.driver.memory={show(spark.driver_heap, 'bytes')}", resident_least_bytes=parts.least_bytes,
         live_heap_bytes=parts.live_bytes, limit="as for executors", limit_bytes=limit, holds_until=until,
-        entries=parts.entries, risks=risks,
+        entries=(*parts.entries, parts.touched_entry), risks=risks,
     )  # fmt: skip
 
 

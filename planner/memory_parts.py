@@ -13,13 +13,17 @@ from typing import Literal
 
 from models.coefficients import CoefficientSet
 from models.elasticsearch import pressure_limit_bytes
+from models.machines import machine
 from models.memory import (
     HOT_SHARD_BUFFER,
     INDEX_BUFFER_SHARE,
     MEMORY_MAPS_PER_SEGMENT,
     MOST_MEMORY_MAPS,
+    Collector,
     Size,
+    collector_of,
     container_bytes,
+    initial_heap_bytes,
     overhead_bytes,
     rocksdb_bytes,
     sizes,
@@ -64,6 +68,8 @@ class Parts:
     initial: float = 0.0
     container_bytes: float = 0.0
     pretouched: bool = False
+    collector: Collector = "G1"
+    touched_at_most: float | None = None  # of the heap, where it is known not to fill
 
     @property
     def live_bytes(self) -> float:
@@ -76,8 +82,27 @@ class Parts:
     @property
     def least_bytes(self) -> float:
         """Resident memory after minutes of light work [bytes]."""
-        touched = self.heap if self.pretouched else touched_heap_bytes(self.live_bytes, self.heap, self.initial)
-        return self.climbs_to() - self.heap + touched
+        most = self.heap if self.touched_at_most is None else self.touched_at_most
+        touched = most
+        if not self.pretouched:
+            touched = min(most, touched_heap_bytes(self.live_bytes, self.heap, self.initial, self.collector))
+        return self.climbs_to() - most + touched
+
+    @property
+    def heap_touched_bytes(self) -> float:
+        """Heap that is touched after minutes of light work [bytes]."""
+        return self.least_bytes - (self.climbs_to() - (self.touched_at_most or self.heap))
+
+    @property
+    def touched_entry(self) -> Entry:
+        """The line that says what of the heap is resident soon, and why no more."""
+        if self.pretouched:
+            told = "all of it: -XX:+AlwaysPreTouch"
+        elif self.initial:
+            told = f"{self.collector} starts with {show(self.initial, 'bytes')}, grows until 40 % are free"
+        else:
+            told = "what lives, 40 % free beside it; the host's memory is not known"
+        return Entry("heap touched soon", "region", self.heap_touched_bytes, told, "spark.md C5; HotSpot", "remembered")
 
     def as_heap(self) -> Parts:
         """The same seen from inside the heap: what is live against the breaker."""
@@ -157,12 +182,13 @@ def executor_parts(scenario: Scenario, load: float) -> Parts:
         native.append(size)
         told.append(formula)
     if python:
-        native.append(table["python.worker"].times(slots))
-        told.append(f"Python workers: {slots} tasks × {show(table['python.worker'].value, 'bytes')}")
+        native += [table["python.worker"].times(slots), table["python.daemon"]]
+        told += [f"Python workers: {slots} tasks × {show(table['python.worker'].value, 'bytes')}", "Python daemon"]
     entries += [_entry(s, formula.split(":")[0], "native", formula) for s, formula in zip(native, told, strict=True)]
     if spark.off_heap:
         entries.append(Entry("off-heap memory", "native", spark.off_heap, "spark.memory.offHeap.size", "spark.md C1"))
     reserved, lines = _container(scenario, heap, python)
+    initial, collector = _started(scenario, heap, reserved)
     return Parts(
         (*entries, *lines),
         heap + spark.off_heap,
@@ -170,8 +196,37 @@ def executor_parts(scenario: Scenario, load: float) -> Parts:
         on_heap + fetch + bulks,
         (table["executor.live"],),
         heap,
+        initial,
         container_bytes=reserved,
+        collector=collector,
     )
+
+
+def _started(scenario: Scenario, heap: float, container: float, driver: bool = False) -> tuple[float, Collector]:
+    """What a JVM of Spark commits of its heap at first, and its collector: by the memory and processors that it sees.
+
+    Spark sets -Xmx only. On Kubernetes a JVM sees its container's memory, under YARN the host's (no cgroups by
+    default, remembered). Nothing is committed at first that is known of where the host's memory is not.
+    """
+    memory, processors = _seen(scenario, driver)
+    if scenario.spark.manager == "kubernetes":
+        memory = container
+    if memory is None:
+        return 0.0, "G1"
+    return initial_heap_bytes(heap, memory), collector_of(processors, memory)
+
+
+def _seen(scenario: Scenario, driver: bool) -> tuple[float | None, float]:
+    """Memory [bytes] and processors of the host of an executor or of the driver."""
+    spark = scenario.spark
+    if not spark.hosts:
+        box = machine(spark.driver_machine if driver else spark.machine)
+        return box.memory_bytes, box.vcpu
+    host = next(h for h in scenario.hosts if h.name == spark.hosts[0])
+    if host.machine is not None:
+        box = machine(host.machine)
+        return box.memory_bytes, box.vcpu
+    return host.memory, host.cores or 1.0
 
 
 def _container(scenario: Scenario, heap: float, python: bool) -> tuple[float, list[Entry]]:
@@ -261,7 +316,7 @@ def _rocksdb(scenario: Scenario, load: float) -> list[tuple[Size, str]]:
 def driver_parts(scenario: Scenario, load: float) -> Parts:
     """The driver: what it holds follows batches and tasks, not records.
 
-    Its heap never filled at 2 GiB (spark.md C5: peak 833-974 MiB of it), so it is taken as touched, not as full.
+    Its heap never filled at 2 GiB (spark.md C5: peak 833-974 MiB of it), so it climbs to what a busy one touched.
     """
     spark, table = scenario.spark, sizes()
     python = is_python(scenario)
@@ -275,10 +330,11 @@ def driver_parts(scenario: Scenario, load: float) -> Parts:
     ]
     reserved = container_bytes(spark.driver_heap + overhead, spark.manager, spark.kind == "emr-ec2")
     entries.append(Entry("container", "container", reserved, "heap + overhead", "spark.md C3"))
-    touched = touched_heap_bytes(table["driver.live"].value, spark.driver_heap)  # little garbage: it stays there
+    touched = min(spark.driver_heap, table["driver.touched"].value)
+    initial, collector = _started(scenario, spark.driver_heap, reserved, driver=True)
     return Parts(
-        tuple(entries), touched, tuple(native), 0.0, (table["driver.live"],), touched, container_bytes=reserved,
-        pretouched=True,
+        tuple(entries), touched, tuple(native), 0.0, (table["driver.live"],), spark.driver_heap, initial,
+        container_bytes=reserved, collector=collector, touched_at_most=touched,
     )  # fmt: skip
 
 
@@ -319,6 +375,7 @@ def broker_parts(scenario: Scenario, load: float) -> Parts:
         CLEANER_BYTES + replicas,
         (table["broker.live"], table["broker.partition"].times(held)),
         kafka.heap,
+        kafka.heap,  # KAFKA_HEAP_OPTS sets -Xms as -Xmx, and kafka-run-class.sh takes G1 (remembered)
     )
 
 

@@ -21,6 +21,7 @@ from models.stack import Scenario
 from models.units import DAY, HOUR
 from planner.answers import finite
 from planner.refusal import ScenarioError
+from planner.shown import Shown
 from simulator.hosts import place
 from simulator.months import tabulate
 from simulator.scaling import Array, Rules, Scaled, Work, needed, scale
@@ -55,7 +56,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class ScalingAnswer:
+class ScalingAnswer(Shown):
     """The stated policy beside fleets that never change."""
 
     scenario: Scenario
@@ -74,8 +75,16 @@ class ScalingAnswer:
         }  # fmt: skip
 
 
-def scaling(scenario: Scenario, coefficients: CoefficientSet, days: float = 1.0, *, seed: int = 1) -> ScalingAnswer:
-    """The scenario's policy over so many days. Raises ScenarioError where none is stated or it cannot be walked."""
+def scaling(
+    scenario: Scenario, coefficients: CoefficientSet | None = None, days: float = 1.0, *, seed: int = 1
+) -> ScalingAnswer:
+    """The scenario's policy over so many days; without coefficients, with the scenario's own.
+
+    Raises ScenarioError where no policy is stated or it cannot be walked.
+    """
+    from planner.forecast import coefficients_of
+
+    coefficients = coefficients or coefficients_of(scenario)
     rules = rules_of(scenario)
     if not 1 / 24 <= days <= MOST_DAYS:
         raise ScenarioError(f"horizon = {days:g} days; expected an hour to {MOST_DAYS:g} days [d]")
@@ -142,9 +151,12 @@ def work_of(scenario: Scenario, c: CoefficientSet, horizon: float, seed: int) ->
         weights.append(costs.state_setup + costs.commit + documents / tasks[1] * rows)
     waves = [math.ceil(n / (spark.executors * spark.cores)) for n in tasks]
     scale_by = (lasts - fixed) / sum(w * n for w, n in zip(weights, waves, strict=True))
+    usual = flow.workload.events_per_second * max(flow.query.trigger, 1.0)
+    tasks_work = np.maximum(table.work - costs.driver / spark.executors, 1e-12)
+    jvm = max(0.0, 1 - float(np.interp(usual, table.records, table.python / tasks_work)))  # Python warms no JVM
     return Work(
         flow.query.trigger, float(flow.query.max_offsets_per_trigger or math.inf), spark.cores, fixed, tuple(tasks),
-        np.asarray(table.records), np.stack([w * scale_by for w in weights], axis=1), c["spark.warm_amplitude"],
+        np.asarray(table.records), np.stack([w * scale_by for w in weights], axis=1), c["spark.warm_amplitude"] * jvm,
         c["spark.warm_work_seconds"],
     )  # fmt: skip
 
@@ -201,3 +213,24 @@ def _policy(name: str, run: Scaled, wanted: list[tuple[float, int]], work: Work,
         name, run.hours(run.steps), need, wasted, missing, nodes, None if usd is None else usd * nodes, min(counts),
         max(counts), run.asked, run.unused, len(lasted), late, run.most_lag, run.cold_seconds,
     )  # fmt: skip
+
+
+def paid_executors(scenario: Scenario, coefficients: CoefficientSet, *, seed: int = 1) -> float:
+    """Executors that are paid for on the mean: those held under the stated policy, simulated over a day, or over a week
+    where the load has a weekly curve; `spark.executors` where nothing scales.
+
+    What a bill multiplies by the month's hours. A node is held longer than its executor (it starts first and goes
+    later), so it is the nodes that count. Raises ScenarioError where the policy cannot be walked.
+    """
+    if scenario.spark.scaling is None:
+        return float(scenario.spark.executors)
+    rules = rules_of(scenario)
+    days = 7.0 if any(flow.workload.weekly_curve for flow in scenario.flows) else 1.0
+    horizon = days * DAY
+    try:
+        work = work_of(scenario, coefficients, horizon, seed)
+        times, rates = (np.array(x, dtype=float) for x in scenario.flows[0].workload.corners(horizon))
+        run = scale(work, rules, times, rates, horizon, seed=seed)
+    except ValueError as error:
+        raise ScenarioError(f"{scenario.name}: cannot be scaled: {error}") from None
+    return run.hours(run.nodes) * HOUR / horizon

@@ -21,6 +21,7 @@ from models.storage import (
     index_life_seconds,
     indices_kept,
     merging_bytes,
+    move_seconds,
     recovery_seconds,
     relieved,
     translog_bytes,
@@ -214,13 +215,16 @@ def _mark_dates(
     scenario: Scenario, coefficients: CoefficientSet, marks: dict[str, float], lost: int = 0
 ) -> dict[str, float | None]:
     """Days to each mark. The low and high mark are passed by what lies there; those that stop writes only after the
-    allocator has moved what it can."""
+    allocator has moved what it can, or sooner, where the disk fills faster than shards move off it."""
     nodes, grows = scenario.elasticsearch.data_nodes - lost, _grows(scenario)
     plain = _index_at(scenario, coefficients, nodes, relieve=False)
     moved = _index_at(scenario, coefficients, nodes)
     early = {name: limit for name, limit in marks.items() if name in ("low", "high")}
     late = {name: limit for name, limit in marks.items() if name not in early}
     found = _dates(plain, early, grows) | _dates(moved, late, grows)
+    for name, day in _dates(plain, late, grows).items():
+        if day is not None and max(moved(day * DAY)) >= late[name]:
+            found[name] = day
     return {name: found[name] for name in marks}
 
 
@@ -238,7 +242,8 @@ def _index_at(
     relieve: bool = True,
     kept: Callable[[Flow, float], float] | None = None,
 ) -> Callable[[float], list[float]]:
-    """Bytes on each of a number of data nodes at a time; of nodes past the high mark the allocator's moves counted.
+    """Bytes on each of a number of data nodes at a time, with the allocator's moves off nodes past the high mark: what
+    is on its way lies on both nodes.
 
     `kept` gives the bytes of one copy at a time, where growth at the mean rate is not the whole story.
     """
@@ -248,16 +253,26 @@ def _index_at(
     placed = [placements(flow, nodes) for flow in flows]
     uneven = relieve and any(max(of) > 1.001 * min(of) for of in shares) and all(p is not None for p in placed)
     counts = [write_shards(flow, nodes) for flow in flows]
+    network = place(scenario, "elasticsearch").network_bytes_per_second
+
+    def whole_at(seconds: float) -> list[float]:
+        return [kept(f, seconds) if kept else kept_index(f, coefficients, seconds) for f in flows]
+
+    def shards_at(seconds: float) -> list[float]:
+        return [share * w for p, w in zip(placed, whole_at(seconds), strict=True) for share, _ in p or []]
+
+    homes = [on for p in placed for _, on in p or []]
 
     def at(seconds: float) -> list[float]:
-        whole = [kept(f, seconds) if kept else kept_index(f, coefficients, seconds) for f in flows]
+        whole = whole_at(seconds)
         held = _summed([[s * w for s in of] for of, w in zip(shares, whole, strict=True)], nodes)
         beside = transient_bytes(scenario, coefficients, seconds, counts) if transient else [0.0] * nodes
         total = [h + b for h, b in zip(held, beside, strict=True)]
         if uneven and max(total) > marks["high"] and transient:
-            shards = [(on, share * w) for p, w in zip(placed, whole, strict=True) for share, on in p or []]
-            total, _ = relieved([on for on, _ in shards], [size for _, size in shards], nodes, marks["high"],
-                                marks["low"], beside)  # fmt: skip
+            sizes = shards_at(seconds)
+            ago = seconds - move_seconds(max(sizes), cluster.volume.throughput, network)
+            before = shards_at(ago) if ago > 0 else [0.0] * len(sizes)
+            total, _ = relieved(homes, sizes, nodes, marks["high"], marks["low"], beside, before)
         return total
 
     return at

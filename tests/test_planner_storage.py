@@ -179,6 +179,41 @@ def test_what_stops_writes_comes_after_the_allocator_moved_what_it_could(events:
     assert many.days_to["flood"] is None or many.days_to["flood"] > 1.05 * many.days_to["high"]
 
 
+def test_a_shard_on_its_way_lies_on_both_nodes(events: Scenario) -> None:
+    """Hour by hour: the fullest node gives its largest shard away once past 90 %, and keeps it until the copy is there,
+    at half of 40 MB/s. Filled fast enough it comes to flood stage before the shard has left."""
+    slow = changed(events, index={"primaries": 4, "copies": 1, "retention": 20 * DAY})
+    quick = changed(slow, workload={"rate": 250_000.0, "growth_per_month": 0.0}, index={
+        "primaries": 4, "copies": 1, "retention": 20 * DAY})  # fmt: skip
+    for scenario in (slow, quick):
+        fill = index_storage(scenario, GENERIC)
+        volume, rate = scenario.elasticsearch.volume.size, 40 * MIB
+        flow = scenario.flows[0]
+        a_second = flow.workload.events_per_second * document_bytes(flow, GENERIC) * flow.workload.documents_per_event
+        share, step, flood = 1 / 4, 60.0, None
+        on: list[set[int]] = [{0, 3}, {1}, {2}]
+        way: dict[int, tuple[int, int, float]] = {}
+        for k in range(int(60 * DAY / step)):
+            now = (k + 1) * step
+            size = a_second * seconds_of_rate(flow, now, 20 * DAY) * share
+            for shard, (source, to, until) in list(way.items()):
+                if now >= until:
+                    on[source].discard(shard)
+                    on[to].add(shard)
+                    del way[shard]
+            held = [len(mine) * size + sum(size for _, to, _ in way.values() if to == n) for n, mine in enumerate(on)]
+            held = [h + len(on[n]) * (min(size / 2, 5 * GIB) + 512 * MIB) for n, h in enumerate(held)]
+            full = max(range(3), key=lambda n: held[n])
+            if held[full] >= 0.95 * volume:
+                flood = now / DAY
+                break
+            spare = min((n for n in range(3) if n != full), key=lambda n: held[n])
+            if held[full] > 0.90 * volume and not way and held[spare] + size < 0.85 * volume:
+                way[min(on[full])] = (full, spare, now + 2 * size / rate)
+        assert flood is not None
+        assert fill.days_to["flood"] == pytest.approx(flood, rel=0.03)
+
+
 def test_a_topic_is_full_on_the_day_that_stepping_its_segments_finds(events: Scenario) -> None:
     """Partition by partition and hour by hour: a segment rolls at 1 GiB, goes when its youngest record has expired."""
     scenario = changed(events, topic={"retention": 2 * DAY}, workload={"growth_per_month": 0.5, "partition_skew": 0.0})

@@ -22,7 +22,9 @@ def copied(trace: Trace, what: str) -> Recovery:
 
 
 def fat(**changed: Any) -> Any:
-    return stack(flow__workload=FAT, flow__query__sink={"kind": "noop"}, run={"measure": 240.0}, **changed)
+    topic = {"partitions": 6, "copies": 3, "min_insync": 2, "producer": {"linger": 0, "buffer_memory": "8 GiB"}}
+    told = {"flow__topic": topic, "flow__query__sink": {"kind": "noop"}, "run": {"measure": 240.0}}
+    return stack(flow__workload=FAT, **(told | changed))
 
 
 def test_a_returned_broker_fetches_what_it_missed_from_what_cards_and_volumes_have_left() -> None:
