@@ -4,7 +4,8 @@ The workload's own curves, growth, campaigns and steps are laid on a grid of hou
 of them, merges and burst credits carry what a peak leaves, state follows its watermark, and what the query cannot
 read waits. Batches come from the tables of `simulator.months`; what the query gets through is the
 analytic screen's (8 % off on the median), whose percentiles are used below 70 % of everything only. The stack starts
-empty and nobody acts: a disk that stops writes stays full, and the topic's retention then ends what nobody read.
+empty and nobody acts: a disk that stops writes stays full until old documents leave it (`months_blocks`), and the
+topic's retention ends what nobody read by then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from models.storage import index_life_seconds
 from models.units import DAY, HOUR, show
 from planner.answers import finite
 from planner.findings import Finding, Severity
+from planner.months_blocks import blocked
 from planner.refusal import ScenarioError
+from planner.shown import Shown
 from planner.storage import _index_at, document_bytes, stored_event_bytes, topic_shares, unexpired_bytes
 from simulator.months import Table, tabulate_each
 from simulator.months import months as walked
@@ -69,7 +72,7 @@ class Capacity:
 
 
 @dataclass(frozen=True)
-class MonthsAhead:
+class MonthsAhead(Shown):
     """Everything over the horizon: series by hour, marks of the disks, what breaks in order of time."""
 
     scenario: Scenario
@@ -181,10 +184,21 @@ def load_of(flow: Flow, hours: int) -> Load:
 
 
 def months_ahead(
-    scenario: Scenario, coefficients: CoefficientSet, days: float = 365.0, *, seed: int = 1, start: date | None = None
+    scenario: Scenario,
+    coefficients: CoefficientSet | None = None,
+    days: float = 365.0,
+    *,
+    seed: int = 1,
+    start: date | None = None,
 ) -> MonthsAhead:
-    """What happens over so many days. Raises ScenarioError for a horizon that is none, or what cannot be run."""
+    """What happens over so many days; without coefficients, with the scenario's own.
+
+    Raises ScenarioError for a horizon that is none, or what cannot be run.
+    """
+    from planner.forecast import coefficients_of
     from planner.months_breaks import all_breaks
+
+    coefficients = coefficients or coefficients_of(scenario)
 
     if not 1 <= days <= MOST_DAYS:
         raise ScenarioError(f"horizon = {days:g} days; expected 1 to {MOST_DAYS} days [d]")
@@ -198,11 +212,16 @@ def months_ahead(
     series["rate_peak"] = sum((one.peak for one in loads), np.zeros(hours))
     series |= disks(scenario, coefficients, loads)
     capacity = tuple(_capacity(scenario, coefficients, f, tables) for f in range(len(loads)))
+    shut = blocked(
+        scenario, coefficients, [load.events for load in loads], [able.per_second for able in capacity],
+        series["elasticsearch"], series["elasticsearch_plain"],
+    )  # fmt: skip
+    series |= {"elasticsearch": shut.fullest, "elasticsearch_plain": shut.fullest_plain}
     series |= _batches(scenario, coefficients, tables, hours, seed, notes)
-    found, more = all_breaks(scenario, coefficients, loads, series, capacity)
+    found, more = all_breaks(scenario, coefficients, loads, series, capacity, shut)
     order = {"critical": 0, "warning": 1, "info": 2}
     ordered = sorted((b for b in found if b.day <= days), key=lambda b: (b.day, order[b.severity]))
-    from planner.months_breaks import marks_of
+    from planner.months_hours import marks_of
 
     return MonthsAhead(
         scenario,
@@ -296,7 +315,7 @@ def disks(scenario: Scenario, coefficients: CoefficientSet, loads: Sequence[Load
         held[flow.name] = kept(load.events, STEP, life) * documents * document_bytes(flow, coefficients)
 
     def at_hour(flow: Flow, seconds: float) -> float:
-        return float(held[flow.name][min(hours - 1, round(seconds / STEP) - 1)])
+        return float(held[flow.name][min(hours - 1, max(0, round(seconds / STEP) - 1))])
 
     out = {"kafka": brokers.max(axis=1)}
     for name, relieve in (("elasticsearch", True), ("elasticsearch_plain", False)):
@@ -329,14 +348,20 @@ def _batches(
     return out
 
 
-def unread(loads: Sequence[Load], capacity: Sequence[Capacity], stops: float | None) -> Mapping[str, Array]:
-    """Records unread, their age and those that retention ends, by hour, of all flows; nothing is read from `stops` "
-    "[s] on."""
+def unread(
+    loads: Sequence[Load], capacity: Sequence[Capacity], stops: float | None, takes: Array
+) -> Mapping[str, Array]:
+    """Records unread, their age and those that retention ends, by hour, of all flows.
+
+    Nothing is read from `stops` [s] on, nor in hours in which the index takes nothing (`takes`: 1 or 0).
+    """
     hours = len(loads[0].mean)
     left, age, lost = np.zeros(hours), np.zeros(hours), np.zeros(hours)
     ends = (np.arange(hours) + 1) * STEP
     for load, able in zip(loads, capacity, strict=True):
         reads = np.full(hours, able.per_second if math.isfinite(able.per_second) else 1e15)
+        if load.flow.query.sink.kind != "noop":
+            reads = reads * takes
         if stops is not None:
             reads = reads * np.clip((stops - (ends - STEP)) / STEP, 0.0, 1.0)
         one, old, gone = backlog(load.mean, reads, STEP, load.flow.topic.retention)

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from models.coefficients import CoefficientSet
-from models.credits import Bucket, cpu_bucket, ebs_bucket
-from models.elasticsearch import watermark_bytes
+from models.credits import Bucket, cpu_bucket, ebs_bucket, network_bucket
 from models.machines import machine
 from models.memory import MEMORY_MAPS_PER_SEGMENT, MOST_MEMORY_MAPS
 from models.spark import AVAILABLE_NOW, NEVER
@@ -24,10 +22,13 @@ from models.stack import Scenario
 from models.storage import indices_kept
 from models.units import DAY, GIB, show
 from planner.checks_memory import HEAP_FULL
-from planner.checks_shards import EFFECTS, SHARDS_A_NODE
+from planner.checks_shards import SHARDS_A_NODE
 from planner.limits import limits
 from planner.memory import data_node_heap, memory, until_told
 from planner.months_ahead import STEP, Array, Breaking, Capacity, Load, at_levels, unread
+from planner.months_blocks import Blocked
+from planner.months_disks import blocked_writes, index_disks, lost_records, topic_disks
+from planner.months_hours import Hours, day_of
 from planner.storage import document_bytes, index_shares, segments_per_broker
 from simulator.months_slow import bucket, debt
 from simulator.screen import Screened, screen
@@ -38,114 +39,19 @@ POINTS = 14  # rates that are screened between the least and the greatest
 LATE = 0.5  # share of an hour's batches
 
 
-@dataclass(frozen=True)
-class Hours:
-    """What the rules look at. `level` is each hour's greatest rate over the mean rate of the scenario [1]."""
-
-    scenario: Scenario
-    c: CoefficientSet
-    loads: Sequence[Load]
-    series: dict[str, Array]
-    capacity: Sequence[Capacity]
-    more: dict[str, Array] = field(default_factory=dict)
-
-    @property
-    def mean_level(self) -> Array:
-        return np.asarray(self.series["rate"] / self._own)
-
-    @property
-    def level(self) -> Array:
-        return np.asarray(self.series["rate_peak"] / self._own)
-
-    @property
-    def _own(self) -> float:
-        return sum(load.flow.workload.events_per_second for load in self.loads)
-
-
-def day_of(mask: Array) -> float | None:
-    """Day at the end of the first hour in which it holds; None if it never does."""
-    hit = np.flatnonzero(mask)
-    return float(hit[0] + 1) * STEP / DAY if len(hit) else None
-
-
-def marks_of(scenario: Scenario) -> dict[str, dict[str, float]]:
-    """Marks of both systems' volumes [bytes]."""
-    kafka, search = scenario.kafka.volume.size, scenario.elasticsearch
-    marks = watermark_bytes(search.volume.size, search.kind, search.version, search.free_space_rule)
-    if search.kind != "opensearch-service":
-        marks.pop("write_block")
-    return {"kafka": {"alarm": 0.85 * kafka, "full": kafka}, "elasticsearch": marks}
-
-
 def all_breaks(
-    scenario: Scenario, c: CoefficientSet, loads: Sequence[Load], series: dict[str, Array], capacity: Sequence[Capacity]
-) -> tuple[list[Breaking], dict[str, Array]]:
+    scenario: Scenario, c: CoefficientSet, loads: Sequence[Load], series: dict[str, Array],
+    capacity: Sequence[Capacity], shut: Blocked,
+) -> tuple[list[Breaking], dict[str, Array]]:  # fmt: skip
     """Everything that gives way, and the series that were worked out for it."""
-    hours = Hours(scenario, c, loads, series, capacity)
-    found = list(index_disks(hours)) + list(topic_disks(hours))
+    hours = Hours(scenario, c, loads, series, capacity, shut)
+    found = list(topic_disks(hours))
     stops = min((b.day * DAY for b in found if b.severity == "critical"), default=None)
-    hours.more.update(unread(loads, capacity, stops))
-    for rule in RULES:
+    hours.more.update(unread(loads, capacity, stops, shut.open))
+    for rule in (index_disks, blocked_writes, *RULES):
         found += rule(hours)
     found += lost_records(hours, stops)
     return found, hours.more
-
-
-def index_disks(h: Hours) -> Iterator[Breaking]:
-    cluster = h.scenario.elasticsearch
-    answer = "403" if cluster.kind.endswith("elasticsearch") and cluster.version.startswith("6.") else "429 per item"
-    for mark, limit in marks_of(h.scenario)["elasticsearch"].items():
-        stops = mark in ("flood", "write_block")
-        day = day_of(h.series["elasticsearch" if stops else "elasticsearch_plain"] >= limit)
-        if day is not None:
-            yield Breaking(
-                f"disk-{mark.replace('_', '-')}",
-                day,
-                "critical" if stops else "info",
-                "elasticsearch.volume.size",
-                f"the fullest data node is {limit / cluster.volume.size:.0%} full: "
-                f"{EFFECTS[mark].format(answer=answer)}",
-                f"{show(limit, 'bytes')} of {show(cluster.volume.size, 'bytes')}, merges and translogs counted",
-                "more volume, less retention, fewer copies or a denser codec before that day",
-                "elasticsearch.md B4",
-            )
-
-
-def topic_disks(h: Hours) -> Iterator[Breaking]:
-    volume = h.scenario.kafka.volume.size
-    for mark, limit in marks_of(h.scenario)["kafka"].items():
-        day = day_of(h.series["kafka"] >= limit)
-        if day is not None:
-            yield Breaking(
-                f"broker-disk-{mark}",
-                day,
-                "critical" if mark == "full" else "warning",
-                "kafka.volume.size",
-                "the fullest broker's disk is full: it stops" if mark == "full" else "a broker's disk passes 85 %",
-                f"{show(limit, 'bytes')} of {show(volume, 'bytes')}",
-                "more volume or less retention before that day",
-                "kafka.md B6",
-            )
-
-
-def lost_records(h: Hours, stops: float | None) -> Iterator[Breaking]:
-    day = day_of(h.more["lost"] > 0.5)
-    if day is None:
-        return
-    why = f"nothing is read from day {stops / DAY:.1f} on" if stops is not None and stops / DAY <= day else "the lag"
-    keeps = min(load.flow.topic.retention for load in h.loads)
-    yield Breaking(
-        "records-lost",
-        day,
-        "critical",
-        "flows",
-        "records expire before they are read",
-        f"{why}, and the topic keeps {show(keeps, 's')}; {show(float(h.more['lost'].sum()), 'count')} are lost "
-        f"within the "
-        "horizon",
-        "act on what stopped the reading, or longer retention",
-        "kafka.md E: retention is the deadline",
-    )
 
 
 def overload(h: Hours) -> Iterator[Breaking]:
@@ -282,13 +188,13 @@ def _percentiles(h: Hours, levels: Array, rows: list[Screened], used: Array) -> 
 
 
 def networks_and_volumes(h: Hours) -> Iterator[Breaking]:
-    """Steady limits of network cards and volumes, and the EBS credits that carry a volume above its baseline."""
+    """Steady limits of network cards and volumes, and the burst credits that carry both above their baseline."""
     for load in limits(h.scenario, h.c, 1.0):
         use = load.utilisation * h.level
         part: Literal["kafka", "elasticsearch"] = "kafka" if load.name.startswith("kafka") else "elasticsearch"
-        credit = _ebs(h.scenario, part) if load.kind == "volume" else None
+        credit = _burst(h.scenario, part, load.kind)
         if credit is not None:
-            yield from _credits(h, load.utilisation, part, credit)
+            yield from _credits(h, load.utilisation, part, credit, load.name)
             continue
         day = day_of(use > 1.0)
         if day is not None and load.kind in ("network", "volume"):
@@ -304,34 +210,44 @@ def networks_and_volumes(h: Hours) -> Iterator[Breaking]:
             )
 
 
-def _ebs(scenario: Scenario, part: Literal["kafka", "elasticsearch"]) -> Bucket | None:
-    """The bucket of a cluster's volumes, where the machine's EBS baseline is less than the volume's own throughput."""
+def _burst(scenario: Scenario, part: Literal["kafka", "elasticsearch"], kind: str) -> Bucket | None:
+    """The bucket of a cluster's cards, or of its volumes where the machine's EBS baseline is below their own rate."""
     cluster = getattr(scenario, part)
-    if cluster.hosts:
+    if cluster.hosts or kind not in ("network", "volume"):
         return None
-    found = ebs_bucket(machine(cluster.machine))
+    box = machine(cluster.machine)
+    if kind == "network":
+        return network_bucket(box)
+    found = ebs_bucket(box)
     return found if found is not None and found.baseline < cluster.volume.throughput else None
 
 
-def _credits(h: Hours, utilisation: float, part: str, credit: Bucket) -> Iterator[Breaking]:
+def _credits(h: Hours, utilisation: float, part: str, credit: Bucket, load: str) -> Iterator[Breaking]:
     """`utilisation` is of the baseline at the mean rate. Above the baseline credits are spent, above the volume "
-    "none help."""
-    volume = getattr(h.scenario, part).volume.throughput
+    none help."""
+    ebs = credit.name.startswith("EBS")
+    most = min(credit.peak, getattr(h.scenario, part).volume.throughput) if ebs else credit.peak
     use = utilisation * credit.baseline * h.mean_level
-    left, missing = bucket(np.minimum(use, min(credit.peak, volume)), credit.baseline, credit.size, STEP)
-    h.more[f"{part}_ebs_credits"] = left / credit.size
+    left, missing = bucket(np.minimum(use, most), credit.baseline, credit.size, STEP)
+    name = f"{part}_ebs_credits" if ebs else f"{load.replace(' ', '_')}_credits"
+    h.more[name] = left / credit.size
     day = day_of(missing > 0)
     if day is not None:
+        what = (
+            f"the EBS burst credits of {part} are spent: its volumes"
+            if ebs
+            else f"burst credits of {load} are spent: it"
+        )
+        lasts = "half an hour a day" if ebs else "five minutes"
         yield Breaking(
-            f"{part}-ebs-credits",
+            name.replace("_", "-"),
             day,
             "warning",
             f"{part}.machine",
-            f"the EBS burst credits of {part} are spent: its volumes fall to the machine's baseline",
+            f"{what} fall{'' if ebs else 's'} to the machine's baseline",
             f"{show(credit.baseline, 'bytes/s')} are sustained, "
-            f"{show(float(use[missing > 0][0]), 'bytes/s')} written; half an hour a day of "
-            f"{show(credit.peak, 'bytes/s')} is "
-            "the bucket",
+            f"{show(float(use[missing > 0][0]), 'bytes/s')} {'written' if ebs else 'sent'}; {lasts} of "
+            f"{show(credit.peak, 'bytes/s')} is the bucket",
             "a larger machine",
             credit.source + " (remembered)",
         )
