@@ -130,10 +130,11 @@ def local_spark_bytes(heap: float, memory: float, processors: float, workers: in
 
     Driver and executor are one JVM; beside it runs the driver's own Python and, where tasks hand rows to Python, a
     daemon and `workers` workers. `climbs to` is the whole heap instead of what was touched.
-    Source: rows of `data/memory.csv`, from the fit recordings of 2026-11-23 (633 to 755 MiB).
+    It grows for as long as code is compiled and objects are promoted: this is the middle of a recording of minutes.
+    Source: rows of `data/memory.csv`, from the fit recordings of 2026-11-23 (612 without, 721 to 737 MiB with Python).
 
     >>> round(local_spark_bytes(GIB, 24 * GIB, 1, 1) / MIB), round(local_spark_bytes(GIB, 24 * GIB, 1, 0) / MIB)
-    (759, 646)
+    (729, 616)
     """
     table = sizes()
     initial = initial_heap_bytes(heap, memory)
