@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.coefficients import CoefficientSet
-from models.money import Commitment, Money
+from models.money import Money
 from models.stack import Scenario
 from planner.money_notes import notes_of
+from planner.money_terms import Held, book_of, held, offers, runs, terms_of
 from planner.refusal import ScenarioError
 from planner.shown import Shown
 from planner.usage import Pace, Used, flowing, paces, used
+from planner.usage_scaling import held_as, hosts_told, with_hosts
 from pricing import shared
 from pricing.bill import Bill, Line, UnitCosts, marginal
-from pricing.commitments import NotSold, Offer, Plan, covered_hours, hold, offer
-from pricing.price_book import DATA, MissingPrice, PriceBook
+from pricing.price_book import PriceBook
 from pricing.shared import Terms
 from pricing.spread import Z95, Range, ranged, totals
 from pricing.usage import BadUsage, SharedUsage
@@ -36,33 +35,15 @@ from pricing.usage import BadUsage, SharedUsage
 if TYPE_CHECKING:
     from simulator.trace import Trace
 
+__all__ = [
+    "PRICE_DRAWS", "USAGE_DRAWS", "Held", "MonthlyBill", "Stack", "bill_of", "billed", "book_of", "drawn_stacks",
+    "monthly_bill", "offers", "pace_by", "paced", "priced", "runs", "runs_of", "stack_of", "terms_of", "together",
+]  # fmt: skip
+
 USAGE_DRAWS = 32
 PRICE_DRAWS = 2000
 MARGIN = 0.01  # step of the load that marginal costs are taken over
 DOMINANT = 0.6  # the dearest lines that make so much of a bill are named
-
-
-@dataclass(frozen=True)
-class Held:
-    """A commitment held against the stack: what it costs, how much of it is used, what a change would strand."""
-
-    said: Commitment
-    plan: Plan
-    applied: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        bought, plan = self.plan.offer, self.plan
-        return {
-            "kind": bought.kind, "machine": bought.machine, "count": float(self.said.count), "years": bought.years,
-            "payment": bought.payment, "owned_months": self.said.owned_months, "covers": bought.covers,
-            "applied": self.applied, "hourly_commitment_usd": float(plan.hourly_commitment_usd),
-            "upfront_usd": float(bought.upfront_usd * Decimal(repr(self.said.count))),
-            "saving": float(bought.saving), "utilisation": float(plan.utilisation),
-            "break_even_month": plan.break_even_month, "saved_usd": float(plan.saved_usd),
-            "stranded_usd": float(plan.stranded_usd),
-            "cash_usd": [float(m.cash_usd) for m in plan.months],
-            "amortised_usd": [float(m.amortised_usd) for m in plan.months],
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,50 +83,6 @@ class MonthlyBill(Shown):
         return as_dict(self)
 
 
-@cache
-def _opened(folder: str) -> PriceBook:
-    return PriceBook() if folder == "packaged" else PriceBook(Path(folder))
-
-
-def book_of(money: Money) -> PriceBook:
-    """The price book that a scenario is billed from, with its own prices in it."""
-    folder = DATA if money.price_book == "packaged" else Path(money.price_book)
-    if not (folder / "services.csv.gz").is_file():
-        raise ScenarioError(f"money.price_book = '{money.price_book}'; expected 'packaged' or a folder of price tables")
-    book = _opened(money.price_book)
-    if not book.has("transfer/zones", money.region):
-        known = ", ".join(book.regions("transfer/zones"))
-        raise ScenarioError(f"money.region = '{money.region}' is not in the price book; it has {known}")
-    if not money.prices:
-        return book
-    return book.with_prices({(item, money.region): Decimal(repr(usd)) for item, usd in money.prices.items()})
-
-
-def offers(money: Money, book: PriceBook) -> list[tuple[Commitment, Offer]]:
-    """The commitments as sold. Raises ScenarioError for one that AWS does not sell or the book cannot price."""
-    found = []
-    for number, said in enumerate(money.commitments):
-        share = None if said.share_of_listed is None else Decimal(repr(said.share_of_listed))
-        try:
-            made = offer(book, said.kind, said.machine, money.region, said.years, said.payment, share)
-        except (NotSold, MissingPrice) as error:
-            raise ScenarioError(f"money.commitments[{number}]: {error}") from None
-        found.append((said, made))
-    return found
-
-
-def terms_of(money: Money, book: PriceBook, month: int = 1) -> Terms:
-    """Discounts, and the commitments that still run in a month from now (1 is the first)."""
-    shares = {(d.service, d.usage_type): Decimal(repr(d.share)) for d in money.discounts}
-    return Terms(shares, tuple((o, said.count) for said, o in offers(money, book) if runs(said, o, month)))
-
-
-def runs(said: Commitment, offered: Offer, month: int) -> bool:
-    """Whether a commitment is within its term in that month, and the stack still on what it covers."""
-    left = offered.months - (said.owned_months or 0)
-    return month <= left
-
-
 def priced(month: Used, book: PriceBook, terms: Terms) -> Bill:
     """A month's usage at a book's prices."""
     try:
@@ -172,8 +109,8 @@ def stack_of(
 ) -> Stack:  # fmt: skip
     """The month of a scenario once retention is full, its usage paced by the runs given, or by a pace known."""
     flows = flowing(scenario)
-    pace = pace if pace is not None else _paced(scenario, repeats)
-    drawn_paces: list[Mapping[str, Pace]] = [paces(scenario, [trace]) for trace in drawn]
+    pace = pace if pace is not None else pace_by(scenario, repeats, coefficients, seed)
+    drawn_paces: list[Mapping[str, Pace]] = [held_as(paces(scenario, [trace]), pace) for trace in drawn]
     drawn_paces = drawn_paces or [pace]
     sets = list(drawn_sets) or [coefficients]
     others = []
@@ -213,10 +150,16 @@ def bill_of(stacks: Sequence[Stack], seed: int = 1, book: PriceBook | None = Non
     listed = _listed_later(stacks, book, terms, month) if bought else [made]
     drawn_usd = totals(others, book, seed, PRICE_DRAWS)
     return MonthlyBill(
-        made, ranged(drawn_usd), unit, steeper, held(bought, listed),
-        tuple(dict.fromkeys(note for s in scenarios for note in notes_of(s, made, book))), money,
+        made, ranged(drawn_usd), unit, steeper, held(bought, listed, book),
+        tuple(dict.fromkeys(note for stack in stacks for note in _notes(stack, made, book))), money,
         dict(scenarios[0].tags), month.events, drawn_usd,
     )  # fmt: skip
+
+
+def _notes(stack: Stack, made: Bill, book: PriceBook) -> tuple[str, ...]:
+    """What a reader must know beside one stack's part of the bill."""
+    hosts = next(iter(stack.pace.values())).hosts_at(1.0) or 0.0
+    return (*hosts_told(stack.scenario, stack.pace), *notes_of(stack.scenario, made, book, hosts))
 
 
 def _shares(scenarios: Sequence[Scenario]) -> dict[tuple[str, str], Decimal]:
@@ -247,11 +190,15 @@ def together(months: Sequence[Used], scenarios: Sequence[Scenario]) -> Used:
     return Used(tuple(usages), months[0].month, months[0].rest, events, payload)
 
 
-def _paced(scenario: Scenario, traces: Sequence[Trace]) -> dict[str, Pace]:
+def pace_by(
+    scenario: Scenario, traces: Sequence[Trace], coefficients: CoefficientSet, seed: int = 1
+) -> dict[str, Pace]:
+    """The flows' paces as runs showed them, with the executors' hosts that a scaling policy holds."""
     try:
-        return paces(scenario, traces)
+        found = paces(scenario, traces)
     except ValueError as error:
         raise ScenarioError(str(error)) from None
+    return with_hosts(found, scenario, coefficients, seed)
 
 
 def _loads(spread: float, seed: int) -> list[float]:
@@ -291,33 +238,6 @@ def _listed_later(stacks: Sequence[Stack], book: PriceBook, terms: Terms, month:
     return bills
 
 
-def held(bought: Sequence[tuple[Commitment, Offer]], listed: Sequence[Bill]) -> tuple[Held, ...]:
-    """Each commitment against the hours the stack wants of what it covers, in the order stated, month by month; the
-    last of the bills holds for all months after it. A stack that no longer wants any of it has left its machine."""
-    found: list[Held] = []
-    left: dict[str, list[float]] = {}
-    for said, offered in bought:
-        pool = f"{offered.kind}/{offered.machine}"
-        wanted = left.get(pool) or [float(covered_hours(bill, offered)) / bill.month.hours for bill in listed]
-        owned = said.owned_months or 0
-        months = max(0, offered.months - owned)
-        plan = hold(offered, said.count, _over(wanted, months), owned, said.leaves_in_month or _left(wanted))
-        left[pool] = [max(0.0, w - said.count) for w in wanted]
-        found.append(Held(said, plan, runs(said, offered, 1)))
-    return tuple(found)
-
-
-def _over(wanted: Sequence[float], months: int) -> list[float]:
-    """A demand over so many months, its last value kept."""
-    return [wanted[min(k, len(wanted) - 1)] for k in range(months)]
-
-
-def _left(wanted: Sequence[float]) -> int | None:
-    """The month from which nothing is wanted that was wanted before, None if there is none."""
-    last = max((k for k, w in enumerate(wanted) if w > 0), default=None)
-    return None if last is None or last == len(wanted) - 1 else last + 2
-
-
 def billed(
     scenario: Scenario, *others: Scenario, seed: int = 1, draws_of_coefficients: int | None = None,
     simulated: bool = True,
@@ -351,9 +271,9 @@ def paced(scenario: Scenario, seed: int, simulated: bool) -> dict[str, Pace]:
     """The flows' paces, from the runs that a forecast makes."""
     from planner import forecast as whole
 
-    if not simulated:
-        return _paced(scenario, ())
-    return _paced(scenario, _runs(scenario, whole.coefficients_of(scenario), seed, 0)[0])
+    central = whole.coefficients_of(scenario)
+    traces = _runs(scenario, central, seed, 0)[0] if simulated else ()
+    return pace_by(scenario, traces, central, seed)
 
 
 def _runs(

@@ -69,14 +69,14 @@ def bill(
     made = billed(loaded, *others, seed=seed, draws_of_coefficients=draws, simulated=simulate)
     bridge = _against(loaded, against, seed, simulate) if against else None
     later = _months(loaded, months, seed, simulate) if months else []
-    ways_out = _alternatives(loaded) if alternatives and as_json else {}
+    ways_out = _alternatives(loaded) if alternatives and (as_json or outputs) else {}
     if as_json:
         print(json.dumps(_plain(made, bridge, later) | ways_out, indent=2, ensure_ascii=False, allow_nan=False))
     for path in outputs:
-        _write(made, bridge, later, path)
+        _write(made, bridge, later, ways_out, path)
     if not as_json and not outputs:
         _print(made, bridge, later)
-    if alternatives and not as_json:
+    if alternatives and not as_json and not outputs:
         from planner.money_alternatives import rendered
 
         cli.console().print(rendered(loaded))
@@ -132,18 +132,24 @@ def _plain(made: MonthlyBill, bridge: Bridge | None, later: list[MonthOfBill]) -
     return out
 
 
-def _write(made: MonthlyBill, bridge: Bridge | None, later: list[MonthOfBill], path: Path) -> None:
-    from planner import money_bridge, money_months, money_tell
+def _write(
+    made: MonthlyBill, bridge: Bridge | None, later: list[MonthOfBill], ways_out: dict[str, Any], path: Path
+) -> None:
+    from planner import money_alternatives, money_bridge, money_months, money_tell
 
     suffix = path.suffix.lower()
     if suffix == ".xlsx":
         money_tell.write_xlsx(made, path, bridge, later)
+        if ways_out:
+            money_alternatives.add_sheet(ways_out["alternatives"], path)
         return
     if suffix == ".json":
-        text = json.dumps(_plain(made, bridge, later), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        plain = _plain(made, bridge, later) | ways_out
+        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     elif suffix == ".md":
         text = money_tell.as_markdown(made) + (f"\n{money_bridge.as_markdown(bridge)}" if bridge else "")
         text += f"\n{money_months.as_markdown(later)}" if later else ""
+        text += f"\n{money_alternatives.as_markdown(ways_out['alternatives'])}" if ways_out else ""
     else:
         text = money_tell.as_csv(made) if suffix == ".csv" else money_tell.as_text(made)
     path.write_text(text, encoding="utf-8", newline="\n")

@@ -7,7 +7,9 @@ what nobody published (OCUs for a load, seconds of a Lambda batch) is not guesse
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.stack import Scenario
@@ -15,7 +17,7 @@ from models.units import HOUR, show
 from planner.bill import book_of, monthly_bill
 from planner.forecast import coefficients_of
 from planner.lag import peak_rate
-from planner.usage import _primary_bytes, flowing, month_of
+from planner.usage import flowing, month_of, primary_bytes
 from pricing.alternatives import Option, Workload, options
 from pricing.spread import Verdict, verdict
 
@@ -33,7 +35,7 @@ def workload_of(scenario: Scenario) -> Workload:
     return Workload(
         scenario.money.region, events, size, max(peak, events / (month.hours * HOUR)), groups,
         max(f.flow.topic.retention for f in flows) / HOUR, sum(f.flow.topic.partitions for f in flows),
-        indexed_bytes_held=sum(_primary_bytes(f, coefficients_of(scenario)) for f in flows),
+        indexed_bytes_held=sum(primary_bytes(f, coefficients_of(scenario)) for f in flows),
     )  # fmt: skip
 
 
@@ -104,3 +106,54 @@ def rendered(scenario: Scenario) -> RenderableType:
         fits = "yes" if option.fits else "NO"
         out.add_row(option.name, f"{option.bill.monthly_usd:,.0f}", fits, until, "; ".join(remarks))
     return out
+
+
+HEAD = ["instead", "monthly_usd", "fits", "stops_at_events_per_second", "replaces", "own_usd", "limits",
+        "what to know"]  # fmt: skip
+
+
+def table_rows(made: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """A row an option, of `as_dict`'s plain data; a price or limit that is missing or only remembered is told."""
+    found = []
+    for way in made:
+        limits = "; ".join(f"{x['name']}: {x['allowed']:g} {x['unit']} ({x['grade']})" for x in way["limits"])
+        unsure = ", ".join(grade for grade in way["by_grade"] if grade not in ("published", "given", "measured"))
+        told = [way["compared"], *way["remarks"], *([f"prices {unsure}"] if unsure else [])]
+        until = way["stops_at_events_per_second"]
+        found.append(
+            [way["name"], f"{way['monthly_usd']:.2f}", "yes" if way["fits"] else "no",
+             "not known" if until is None else f"{until:.0f}", way["replaces"], f"{way['own_usd']:.2f}", limits,
+             "; ".join(told)]
+        )  # fmt: skip
+    return found
+
+
+def as_markdown(made: Sequence[Mapping[str, Any]]) -> str:
+    """The options as a table."""
+    lines = [
+        "The same load on other services.",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|---|--:|---|--:|---|--:|---|---|",
+    ]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table_rows(made)]
+    return "\n".join(lines) + "\n"
+
+
+def add_sheet(made: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """A sheet of the options in a workbook that stands; text is text, never a formula."""
+    from openpyxl import load_workbook
+
+    book = load_workbook(path)
+    sheet = book.create_sheet("alternatives")
+    numbers = ("monthly_usd", "stops_at_events_per_second", "own_usd")
+    for r, row in enumerate([HEAD, *table_rows(made)], start=1):
+        for c, (name, text) in enumerate(zip(HEAD, row, strict=True), start=1):
+            cell = sheet.cell(row=r, column=c)
+            if r > 1 and name in numbers and text != "not known":
+                cell.value = float(text)
+            else:
+                cell.value, cell.data_type = text, "s"
+    part = path.with_name(path.name + ".part")
+    book.save(part)
+    part.replace(path)

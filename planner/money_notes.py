@@ -20,10 +20,11 @@ from pricing.spread import SPREAD
 NOTHING = Decimal(0)
 
 
-def notes_of(scenario: Scenario, made: Bill, book: PriceBook) -> tuple[str, ...]:
-    """All of them, what is missing first."""
+def notes_of(scenario: Scenario, made: Bill, book: PriceBook, hosts: float = 0.0) -> tuple[str, ...]:
+    """All of them, what is missing first; `hosts` of executors on the mean (0: as many as the scenario says)."""
+    hosts = hosts or float(scenario.spark.executors)
     parts = (_gaps(made), _left_out(scenario), _unseen(scenario), _settings(scenario), _untouched(scenario, made),
-             _spot(scenario, book))  # fmt: skip
+             _spot(scenario, book, hosts))  # fmt: skip
     return tuple(note for part in (*parts, _unsure(made)) for note in part)
 
 
@@ -92,11 +93,11 @@ def _untouched(scenario: Scenario, made: Bill) -> Iterator[str]:
             yield f"the price of {item} (money.prices) is used by no line"
 
 
-def _spot(scenario: Scenario, book: PriceBook) -> Iterator[str]:
+def _spot(scenario: Scenario, book: PriceBook, hosts: float) -> Iterator[str]:
     money, spark = scenario.money, scenario.spark
     if not money.spot_share:
         return
-    box, boxes = box_name(spark.machine), spark.executors * money.spot_share
+    box, boxes = box_name(spark.machine), hosts * money.spot_share
     band = interruption_band(book, box, money.region)
     if money.spot_interruptions is not None:
         lost = f"{boxes * money.spot_interruptions:.2g}"
@@ -108,19 +109,19 @@ def _spot(scenario: Scenario, book: PriceBook) -> Iterator[str]:
             f"{boxes * band[0]:.2g} to {boxes * band[1]:.2g} executors a month are taken back by AWS (spot advisor's "
             f"band of {box}: {band[0]:.0%} to {band[1]:.0%}), each replaced in {show(money.spot_replacement, 's')}"
         )
-    yield from _fallback(scenario, book)
+    yield from _fallback(scenario, book, hosts)
     if any(flow.query.state is not None for flow in scenario.flows):
         yield "spot suits executors without state: each loss reloads state from the checkpoint before the batch goes on"
 
 
-def _fallback(scenario: Scenario, book: PriceBook) -> Iterator[str]:
+def _fallback(scenario: Scenario, book: PriceBook, hosts: float) -> Iterator[str]:
     """What it costs when the market has none: at the share stated, and for each tenth of the hours."""
     money, spark = scenario.money, scenario.spark
     box = box_name(spark.machine)
     if not book.has(f"ec2/spot/{box}", money.region) or not book.has(f"ec2/on-demand/{box}", money.region):
         return
     listed, market = (book.price(f"ec2/{kind}/{box}", money.region).usd for kind in ("on-demand", "spot"))
-    hours = Decimal(repr(spark.executors * money.spot_share)) * Decimal(repr(month_of(money).hours))
+    hours = Decimal(repr(hosts * money.spot_share)) * Decimal(repr(month_of(money).hours))
     tenth = (listed - market) * hours / 10
     stated = f"{money.spot_fallback:.0%} of spot hours run on demand; " if money.spot_fallback else ""
     yield f"{stated}every tenth of the spot hours that finds no spot and runs on demand costs {tenth:,.2f} USD a month"

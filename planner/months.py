@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.units import show
-from planner.bill import _paced
+from planner.bill import pace_by
 from planner.forecast import Progress, coefficients_of
 from planner.money_months import MonthOfBill, months
 from planner.told import Judged, Told
@@ -21,7 +21,8 @@ def months_of(out: Forecast, horizon: int = HORIZON, progress: Progress | None =
     """The bills of the months to a horizon, at the pace of the forecast's own runs."""
     if progress is not None:
         progress(f"the bills of {horizon} months", 0, 1)
-    return months(out.scenario, coefficients_of(out.scenario), _paced(out.scenario, out.traces), horizon, out.seed)
+    central = coefficients_of(out.scenario)
+    return months(out.scenario, central, pace_by(out.scenario, out.traces, central, out.seed), horizon, out.seed)
 
 
 def month_numbers(made: Sequence[MonthOfBill], number: int) -> list[Told]:

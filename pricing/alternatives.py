@@ -9,21 +9,22 @@ by its grade. What no published figure gives (OCUs a load needs, seconds of Lamb
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from models.units import MB
+from models.units import MB, MIB
 from pricing import kafka
 from pricing.bill import Bill, Ledger
-from pricing.price_book import Price, PriceBook
+from pricing.price_book import MissingPrice, Price, PriceBook
 from pricing.traffic import gb
 from pricing.usage import KafkaUsage, Month
 
-KIB = 1024.0
+KIB, TB = 1024.0, 1e12
 # Rounding rules as AWS states them (aws kinesis, firehose and sqs pricing pages; SQS's 64 KB is a row of the book).
 KINESIS_PUT_UNIT_BYTES, KINESIS_ONDEMAND_UNIT_BYTES, FIREHOSE_UNIT_BYTES = 25 * KIB, 1 * KIB, 5 * KIB
 SQS_BATCH, SQS_CALLS = 10, 3  # at most 10 messages a call; send, receive, delete
-DAY_HOURS, SECONDS_PER_HOUR = 24.0, 3600.0
+DAY_HOURS, WEEK_HOURS, MONTH_HOURS = 24.0, 168.0, 730.0
 SHARED_READERS = 2  # groups that a shard's 2 MB/s out can serve when 1 MB/s comes in
 SERVERLESS_FLOOR_OCU = 2  # OpenSearch Serverless with redundancy (AWS, as in the price facts)
 
@@ -112,14 +113,23 @@ def units(size: float, unit: float) -> int:
     return max(1, math.ceil(size / unit))
 
 
-def _option(name: str, ledger: Ledger, month: Month, limits: tuple[Limit, ...], *remarks: str) -> Option:
+def _option(name: str, ledger: Ledger, month: Month, limits: Sequence[Limit | None], *remarks: str) -> Option:
+    """An option; a limit that the book lacks (one made before it was known) is said."""
     bill = Bill(tuple(ledger.lines), tuple(ledger.gaps), month, ledger.book.digest)
-    return Option(name, bill, limits, remarks)
+    known = tuple(limit for limit in limits if limit is not None)
+    lacks = ("the book lacks a limit of it: ask AWS",) if len(known) < len(limits) else ()
+    return Option(name, bill, known, (*remarks, *lacks))
 
 
-def _limit(book: PriceBook, region: str, item: str, name: str, asked: float, scale: float = 1.0) -> Limit:
-    row: Price = book.price(item, region)
-    return Limit(name, float(row.usd) * scale, asked, row.unit, row.grade, row.source)
+SCALED = {MB: "bytes/s", MIB: "bytes/s", TB: "bytes"}
+
+
+def _limit(book: PriceBook, region: str, item: str, name: str, asked: float, scale: float = 1.0) -> Limit | None:
+    try:
+        row: Price = book.price(item, region)
+    except MissingPrice:
+        return None
+    return Limit(name, float(row.usd) * scale, asked, SCALED.get(scale, row.unit), row.grade, row.source)
 
 
 def lambda_sqs(workload: Workload, book: PriceBook, month: Month) -> Option:
@@ -133,7 +143,7 @@ def lambda_sqs(workload: Workload, book: PriceBook, month: Month) -> Option:
     ledger.add("requests", "Lambda invocations", "lambda/requests", batches * workload.groups / 1e6, "scaling",
                "events / batch x groups")  # fmt: skip
     seconds = workload.lambda_seconds_per_batch
-    limits: list[Limit] = []
+    limits: list[Limit | None] = []
     remarks = []
     if seconds is None:
         remarks.append("Lambda's duration is not priced: give lambda_seconds_per_batch, as measured")
@@ -148,7 +158,7 @@ def lambda_sqs(workload: Workload, book: PriceBook, month: Month) -> Option:
                    workload.peak_events_per_second * seconds),
         ]  # fmt: skip
     remarks.append("no replay: a message is gone once deleted; order is not kept")
-    return _option("Lambda + SQS", ledger, month, tuple(limits), *remarks)
+    return _option("Lambda + SQS", ledger, month, limits, *remarks)
 
 
 def kinesis_ondemand(workload: Workload, book: PriceBook, month: Month) -> Option:
@@ -160,17 +170,26 @@ def kinesis_ondemand(workload: Workload, book: PriceBook, month: Month) -> Optio
                "events in whole KB")  # fmt: skip
     ledger.add("requests", "Kinesis on-demand data out", "kinesis/ondemand-out",
                gb(workload.events * workload.event_bytes * workload.groups), "scaling", "bytes read")  # fmt: skip
-    _extended(ledger, workload)
-    return _option("Kinesis on demand", ledger, month, (), "its ceiling on demand was not read: ask AWS")
+    ledger.add("storage", "Kinesis on-demand extended retention", "kinesis/ondemand-extended-retention",
+               _kept(workload, DAY_HOURS, WEEK_HOURS), "scaling", "bytes kept beyond 24 h, up to 7 days")  # fmt: skip
+    _long(ledger, workload, "kinesis/ondemand-long-retention")
+    into, out = workload.peak_bytes_per_second, workload.peak_bytes_per_second * workload.groups
+    limits = tuple(
+        _limit(book, workload.region, f"kinesis/quota-ondemand-{way}", name, asked, MB)
+        for way, name, asked in (("in", "bytes in a second", into), ("out", "bytes out a second", out))
+    )
+    return _option("Kinesis on demand", ledger, month, limits, "a new stream starts at 4 MB/s and doubles as it fills")
 
 
-def _extended(ledger: Ledger, workload: Workload) -> None:
-    """Keeping more than a day is billed by the GB-month; no price of it was read in a usable unit, so it is a gap."""
-    beyond = workload.retention_hours - DAY_HOURS
-    if beyond > 0:
-        held = gb(workload.events * workload.event_bytes) * beyond / (DAY_HOURS * 365 / 12)
-        ledger.add("storage", "Kinesis extended retention", "kinesis/extended-retention-storage", held, "scaling",
-                   "bytes kept beyond 24 h")  # fmt: skip
+def _kept(workload: Workload, since: float, until: float = math.inf) -> float:
+    """GB that are on the mean kept for longer than `since` and not yet `until` [h]."""
+    hours = max(0.0, min(workload.retention_hours, until) - since)
+    return gb(workload.events * workload.event_bytes) * hours / MONTH_HOURS
+
+
+def _long(ledger: Ledger, workload: Workload, item: str) -> None:
+    ledger.add("storage", "Kinesis long-term retention", item, _kept(workload, WEEK_HOURS), "scaling",
+               "bytes kept beyond 7 days")  # fmt: skip
 
 
 def kinesis_provisioned(workload: Workload, book: PriceBook, month: Month) -> Option:
@@ -189,8 +208,12 @@ def kinesis_provisioned(workload: Workload, book: PriceBook, month: Month) -> Op
                    "fixed", "shards x groups x hours")  # fmt: skip
         ledger.add("requests", "Kinesis fan-out data", "kinesis/efo-data",
                    gb(workload.events * workload.event_bytes * workload.groups), "scaling", "bytes read")  # fmt: skip
-    _extended(ledger, workload)
-    return _option("Kinesis provisioned", ledger, month, (), f"{shards} shards carry the peak, none spare")
+    if workload.retention_hours > DAY_HOURS:
+        ledger.add("storage", "Kinesis extended retention", "kinesis/extended-retention-shard", hours, "fixed",
+                   "shards x hours, for keeping more than 24 h")  # fmt: skip
+    _long(ledger, workload, "kinesis/long-retention")
+    limits = (_limit(book, workload.region, "kinesis/quota-shards", "shards of the account", shards),)
+    return _option("Kinesis provisioned", ledger, month, limits, f"{shards} shards carry the peak, none spare")
 
 
 def kinesis_shards(workload: Workload, book: PriceBook) -> int:
@@ -211,8 +234,12 @@ def firehose(workload: Workload, book: PriceBook, month: Month) -> Option:
     billed = workload.events * units(workload.event_bytes, FIREHOSE_UNIT_BYTES) * FIREHOSE_UNIT_BYTES
     ledger.add("requests", "Firehose ingestion", "firehose/ingest", gb(billed), "scaling", "events in whole 5 KB")
     dearer = rounding_ratio(workload, FIREHOSE_UNIT_BYTES)
-    return _option("Firehose", ledger, month, (), f"rounding bills {dearer:.1f} times the bytes sent",
-                   "its ceiling was not read: ask AWS",
+    limits = (
+        _limit(book, workload.region, "firehose/quota-in", "bytes in a second", workload.peak_bytes_per_second, MIB),
+        _limit(book, workload.region, "firehose/quota-records", "records a second", workload.peak_events_per_second),
+    )
+    return _option("Firehose", ledger, month, limits, f"rounding bills {dearer:.1f} times the bytes sent",
+                   "its limits are those of a new stream by direct PUT: it grows while it is throttled",
                    "one destination, no replay; buffers for seconds to minutes before it delivers")  # fmt: skip
 
 
@@ -247,7 +274,13 @@ def opensearch_serverless(workload: Workload, book: PriceBook, month: Month) -> 
     ledger.add("storage", "OpenSearch Serverless storage", "opensearch/serverless-storage",
                gb(workload.indexed_bytes_held), "scaling", "bytes held")  # fmt: skip
     remark = "only the floor of 2 OCUs is priced: give search_ocus, as measured" if workload.search_ocus is None else ""
-    return _option("OpenSearch Serverless", ledger, month, (), *([remark] if remark else []))
+    limits = [_limit(book, workload.region, "opensearch/quota-serverless-held", "bytes of time series held",
+                     workload.indexed_bytes_held, TB)]  # fmt: skip
+    if workload.search_ocus is not None:
+        limits.append(_limit(book, workload.region, "opensearch/quota-serverless-ocus", "OCUs of each kind",
+                             workload.search_ocus / 2))  # fmt: skip
+    told = "AWS may have raised its limits since 2024"
+    return _option("OpenSearch Serverless", ledger, month, limits, *([remark] if remark else []), told)
 
 
 def rounding_ratio(workload: Workload, unit_bytes: float) -> Decimal:

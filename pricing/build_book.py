@@ -33,11 +33,11 @@ def facts_folder(given: str | None = None) -> Path:
 
 TABLES: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "ec2": (build_compute.ec2_rows,),
-    "ec2_commitments": (build_compute.ec2_commitment_rows, build_compute.payment_rows),
+    "ec2_commitments": (build_compute.ec2_commitment_rows, build_compute.payment_rows, build_compute.extra_plan_rows),
     "ec2_spot": (build_compute.spot_rows,),
-    "emr": (build_compute.emr_rows, build_compute.extra_rows),
+    "emr": (build_compute.emr_rows, build_compute.extra("emr_serverless")),
     "msk": (build_compute.msk_rows, build_compute.msk_quota_rows),
-    "opensearch": (build_compute.opensearch_rows, build_services.storage_rows),
+    "opensearch": (build_compute.opensearch_rows, build_services.storage_rows, build_compute.extra("opensearch")),
     "opensearch_reserved": (build_compute.opensearch_reserved_rows,),
     "services": (
         build_services.ebs_rows,
@@ -46,6 +46,7 @@ TABLES: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
         build_services.observability_rows,
         build_services.support_rows,
         build_services.alternative_rows,
+        build_compute.extra("kinesis", "firehose"),
     ),
 }
 
@@ -81,11 +82,25 @@ REWORDED = {
 }
 
 
-EXTRA_SOURCE = (
-    "pkb-441d2f9",
-    "github GoogleCloudPlatform/PerfKitBenchmarker perfkitbenchmarker/providers/aws/aws_dpb_emr_serverless_prices.py, "
-    "commit 441d2f97, generated from aws.amazon.com/emr/pricing",
-    "about 2023 (no date in the file)",
+EXTRA_SOURCES = (
+    (
+        "pkb-441d2f9",
+        "github GoogleCloudPlatform/PerfKitBenchmarker perfkitbenchmarker/providers/aws/"
+        "aws_dpb_emr_serverless_prices.py, commit 441d2f97, generated from aws.amazon.com/emr/pricing",
+        "about 2023 (no date in the file)",
+    ),
+    (
+        "clarchy-2026-10-01",
+        "github namratabhatia21/Clarchy src/clarchy/data/prices/aws.yaml, commit 24812aa5, drawn from AWS's Price List "
+        "and Savings Plan offer files of us-east-1",
+        "2026-10-01",
+    ),
+    (
+        "msk-notes-2026-08-12",
+        "a project's notes on GitHub of the Price List of ap-southeast-1, collected through the Pricing API",
+        "2026-08-12",
+    ),
+    ("vantage-2026-10-01", "a capture of instances.vantage.sh kept as a test fixture on GitHub", "2026-10-01"),
 )
 
 
@@ -97,7 +112,7 @@ def source_table(facts: Path) -> bytes:
     for row in build_machines.read_rows(facts / "aws" / "sources.csv"):
         if not row["source"].startswith("github file"):
             writer.writerow([row["source"], REWORDED.get(row["source"], row["what"]), row["as_of"]])
-    writer.writerow(EXTRA_SOURCE)
+    writer.writerows(EXTRA_SOURCES)
     return out.getvalue().encode()
 
 

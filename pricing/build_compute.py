@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from pricing import build_names as names
 from pricing.build_machines import read_rows
+from pricing.build_names import PREFIXES as PREFIXES
+from pricing.build_names import READ, usage_type
 from pricing.rows import Row, plain
 
-# What AWS puts before a usage type. us-east-1 has none in EC2, EBS, S3 and transfer, but `USE1` in MSK.
-PREFIXES = {
-    "us-east-1": "", "us-east-2": "USE2", "us-west-1": "USW1", "us-west-2": "USW2", "ca-central-1": "CAN1",
-    "eu-west-1": "EU", "eu-west-2": "EUW2", "eu-west-3": "EUW3", "eu-central-1": "EUC1", "eu-north-1": "EUN1",
-    "ap-southeast-1": "APS1", "ap-southeast-2": "APS2", "ap-northeast-1": "APN1", "ap-northeast-2": "APN2",
-    "ap-south-1": "APS3", "sa-east-1": "SAE1",
-}  # fmt: skip
 PAYMENTS = ("all", "partial", "no")
-
-
-def usage_type(region: str, name: str) -> str:
-    """A usage type with its region's prefix.
-
-    >>> usage_type("us-east-1", "BoxUsage:m7g.large"), usage_type("eu-west-1", "BoxUsage:m7g.large")
-    ('BoxUsage:m7g.large', 'EU-BoxUsage:m7g.large')
-    """
-    return f"{PREFIXES[region]}-{name}" if PREFIXES[region] else name
 
 
 def _hourly(
@@ -41,10 +28,10 @@ def ec2_rows(facts: Path) -> Iterator[Row]:
         region, box, source = row["region"], row["instance_type"], row["source"]
         if row["od_confirmed_by"] and row["od_confirmed_by"] != source:
             source = f"{source}; {row['od_confirmed_by']}"
+        name = usage_type(region, f"BoxUsage:{box}")
         yield _hourly(
-            region, f"ec2/on-demand/{box}", row["on_demand_usd_per_hour"], "AmazonEC2",
-            usage_type(region, f"BoxUsage:{box}"), "RunInstances", "derived/remembered", "published", source,
-            row["as_of"],
+            region, f"ec2/on-demand/{box}", row["on_demand_usd_per_hour"], "AmazonEC2", name, "RunInstances",
+            f"{'read' if name in READ.get(region, ()) else 'derived'}/read", "published", source, row["as_of"],
         )  # fmt: skip
 
 
@@ -67,9 +54,28 @@ def _commitment(row: dict[str, str], plan: str, usd: str, source: str, as_of: st
     if plan.startswith("sp"):
         name, service = "EC2SP", "ComputeSavingsPlans"
     return _hourly(
-        region, f"ec2/{plan}/{box}", usd, service, name, "RunInstances", "remembered/remembered", "published", source,
-        as_of, "effective hour",
+        region, f"ec2/{plan}/{box}", usd, service, name, "RunInstances",
+        "remembered/remembered" if plan.startswith("sp") else "derived/read", "published", source, as_of,
+        "effective hour",
     )  # fmt: skip
+
+
+def extra_plan_rows(facts: Path) -> Iterator[Row]:
+    """Compute Savings Plan rates that the folder of facts lacks: those that were read, and other sizes of the same
+    family in proportion to vCPU, as on-demand prices and plan rates are within a family."""
+    boxes = {row["instance_type"]: row for row in read_rows(facts / "aws" / "ec2_instances.csv")}
+    for row in read_rows(Path(__file__).parent / "extra_plans.csv"):
+        mine = boxes[row["machine"]]
+        for name, box in boxes.items():
+            if box["family"] != mine["family"]:
+                continue
+            usd = float(row["usd"]) * float(box["vcpu"]) / float(mine["vcpu"])
+            source = row["source"] if name == row["machine"] else f"{row['source']}, in proportion to vCPU"
+            yield _hourly(
+                row["region"], f"ec2/{row['plan']}/{name}", f"{usd:.6f}", "ComputeSavingsPlans", "ComputeSP",
+                "RunInstances", "remembered/read", "published" if name == row["machine"] else "derived", source,
+                row["as_of"], "effective hour",
+            )  # fmt: skip
 
 
 def spot_rows(facts: Path) -> Iterator[Row]:
@@ -114,53 +120,49 @@ def emr_rows(facts: Path) -> Iterator[Row]:
         yield _platform(row, previous)
 
 
-def extra_rows(facts: Path) -> Iterator[Row]:
-    """Prices that the folder of facts lacks, kept beside this script with their source."""
-    for row in read_rows(Path(__file__).parent / "extra_prices.csv"):
-        yield _platform({**row, "basis": "read"}, row["source"])
+def extra(*platforms: str) -> Callable[[Path], Iterator[Row]]:
+    """A maker of rows that the folder of facts lacks, kept beside this script with their source."""
 
+    def rows(facts: Path) -> Iterator[Row]:
+        for row in read_rows(Path(__file__).parent / "extra_prices.csv"):
+            if row["platform"] in platforms:
+                yield _platform({**row, "basis": "read"}, row["source"])
 
-PLATFORMS = {
-    "eks": ("AmazonEKS", {"cluster_hour": "AmazonEKS-Hours:perCluster"}),
-    "emr_on_eks": ("ElasticMapReduce", {}), "emr_serverless": ("ElasticMapReduce", {
-        "vcpu_hour_x86": "EMR-SERVERLESS-vCPUHours", "gb_hour_x86": "EMR-SERVERLESS-MemoryGBHours",
-        "vcpu_hour_arm64": "EMR-SERVERLESS-ARM-vCPUHours", "gb_hour_arm64": "EMR-SERVERLESS-ARM-MemoryGBHours",
-    }),
-    "fargate_eks": ("AmazonEKS", {}), "glue": ("AWSGlue", {}), "databricks": ("", {}),
-}  # fmt: skip
+    return rows
 
 
 def _platform(row: dict[str, str], source: str) -> Row:
-    service, names = PLATFORMS[row["platform"]]
-    name = names.get(row["item"], "")
-    platform, item = row["platform"].replace("_", "-"), row["item"].replace("_", "-")
-    return _hourly(
-        row["region"], f"{platform}/{item}", row["usd"], service,
-        usage_type(row["region"], name) if name else "", "", f"{'derived' if name else 'unknown'}/unknown",
-        grade_of(row["basis"], source), source, row["as_of"], row["unit"],
-    )  # fmt: skip
+    item = f"{row['platform'].replace('_', '-')}/{row['item'].replace('_', '-')}"
+    identity, unit = names.of(item, row["region"]), row["unit"].split(" (")[0].split("; ")[0]
+    grade = grade_of(row["basis"], source)
+    return _hourly(row["region"], item, row["usd"], *identity, grade, source, row["as_of"], unit)
 
 
 # Ours, the usage type's pattern and its operation, '' where nobody was seen to write it. The patterns were read with
-# Singapore's prefix in a copy of its Price List (2026-08-12), RunVolume and Serverless in two readers of that list.
+# Singapore's prefix in a copy of its Price List (2026-08-12) and in readers of that list, the operations in those and
+# in the feed itself, whose keys begin with them.
 MSK_ITEMS = {
     ("standard", "storage_gb_month"): ("msk/standard-storage", "Kafka.Storage.GP2", "RunVolume"),
-    ("standard", "provisioned_throughput_mbs_month"): ("msk/standard-throughput", "", ""),
-    ("standard", "tiered_storage_gb_month"): ("msk/tiered-storage", "Kafka.Storage.Tiered", ""),
-    ("standard", "tiered_retrieval_gb"): ("msk/tiered-retrieval", "Kafka.DataRetrieval.Tiered", ""),
-    ("standard", "private_connectivity_gb"): ("msk/private-gb", "", ""),
-    ("standard", "private_connectivity_hour"): ("msk/private-hour", "Kafka.PrivateConnectivityHours", ""),
+    ("standard", "provisioned_throughput_mbs_month"): ("msk/standard-throughput", "", "RunVolume"),
+    ("standard", "tiered_storage_gb_month"): ("msk/tiered-storage", "Kafka.Storage.Tiered", "TieredStorage"),
+    ("standard", "tiered_retrieval_gb"): ("msk/tiered-retrieval", "Kafka.DataRetrieval.Tiered", "TieredStorage"),
+    ("standard", "private_connectivity_gb"): ("msk/private-gb", "", "PrivateConnectivity"),
+    ("standard", "private_connectivity_hour"): (
+        "msk/private-hour",
+        "Kafka.PrivateConnectivityHours",
+        "PrivateConnectivity",
+    ),
     ("express", "storage_gb_month"): ("msk/express-storage", "Express.Storage", ""),
     ("express", "data_in_gb"): ("msk/express-in", "Express.In-Bytes", ""),
     ("serverless", "cluster_hour"): ("msk/serverless-cluster", "KafkaServerless-ClusterHours", "Serverless"),
     ("serverless", "partition_hour"): ("msk/serverless-partition", "KafkaServerless-PartitionHours", "Serverless"),
     ("serverless", "data_in_gb"): ("msk/serverless-in", "KafkaServerless-In-Bytes", "Serverless"),
     ("serverless", "data_out_gb"): ("msk/serverless-out", "KafkaServerless-Out-Bytes", "Serverless"),
-    ("serverless", "storage_gb_month"): ("msk/serverless-storage", "", ""),
-    ("connect", "mcu_hour"): ("msk/connect", "", ""),
-    ("replicator", "replicator_hour"): ("msk/replicator-hour", "", ""),
-    ("replicator", "replicator_same_region_gb"): ("msk/replicator-zone-gb", "", ""),
-    ("replicator", "replicator_cross_region_gb"): ("msk/replicator-region-gb", "", ""),
+    ("serverless", "storage_gb_month"): ("msk/serverless-storage", "KafkaServerless-StorageHours", "Serverless"),
+    ("connect", "mcu_hour"): ("msk/connect", "", "RunConnect"),
+    ("replicator", "replicator_hour"): ("msk/replicator-hour", "", "RunReplicator"),
+    ("replicator", "replicator_same_region_gb"): ("msk/replicator-zone-gb", "", "SameRegionSource"),
+    ("replicator", "replicator_cross_region_gb"): ("msk/replicator-region-gb", "", "CrossRegionSourceLocal"),
 }
 
 
@@ -177,16 +179,13 @@ def msk_rows(facts: Path) -> Iterator[Row]:
             continue
         ours, pattern, operation = MSK_ITEMS[row["tier"], row["item"]]
         read = row["usagetype"].endswith(pattern) and bool(pattern)
-        name = row["usagetype"] if read else _msk_name(region, pattern)
+        name = row["usagetype"] if read else usage_type(region, pattern, "AmazonMSK") if pattern else ""
+        read = read or name in READ.get(region, ())
         basis = "read" if read else "derived" if pattern else "unknown"
         yield _hourly(
             region, ours, row["usd"], "AmazonMSK", name, operation, f"{basis}/{'read' if operation else 'unknown'}",
             "derived" if "inferred" in row["unit"] else "published", source, row["as_of"], row["unit"].split(" (")[0],
         )  # fmt: skip
-
-
-def _msk_name(region: str, pattern: str) -> str:
-    return f"{PREFIXES[region] or 'USE1'}-{pattern}" if pattern else ""
 
 
 def msk_quota_rows(facts: Path) -> Iterator[Row]:
@@ -241,7 +240,7 @@ def _node(row: dict[str, str], kind: str, usd: str, pattern: str, unit: str) -> 
     return _hourly(
         row["region"], f"{kind}/{row['instance_type']}", usd, "AmazonES",
         usage_type(row["region"], pattern) if pattern else "", "ESDomain" if pattern else "",
-        "derived/remembered" if pattern else "unknown/unknown", grade_of(row["basis"], row["source"]), source,
+        "derived/read" if pattern else "unknown/unknown", grade_of(row["basis"], row["source"]), source,
         row["as_of"], unit,
     )  # fmt: skip
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pricing.build_compute import grade_of, usage_type
+from pricing import build_names as names
+from pricing.build_compute import grade_of
 from pricing.build_machines import read_rows
 from pricing.rows import Row, plain
 
@@ -14,30 +15,10 @@ TEBI_GB = 1024
 
 
 def _row(
-    region: str, item: str, usd: str, unit: str, identity: tuple[str, str, str, str], grade: str, source: str,
-    as_of: str, tier: tuple[str, str] = ("", ""),
+    region: str, item: str, usd: str, unit: str, grade: str, source: str, as_of: str, tier: tuple[str, str] = ("", ""),
 ) -> Row:  # fmt: skip
-    service, pattern, operation, basis = identity
-    known = region in ("any",) or not pattern
-    name = pattern if known else usage_type(region, pattern)
+    service, name, operation, basis = names.of(item, region)
     return Row(item, region, plain(usd), unit, *tier, service, name, operation, basis, grade, source, as_of)
-
-
-NOTHING_READ = ("", "", "", "unknown/unknown")
-
-# What AWS calls each item; the last words say how usage type and operation were come by. `derived` is a usage type
-# that was read in another region. Read in: a Cost Explorer report by operation and usage type of ap-northeast-2 (2019;
-# EBS, NAT, balancers, S3, CloudWatch), a copy of the Price List of ap-southeast-1 (2026-08-12; MSK, S3, EMR Serverless,
-# CloudWatch), cost tables of 2026 (CreateVolume-Gp3), and a reader of the OpenSearch price list (2026-06-27).
-EBS = {
-    "gp3-storage": ("AmazonEC2", "EBS:VolumeUsage.gp3", "CreateVolume-Gp3", "derived/read"),
-    "gp3-throughput": ("AmazonEC2", "EBS:VolumeP-Throughput.gp3", "CreateVolume-Gp3", "derived/remembered"),
-    "gp3-iops": ("AmazonEC2", "EBS:VolumeP-IOPS.gp3", "CreateVolume-Gp3", "remembered/remembered"),
-    "gp2-storage": ("AmazonEC2", "EBS:VolumeUsage.gp2", "CreateVolume-Gp2", "derived/read"),
-    "io1-storage": ("AmazonEC2", "EBS:VolumeUsage.piops", "CreateVolume-P-IOPS", "derived/read"),
-    "io1-iops": ("AmazonEC2", "EBS:VolumeP-IOPS.piops", "CreateVolume-P-IOPS", "derived/read"),
-    "snapshot-storage": ("AmazonEC2", "EBS:SnapshotUsage", "CreateSnapshot", "derived/read"),
-}
 
 
 def ebs_rows(facts: Path) -> Iterator[Row]:
@@ -45,19 +26,10 @@ def ebs_rows(facts: Path) -> Iterator[Row]:
     for row in read_rows(facts / "aws" / "ebs_prices.csv"):
         item = f"{row['volume_type']}-{row['item'].replace('_', '-')}"
         unit = row["unit"].split(" above")[0]
-        identity = EBS.get(item, ("AmazonEC2", "", "", "unknown/unknown"))
-        yield _row(
-            row["region"], f"ebs/{item}", row["usd"], unit, identity, grade_of(row["basis"], row["source"]),
-            row["source"], row["as_of"],
-        )  # fmt: skip
+        grade = grade_of(row["basis"], row["source"])
+        yield _row(row["region"], f"ebs/{item}", row["usd"], unit, grade, row["source"], row["as_of"])
 
 
-S3 = {
-    "standard-storage": ("AmazonS3", "TimedStorage-ByteHrs", "StandardStorage", "derived/read"),
-    "standard-ia-storage": ("AmazonS3", "TimedStorage-SIA-ByteHrs", "StandardIAStorage", "derived/read"),
-    "standard-put-copy-post-list": ("AmazonS3", "Requests-Tier1", "PutObject", "derived/remembered"),
-    "standard-get-select-other": ("AmazonS3", "Requests-Tier2", "GetObject", "derived/remembered"),
-}
 S3_TIERS = {
     "storage_first_50TB": ("0", str(50 * TEBI_GB)),
     "storage_next_450TB": (str(50 * TEBI_GB), str(500 * TEBI_GB)),
@@ -71,36 +43,19 @@ def s3_rows(facts: Path) -> Iterator[Row]:
         kind, item = row["storage_class"].replace("_", "-"), row["item"]
         tier = S3_TIERS.get(item, ("", ""))
         short = f"{kind}-{'storage' if item in S3_TIERS else item.replace('_', '-')}"
-        identity = S3.get(short, ("AmazonS3", "", "", "unknown/unknown"))
         yield _row(
-            row["region"], f"s3/{short}", row["usd"], row["unit"], identity, "published", row["source"], row["as_of"],
-            tier,
-        )  # fmt: skip
+            row["region"], f"s3/{short}", row["usd"], row["unit"], "published", row["source"], row["as_of"], tier
+        )
 
 
 NETWORK = {
-    "inter_az_each_direction": ("transfer/zones", "GB", ("AWSDataTransfer", "DataTransfer-Regional-Bytes",
-                                                         "InterZone-In/Out", "derived/remembered")),
-    "internet_egress": ("transfer/internet", "GB", ("AWSDataTransfer", "DataTransfer-Out-Bytes", "",
-                                                    "derived/unknown")),
-    "nat_gateway_hour": ("nat/hour", "hour", ("AmazonEC2", "NatGateway-Hours", "NatGateway", "derived/read")),
-    "nat_gateway_gb": ("nat/gb", "GB", ("AmazonEC2", "NatGateway-Bytes", "NatGateway", "derived/read")),
-    "interface_endpoint_hour": ("endpoint/hour", "endpoint-AZ-hour", ("AmazonVPC", "VpcEndpoint-Hours", "VpcEndpoint",
-                                                                      "derived/derived")),
-    "interface_endpoint_gb": ("endpoint/gb", "GB", ("AmazonVPC", "VpcEndpoint-Bytes", "VpcEndpoint",
-                                                    "derived/derived")),
-    "alb_hour": ("alb/hour", "hour", ("AWSELB", "LoadBalancerUsage", "LoadBalancing:Application",
-                                      "derived/read")),
-    "alb_lcu_hour": ("alb/lcu", "LCU-hour", ("AWSELB", "LCUUsage", "LoadBalancing:Application",
-                                             "derived/read")),
-    "nlb_hour": ("nlb/hour", "hour", ("AWSELB", "LoadBalancerUsage", "LoadBalancing:Network",
-                                      "remembered/remembered")),
-    "nlb_lcu_hour": ("nlb/lcu", "NLCU-hour", ("AWSELB", "LCUUsage", "LoadBalancing:Network", "remembered/remembered")),
-    "public_ipv4_hour": ("ipv4/hour", "address-hour", ("AmazonVPC", "PublicIPv4:InUseAddress", "",
-                                                       "remembered/unknown")),
-    "tgw_attachment_hour": ("tgw/hour", "attachment-hour", ("AmazonVPC", "", "", "unknown/unknown")),
-    "tgw_gb": ("tgw/gb", "GB", ("AmazonVPC", "", "", "unknown/unknown")),
-    "internet_free_tier": ("transfer/internet-free", "GB", ("AWSDataTransfer", "", "", "unknown/unknown")),
+    "inter_az_each_direction": ("transfer/zones", "GB"), "internet_egress": ("transfer/internet", "GB"),
+    "internet_free_tier": ("transfer/internet-free", "GB"), "nat_gateway_hour": ("nat/hour", "hour"),
+    "nat_gateway_gb": ("nat/gb", "GB"), "interface_endpoint_hour": ("endpoint/hour", "endpoint-AZ-hour"),
+    "interface_endpoint_gb": ("endpoint/gb", "GB"), "alb_hour": ("alb/hour", "hour"),
+    "alb_lcu_hour": ("alb/lcu", "LCU-hour"), "nlb_hour": ("nlb/hour", "hour"), "nlb_lcu_hour": ("nlb/lcu", "NLCU-hour"),
+    "public_ipv4_hour": ("ipv4/hour", "address-hour"), "tgw_attachment_hour": ("tgw/hour", "attachment-hour"),
+    "tgw_gb": ("tgw/gb", "GB"),
 }  # fmt: skip
 
 
@@ -110,26 +65,15 @@ def network_rows(facts: Path) -> Iterator[Row]:
         region, source = row["region"], row["source"]
         grade = "remembered" if "memory" in source else "derived" if "assumed" in source else "published"
         if row["item"] == "inter_region_out":
-            pair = f"{_code(region)}-{_code(row['peer'])}-AWS-Out-Bytes"
-            identity = ("AWSDataTransfer", "", "InterRegion-Out", "derived/remembered")
-            item = f"transfer/region-{row['peer']}"
-            made = _row(region, item, row["usd"], "GB", identity, grade, source, row["as_of"])
-            yield made._replace(usage_type=pair)
+            pair = f"{names.short(region)}-{names.short(row['peer'])}-AWS-Out-Bytes"
+            made = _row(region, f"transfer/region-{row['peer']}", row["usd"], "GB", grade, source, row["as_of"])
+            yield made._replace(usage_type=pair, operation="InterRegion-Out", identity="derived/remembered")
             continue
-        item, unit, identity = NETWORK[row["item"]]
+        item, unit = NETWORK[row["item"]]
         tier = ("", "")
         if row["item"].startswith("internet"):
             tier = tuple(plain(row[end]) if row[end] else "" for end in ("tier_from_gb", "tier_to_gb"))  # type: ignore[assignment]
-        yield _row(region, item, row["usd"], unit, identity, grade, source, row["as_of"], tier)
-
-
-def _code(region: str) -> str:
-    """The short name of a region in an inter-region usage type.
-
-    >>> _code("us-east-1"), _code("us-west-2"), _code("eu-west-1")
-    ('USE1', 'USW2', 'EU')
-    """
-    return usage_type(region, "").rstrip("-") or "USE1"
+        yield _row(region, item, row["usd"], unit, grade, source, row["as_of"], tier)
 
 
 OBSERVED = {
@@ -155,25 +99,14 @@ OBSERVED = {
     "cw_logs_stored_gb_month": ("cloudwatch/logs-stored", ("", "")),
     "cw_logs_insights_gb": ("cloudwatch/logs-query", ("", "")),
 }
-OBSERVED_NAMES = {
-    "cloudwatch/metric": ("AmazonCloudWatch", "CW:MetricMonitorUsage", "MetricStorage", "derived/read"),
-    "cloudwatch/alarm": ("AmazonCloudWatch", "CW:AlarmMonitorUsage", "Unknown", "derived/read"),
-    "cloudwatch/get-metric-data": ("AmazonCloudWatch", "CW:GMD-Metrics", "GetMetricData", "derived/read"),
-    "cloudwatch/logs-in": ("AmazonCloudWatch", "DataProcessing-Bytes", "PutLogEvents", "derived/read"),
-    "cloudwatch/logs-stored": ("AmazonCloudWatch", "TimedStorage-ByteHrs", "HourlyStorageMetering",
-                               "derived/remembered"),
-}  # fmt: skip
-SERVICES = {"cloudwatch": "AmazonCloudWatch", "amp": "AmazonPrometheus", "amg": "AmazonGrafana"}
 
 
 def observability_rows(facts: Path) -> Iterator[Row]:
     """CloudWatch, Managed Prometheus, Managed Grafana. Free first parts are rows at 0."""
     for row in read_rows(facts / "aws" / "observability_prices.csv"):
         item, tier = OBSERVED[row["item"]]
-        service = SERVICES[item.partition("/")[0]]
-        identity = OBSERVED_NAMES.get(item, (service, "", "", "unknown/unknown"))
         unit = row["unit"].split(" (")[0]
-        made = _row(row["region"], item, row["usd"], unit, identity, "published", row["source"], row["as_of"], tier)
+        made = _row(row["region"], item, row["usd"], unit, "published", row["source"], row["as_of"], tier)
         yield made
         if row["item"] in ("amp_ingest_40M_2B", "amp_storage_gb_month"):
             yield made._replace(usd="0", tier_from="0", tier_to=tier[0])
@@ -186,14 +119,21 @@ def support_rows(facts: Path) -> Iterator[Row]:
         plan = SUPPORT_PLANS[row["plan"]]
         grade = "remembered" if "memory" in row["source"] else grade_of("", row["source"])
         tier = (plain(row["usage_from_usd"]), plain(row["usage_to_usd"]) if row["usage_to_usd"] else "")
-        service = SUPPORT_CODES.get(plan, "")
-        identity = (service, "Dollar" if service else "", "", "remembered/unknown" if service else "unknown/unknown")
         source, as_of = row["source"], row["as_of"]
-        yield _row("any", f"support/{plan}", row["rate_frac"], "USD of charges", identity, grade, source, as_of, tier)
+        yield _supported(_row("any", f"support/{plan}", row["rate_frac"], "USD of charges", grade, source, as_of, tier))
         if plan not in seen:
             seen.add(plan)
             usd = row["monthly_minimum_usd"]
-            yield _row("any", f"support/{plan}-minimum", usd, "month", identity, grade, source, as_of)
+            yield _supported(_row("any", f"support/{plan}-minimum", usd, "month", grade, source, as_of))
+
+
+def _supported(row: Row) -> Row:
+    """A support row under its plan's service code, where one was read; AWS meters it in dollars."""
+    service = SUPPORT_CODES.get(row.item.removeprefix("support/").removesuffix("-minimum"), "")
+    if not service:
+        return row
+    basis = "read/unknown" if service in SUPPORT_READ else "remembered/unknown"
+    return row._replace(service_code=service, usage_type="Dollar", identity=basis)
 
 
 SUPPORT_PLANS = {
@@ -201,9 +141,11 @@ SUPPORT_PLANS = {
     "enterprise_on_ramp": "enterprise-on-ramp", "business_plus (new, from 2025-12)": "business-plus",
     "enterprise (new, from 2025-12)": "enterprise-2026", "unified_operations (new, from 2025-12)": "unified-operations",
 }  # fmt: skip
+# Read with `Dollar` in a bill's lines (business), the code alone in AWS's billing API (enterprise, developer).
 SUPPORT_CODES = {
-    "business": "AWSSupportBusiness", "enterprise": "AWSSupportEnterprise", "developer": "AWSDeveloperSupport",
+    "business": "AWSSupportBusiness", "enterprise": "AWSSupportEnterprise", "developer": "AWSSupportDeveloper",
 }  # fmt: skip
+SUPPORT_READ = ("AWSSupportBusiness",)
 
 
 def storage_rows(facts: Path) -> Iterator[Row]:
@@ -211,22 +153,12 @@ def storage_rows(facts: Path) -> Iterator[Row]:
     for row in read_rows(facts / "aws" / "opensearch_storage_and_elastic_cloud.csv"):
         item = row["item"].replace("_", "-").removesuffix("-or1-or2-om2-oi2")
         service = "elastic-cloud" if row["service"] == "elastic_cloud" else "opensearch"
-        identity = OPENSEARCH_NAMES.get(item, ("AmazonES", "", "", "unknown/unknown"))
-        if service == "elastic-cloud":
-            identity = NOTHING_READ
         yield _row(
-            row["region"], f"{service}/{item}", row["usd"], row["unit"].split(" (")[0].split(" above")[0], identity,
+            row["region"], f"{service}/{item}", row["usd"], row["unit"].split(" (")[0].split(" above")[0],
             grade_of(row["basis"], row["source"]), row["source"], row["as_of"],
         )  # fmt: skip
 
 
-OPENSEARCH_NAMES = {
-    "gp3-storage": ("AmazonES", "ES:GP3-Storage", "ESDomain", "derived/remembered"),
-    "gp3-iops": ("AmazonES", "ES:GP3-PIOPS", "ESDomain", "derived/remembered"),
-    "gp3-throughput": ("AmazonES", "ES:GP3-Provisioned-ThroughPut", "ESDomain", "derived/remembered"),
-    "gp2-storage": ("AmazonES", "ES:GP2-Storage", "ESDomain", "derived/remembered"),
-    "managed-storage": ("AmazonES", "ES:Managed-Storage", "ESDomain", "derived/remembered"),
-}
 ALTERNATIVE_UNITS = {"per 1M requests": ("million requests", 1.0)}
 
 
@@ -239,7 +171,7 @@ def alternative_rows(facts: Path) -> Iterator[Row]:
         tier = ALTERNATIVE_TIERS.get((row["service"], row["item"]), ("", ""))
         grade = "remembered" if row["basis"] == "remembered" else grade_of(row["basis"], row["source"])
         yield _row(
-            row["region"], f"{row['service']}/{item}", row["usd_or_limit"], unit, NOTHING_READ, grade, row["source"],
+            row["region"], f"{row['service']}/{item}", row["usd_or_limit"], unit, grade, row["source"],
             row["as_of"] or "unknown", tier,
         )  # fmt: skip
 

@@ -5,8 +5,13 @@ the region), EC2 Instance Savings Plans (likewise), Compute Savings Plans (any f
 size flexibility). MSK sells none. *Cash* is when money leaves, *amortised* spreads what was paid up front over the
 term. A *plan* is an offer bought some number of times and held against a monthly demand for that machine.
 
-Where it stops being true: discounts of the partial and no-upfront EC2 payments are ratios read on one type; a
-Compute or Database Savings Plan's rate a type was not read, so the share of on-demand must be given.
+Commitments are used up as AWS uses them: reservations first, then EC2 Instance Savings Plans, then Compute Savings
+Plans, of which every machine takes its own rate's worth.
+
+Where it stops being true: discounts of the partial and no-upfront EC2 payments are ratios read on one type; EC2
+Instance Savings Plans cost what Standard RIs do where their own rate was not read (r8i, three years, no upfront: 0.3 %
+off); Compute Savings Plan rates were read for the families m7g and m6a in us-east-1, others come with a refreshed book
+or from the user; on a machine without a rate a Compute Savings Plan takes off the share that it takes off its own.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from typing import Literal
 from models.machines import box_name, machine
 from pricing.bill import NOTHING, Bill, Line, cents, exact
 from pricing.elasticsearch import search_name
-from pricing.price_book import Price, PriceBook
+from pricing.price_book import MissingPrice, Price, PriceBook
 
 Kind = Literal["ec2-ri", "ec2-instance-sp", "compute-sp", "opensearch-ri"]
 Payment = Literal["no", "partial", "all"]
@@ -106,17 +111,46 @@ def _ec2_price(
         item = f"ec2/{kind}-{years}yr-{payment}-upfront/{box}"
         return replace(listed, item=item, usd=listed.usd * share, grade="given", source="share given by the user",
                        unit="effective hour", usage_type="", identity="unknown/unknown")  # fmt: skip
-    exact_item = f"ec2/{PLANS[kind]}-{years}yr-{payment}-upfront/{box}"
-    if book.has(exact_item, region):
-        return book.price(exact_item, region)
-    if kind == "compute-sp" or (kind == "ec2-instance-sp" and years == 1):
-        raise NotSold(f"{kind} {years} yr of {box}: AWS sells it, its rate is not in the book; give share_of_listed")
-    whole = book.price(f"ec2/{PLANS[kind]}-{years}yr-all-upfront/{box}", region)
-    if payment == "all":
-        return whole
-    ratio = book.price(f"ec2/ri-payment-{years}yr-{payment}-upfront", region)
-    return replace(whole, item=whole.item.replace("all-upfront", f"{payment}-upfront"), usd=whole.usd * ratio.usd,
-                   grade="derived", source=f"{whole.source} x {ratio.source}")  # fmt: skip
+    item = f"ec2/{PLANS[kind]}-{years}yr-{payment}-upfront/{box}"
+    if book.has(item, region):
+        return book.price(item, region)
+    known = next((p for p in ("all", "no") if book.has(item.replace(f"{payment}-upfront", f"{p}-upfront"), region)), "")
+    if known:
+        return _at_payment(book, item.replace(f"{payment}-upfront", f"{known}-upfront"), region, years, known, payment)
+    if kind == "ec2-instance-sp":
+        return _as_reserved(book, item, box, region, years, payment)
+    if kind == "compute-sp":
+        raise NotSold(
+            f"{kind} {years} yr of {box}: AWS sells it, its rate is not in the book; give share_of_listed, or a book "
+            "that `floodmark prices refresh` made"
+        )
+    return book.price(item.replace(f"{payment}-upfront", "all-upfront"), region)
+
+
+def _at_payment(book: PriceBook, item: str, region: str, years: int, known: str, payment: str) -> Price:
+    """A price at another payment than the one that was read, by the ratios of the type whose payments all were."""
+    read = book.price(item, region)
+    sources, ratio = [read.source], Decimal(1)
+    for name, power in ((payment, 1), (known, -1)):
+        if name != "all":
+            row = book.price(f"ec2/ri-payment-{years}yr-{name}-upfront", region)
+            sources, ratio = [*sources, row.source], ratio * (row.usd if power > 0 else 1 / row.usd)
+    return replace(read, item=item.replace(f"{known}-upfront", f"{payment}-upfront"), usd=read.usd * ratio,
+                   grade="derived", source=" x ".join(dict.fromkeys(sources)))  # fmt: skip
+
+
+def _as_reserved(book: PriceBook, item: str, box: str, region: str, years: int, payment: str) -> Price:
+    """An EC2 Instance Savings Plan whose rate was not read, at the Standard RI's price. Raises NotSold without one."""
+    try:
+        listed = book.price(f"ec2/on-demand/{box}", region)
+        like = _ec2_price(book, "ec2-ri", box, region, years, payment, listed, None)
+    except MissingPrice:
+        raise NotSold(
+            f"ec2-instance-sp {years} yr of {box}: AWS sells it, its rate is not in the book; give share_of_listed, "
+            "or a book that `floodmark prices refresh` made"
+        ) from None
+    return replace(like, item=item, grade="derived", source=f"{like.source}, as a Standard RI",
+                   service_code="ComputeSavingsPlans", usage_type="", identity="unknown/unknown")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,22 +254,24 @@ def best_count(offered: Offer, wanted: Sequence[float]) -> int:
     return best
 
 
-def apply(bill: Bill, offered: Offer, bought: float) -> Bill:
+def apply(bill: Bill, offered: Offer, bought: float, book: PriceBook | None = None) -> Bill:
     """The bill with a commitment on it, amortised: what it covers leaves the on-demand lines, all of it is paid.
 
-    An RI or plan that covers the family covers other sizes in proportion to vCPU.
+    An RI or plan that covers the family covers other sizes in proportion to vCPU. A Compute Savings Plan is dollars an
+    hour: each machine, in any region, uses up its own rate of them, the one with the largest share off first.
     """
     left = exact(bought) * exact(bill.month.hours)
     paid = left * offered.price.usd
-    lines: list[Line] = []
-    for line in bill.lines:
-        share = _covered_share(line, offered)
-        used = min(line.quantity, left / share) if share and left > 0 else NOTHING
-        left -= used * share
-        lines.append(_less(line, used) if used else line)
+    shares = [_covered_share(line, offered, book) for line in bill.lines]
+    lines = list(bill.lines)
+    for n in sorted(range(len(lines)), key=lambda n: shares[n] / (lines[n].price.usd or 1)):
+        if shares[n] and left > 0:
+            used = min(lines[n].quantity, left / shares[n])
+            left -= used * shares[n]
+            lines[n] = _less(lines[n], used)
     name = f"{offered.kind} {offered.machine}, {offered.years} yr, {offered.payment} upfront (amortised)"
     quantity = exact(bought) * exact(bill.month.hours)
-    first = next((x for x in bill.lines if _covered_share(x, offered)), None)
+    first = next((x for x, share in zip(bill.lines, shares, strict=True) if share), None)
     if first is not None or paid:
         system = first.system if first is not None else "shared"
         tags = first.tags if first is not None else ()
@@ -243,23 +279,40 @@ def apply(bill: Bill, offered: Offer, bought: float) -> Bill:
     return replace(bill, lines=tuple(line for line in lines if line.quantity))
 
 
-def covered_hours(bill: Bill, offered: Offer) -> Decimal:
+# The order in which AWS uses commitments up.
+USED_UP = {"ec2-ri": 0, "opensearch-ri": 0, "ec2-instance-sp": 1, "compute-sp": 2}
+
+
+def covered_hours(bill: Bill, offered: Offer, book: PriceBook | None = None) -> Decimal:
     """Hours a month that the bill's on-demand lines could use of an offer, in hours of its machine [h]."""
-    return sum((x.quantity * _covered_share(x, offered) for x in bill.lines), NOTHING)
+    return sum((x.quantity * _covered_share(x, offered, book) for x in bill.lines), NOTHING)
 
 
-def _covered_share(line: Line, offered: Offer) -> Decimal:
+def _covered_share(line: Line, offered: Offer, book: PriceBook | None) -> Decimal:
     """Commitment hours that one hour of the line uses up [1]; 0 where it is not covered."""
-    if line.price.region != offered.listed.region:
-        return NOTHING
-    if line.price.item == offered.listed.item:
+    item, region = line.price.item, line.price.region
+    if item == offered.listed.item and region == offered.listed.region:
         return Decimal(1)
-    if offered.covers == "type" or not line.price.item.startswith("ec2/on-demand/"):
+    if offered.covers == "type" or not item.startswith("ec2/on-demand/"):
         return NOTHING
-    mine, theirs = machine(offered.machine), machine(line.price.item.rpartition("/")[2])
     if offered.covers == "anything":
-        return line.price.usd / offered.listed.usd
+        return _own_rate(line, offered, book) / offered.price.usd
+    if region != offered.listed.region:
+        return NOTHING
+    mine, theirs = machine(offered.machine), machine(item.rpartition("/")[2])
     return Decimal(theirs.vcpu) / Decimal(mine.vcpu) if theirs.family == mine.family else NOTHING
+
+
+def _own_rate(line: Line, offered: Offer, book: PriceBook | None) -> Decimal:
+    """What an hour of the line takes of a Compute Savings Plan [USD]: its own rate, else the same share off."""
+    item, region = line.price.item, line.price.region
+    if book is None or offered.price.grade == "given":
+        listed = line.price.usd if book is None else book.price(item, region).usd
+        return listed * offered.price.usd / offered.listed.usd
+    try:
+        return offer(book, offered.kind, item.rpartition("/")[2], region, offered.years, offered.payment).price.usd
+    except NotSold:
+        return book.price(item, region).usd * offered.price.usd / offered.listed.usd
 
 
 def _less(line: Line, used: Decimal) -> Line:

@@ -20,6 +20,7 @@ from pricing.spread import SPREAD
 PAYMENTS = ("no", "partial", "all")
 EC2_KINDS = (("ec2-ri", 1), ("ec2-ri", 3), ("ec2-instance-sp", 1), ("ec2-instance-sp", 3), ("compute-sp", 1),
              ("compute-sp", 3))  # fmt: skip
+UNKNOWN_RATE = "its rate is not in the book; give money.commitments' share_of_listed, or refresh the book"
 SEARCH_KINDS = (("opensearch-ri", 1), ("opensearch-ri", 3))
 
 
@@ -107,26 +108,20 @@ def _of_machine(
     base = tuple(cents(w * Decimal(repr(b.month.hours)) * listed.usd) for w, b in zip(wanted, bills, strict=True))
     on_demand = sum(base, NOTHING)
     choices = [Choice(machine, "on demand", None, base, base, on_demand, SPREAD[listed.grade])]
-    missing: dict[str, list[str]] = {}
+    missing: list[str] = []
     for kind, years in SEARCH_KINDS if service.startswith("opensearch") else EC2_KINDS:
         for payment in PAYMENTS:
             try:
                 sold = offer(book, kind, machine, region, years, payment)
-            except (NotSold, MissingPrice) as error:
-                why = (
-                    "its rate is not in the book" if isinstance(error, MissingPrice) else str(error).rpartition("; ")[0]
-                )
-                missing.setdefault(why.rpartition(", ")[2], []).append(f"{kind} {years} yr")
+            except (NotSold, MissingPrice):
+                missing.append(f"{kind} {years} yr")
                 continue
             choices.append(_held(sold, wanted, bills, on_demand, leave_after))
     return Compared(
         machine,
         tuple(wanted),
         tuple(choices),
-        tuple(
-            f"{', '.join(dict.fromkeys(names))}: {why}; give money.commitments' share_of_listed"
-            for why, names in missing.items()
-        ),
+        (f"{', '.join(dict.fromkeys(missing))}: {UNKNOWN_RATE}",) if missing else (),
     )
 
 

@@ -11,46 +11,23 @@ savings plans and hardware from their own calls. What no rule understands is cou
 from __future__ import annotations
 
 import csv
-import datetime
-import io
 import json
 import os
-import random
 import shutil
-import time
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pricing import refresh_rules as rules
+from pricing import refresh_sources as sources
 from pricing.price_book import PriceBook, table_of
+from pricing.refresh_calls import Clients, RefreshError, StaleToken, asked, live_clients
 from pricing.rows import Row, pack, unpack
 
+__all__ = ["Clients", "Made", "RefreshError", "asked", "live_clients", "refresh"]
+
 SOURCES = ("prices", "spot", "savings", "types")
-THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded",
-             "InternalErrorException", "InternalServerException", "ServiceUnavailable"}  # fmt: skip
-STALE_TOKEN = {"ExpiredNextTokenException", "InvalidNextTokenException"}
-TRIES, FIRST_WAIT, LONGEST_WAIT = 9, 0.5, 60.0
 STALE_SECONDS = 24 * 3600  # pages older than this belong to another day's prices
-PRICING_ENDPOINT = "us-east-1"  # one of the three regions that answer for all
-
-
-class RefreshError(RuntimeError):
-    """A refresh that cannot go on: says what AWS answered and what would do."""
-
-
-@dataclass
-class Clients:
-    """Who is asked, how a bulk file is read, and how a wait is waited."""
-
-    pricing: Any
-    ec2: Any
-    savingsplans: Any
-    lines: Callable[[str], Iterable[str]]
-    sleep: Callable[[float], None] = time.sleep
-    today: Callable[[], datetime.datetime] = field(default=lambda: datetime.datetime.now(datetime.UTC))
 
 
 class Made(NamedTuple):
@@ -71,25 +48,6 @@ class Made(NamedTuple):
         return told
 
 
-def live_clients(region: str) -> Clients:
-    """Clients of real AWS, from the environment's credentials. Needs the extra `aws`."""
-    try:
-        import boto3
-    except ImportError:
-        raise RefreshError("a refresh needs boto3: pip install 'floodmark[aws]'") from None
-    return Clients(
-        boto3.client("pricing", region_name=PRICING_ENDPOINT), boto3.client("ec2", region_name=region),
-        boto3.client("savingsplans", region_name=PRICING_ENDPOINT), _downloaded,
-    )  # fmt: skip
-
-
-def _downloaded(url: str) -> Iterator[str]:
-    if not url.startswith("https://"):
-        raise RefreshError(f"price list file at {url[:60]}; expected an https address")
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        yield from io.TextIOWrapper(answer, encoding="utf-8", newline="")
-
-
 def refresh(
     region: str, into: Path, clients: Clients, base: PriceBook | None = None, only: Sequence[str] = (),
     bulk: Sequence[str] = (),
@@ -105,34 +63,32 @@ def refresh(
     return _finished(work, into, region, base, clients, wanted)
 
 
-Page = tuple[list[Any], str, int]  # what was read, the token of the next page ('' at the end), charges not understood
-Reader = Callable[[str], Page]
-
-
-def _plan(region: str, clients: Clients, bulk: Sequence[str], wanted: Sequence[str]) -> Iterator[tuple[str, Reader]]:
+def _plan(
+    region: str, clients: Clients, bulk: Sequence[str], wanted: Sequence[str]
+) -> Iterator[tuple[str, sources.Reader]]:
     """The sources to read, each with a reader of one page."""
     if "prices" in wanted:
         for number, (service, filters) in enumerate(rules.QUERIES):
             if service not in bulk:
-                yield f"prices-{number:02d}-{service}", _products(clients, service, filters, region)
+                yield f"prices-{number:02d}-{service}", sources.products(clients, service, filters, region)
         for service in bulk:
-            yield f"bulk-{service}", _bulk(clients, service, region)
+            yield f"bulk-{service}", sources.bulk(clients, service, region)
     if "spot" in wanted:
-        yield "spot", _spot(clients)
+        yield "spot", sources.spot(clients)
     if "savings" in wanted:
-        yield "savings", _savings(clients, region)
+        yield "savings", sources.savings(clients, region)
     if "types" in wanted:
-        yield "types", _types(clients)
+        yield "types", sources.types(clients)
 
 
-def _read_all(folder: Path, read: Reader) -> None:
+def _read_all(folder: Path, read: sources.Reader) -> None:
     """Every page of a source that is not there yet; a token that AWS no longer takes starts the source anew."""
     folder.mkdir(exist_ok=True)
     number, token = _reached(folder)
     while token is not None:
         try:
             found, following, unknown = read(token)
-        except _Stale:
+        except StaleToken:
             if number == 0:
                 raise RefreshError(f"{folder.name}: AWS refuses the token of its own first page") from None
             shutil.rmtree(folder)
@@ -156,173 +112,6 @@ def _keep(path: Path, data: Any) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps(data), encoding="utf-8")
     os.replace(part, path)
-
-
-class _Stale(Exception):
-    """A page token that AWS no longer takes."""
-
-
-def asked(clients: Clients, call: Callable[..., Any], **options: Any) -> Any:
-    """One call, repeated while AWS throttles, with growing, scattered waits."""
-    for attempt in range(TRIES):
-        try:
-            return call(**{k: v for k, v in options.items() if v not in ("", None)})
-        except Exception as error:
-            code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
-            if code in STALE_TOKEN:
-                raise _Stale from None
-            if code not in THROTTLED or attempt == TRIES - 1:
-                raise _refused(call, error, code) from error
-            clients.sleep(min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * (0.5 + random.random() / 2))
-    raise AssertionError("unreachable")
-
-
-def _refused(call: Callable[..., Any], error: Exception, code: str) -> Exception:
-    name = getattr(call, "__name__", "call")
-    if code in ("AccessDeniedException", "UnauthorizedOperation", "AccessDenied"):
-        return RefreshError(f"{name}: not allowed; `floodmark iam-policy` prints what is needed")
-    if code:
-        return RefreshError(f"{name}: AWS answered {code}: {error}")
-    return RefreshError(f"{name}: {type(error).__name__}: {error}")
-
-
-def _products(clients: Clients, service: str, wanted: Any, region: str) -> Reader:
-    def read(token: str) -> Page:
-        answer = asked(
-            clients, clients.pricing.get_products, ServiceCode=service, FormatVersion="aws_v1", MaxResults=100,
-            Filters=rules.filters(service, wanted, region), NextToken=token,
-        )  # fmt: skip
-        found, unknown = rules.rows(rules.charges(answer["PriceList"]), region)
-        return [list(row) for row in found], answer.get("NextToken", ""), unknown
-
-    return read
-
-
-# Columns of a bulk file (CSV) and the names that GetProducts gives the same attributes (remembered).
-BULK_ATTRIBUTES = {"Operating System": "operatingSystem", "Tenancy": "tenancy", "Pre Installed S/W": "preInstalledSw",
-                   "CapacityStatus": "capacitystatus", "operation": "operation", "Software Type": "softwareType",
-                   "To Region Code": "toRegionCode"}  # fmt: skip
-
-
-def _bulk(clients: Clients, service: str, region: str) -> Reader:
-    """The whole file is one page: it is read as a stream and never held."""
-
-    def read(token: str) -> Page:
-        today = clients.today()
-        lists = asked(clients, clients.pricing.list_price_lists, ServiceCode=service, EffectiveDate=today,
-                      RegionCode=region, CurrencyCode="USD")["PriceLists"]  # fmt: skip
-        if not lists:
-            raise RefreshError(f"AWS has no price list file of {service} for {region}")
-        arn = lists[0]["PriceListArn"]
-        url = asked(clients, clients.pricing.get_price_list_file_url, PriceListArn=arn, FileFormat="csv")["Url"]
-        found, unknown = rules.rows(bulk_charges(clients.lines(url)), region)
-        return [list(row) for row in found], "", unknown
-
-    return read
-
-
-def bulk_charges(lines: Iterable[str]) -> Iterator[rules.Charge]:
-    """The charges of a price list file: some lines about the file, a header, then one line a charge."""
-    reader, head, about = csv.reader(lines), [], dict[str, str]()
-    for line in reader:
-        if line and line[0] == "SKU":
-            head = line
-            break
-        about[line[0]] = line[1] if len(line) > 1 else ""
-    if not head:
-        raise RefreshError("price list file has no header that starts with SKU; expected AWS's CSV format")
-    for line in reader:
-        row = dict(zip(head, line, strict=False))
-        if row.get("Currency", "USD") != "USD":
-            continue
-        term = {"kind": row["TermType"], "code": row["OfferTermCode"], "OfferingClass": row.get("OfferingClass", ""),
-                "LeaseContractLength": row.get("LeaseContractLength", ""),
-                "PurchaseOption": row.get("PurchaseOption", "")}  # fmt: skip
-        attributes = {ours: row[theirs] for theirs, ours in BULK_ATTRIBUTES.items() if row.get(theirs)}
-        yield rules.Charge(
-            row["serviceCode"], row["usageType"], row["operation"], attributes, row["SKU"], term, row["Unit"],
-            row["StartingRange"], row["EndingRange"], row["PricePerUnit"], about.get("Publication Date", "")[:10],
-        )  # fmt: skip
-
-
-def _spot(clients: Clients) -> Reader:
-    def read(token: str) -> Page:
-        answer = asked(
-            clients, clients.ec2.describe_spot_price_history, StartTime=clients.today(), NextToken=token,
-            ProductDescriptions=["Linux/UNIX", "Linux/UNIX (Amazon VPC)"], MaxResults=1000,
-        )  # fmt: skip
-        found = sorted(answer["SpotPriceHistory"], key=lambda x: x["Timestamp"], reverse=True)
-        return (
-            [[x["InstanceType"], x["AvailabilityZone"], x["SpotPrice"]] for x in found],
-            answer.get("NextToken", ""),
-            0,
-        )
-
-    return read
-
-
-def _savings(clients: Clients, region: str) -> Reader:
-    def read(token: str) -> Page:
-        answer = asked(
-            clients, clients.savingsplans.describe_savings_plans_offering_rates, nextToken=token, maxResults=1000,
-            savingsPlanTypes=["EC2Instance", "Compute"], products=["EC2"], serviceCodes=["AmazonEC2"],
-            filters=[{"name": "region", "values": [region]}, {"name": "tenancy", "values": ["shared"]},
-                     {"name": "productDescription", "values": ["Linux/UNIX"]}],
-        )  # fmt: skip
-        made = rules.savings_rows(answer["searchResults"], region, f"{clients.today():%Y-%m-%d}")
-        return [list(row) for row in made], answer.get("nextToken", ""), 0
-
-    return read
-
-
-def _types(clients: Clients) -> Reader:
-    def read(token: str) -> Page:
-        answer = asked(clients, clients.ec2.describe_instance_types, MaxResults=100, NextToken=token)
-        return [_instance(x) for x in answer["InstanceTypes"]], answer.get("NextToken", ""), 0
-
-    return read
-
-
-def _instance(x: dict[str, Any]) -> dict[str, str]:
-    """One instance type's hardware, under the machine table's columns; what AWS leaves out is empty."""
-    cpu, ebs = x.get("VCpuInfo", {}), x.get("EbsInfo", {}).get("EbsOptimizedInfo", {})
-    cards = x.get("NetworkInfo", {}).get("NetworkCards", [{}])
-    chip, store = x.get("ProcessorInfo", {}), x.get("InstanceStorageInfo", {})
-    disks = store.get("Disks", [])
-    family, _, size = x["InstanceType"].partition(".")
-    return {
-        "instance_type": x["InstanceType"], "family": family, "size": size,
-        "arch": "arm64" if "arm64" in chip.get("SupportedArchitectures", []) else "x86_64",
-        "manufacturer": str(chip.get("Manufacturer", "")), "clock_ghz": str(chip.get("SustainedClockSpeedInGhz", 0)),
-        "vcpu": str(cpu.get("DefaultVCpus", "")), "cores": str(cpu.get("DefaultCores", "")),
-        "threads_per_core": str(cpu.get("DefaultThreadsPerCore", "")), "memory_gib": _gib(x.get("MemoryInfo", {})),
-        "net_baseline_gbps": _all(cards, "BaselineBandwidthInGbps"),
-        "net_peak_gbps": _all(cards, "PeakBandwidthInGbps"),
-        "ebs_baseline_MBps": str(ebs.get("BaselineThroughputInMBps", "")),
-        "ebs_peak_MBps": str(ebs.get("MaximumThroughputInMBps", "")),
-        "ebs_baseline_iops": str(ebs.get("BaselineIops", "")), "ebs_peak_iops": str(ebs.get("MaximumIops", "")),
-        "max_ebs_attachments": str(x.get("EbsInfo", {}).get("MaximumEbsAttachments", 0)),
-        "local_disk_count": str(sum(int(d["Count"]) for d in disks)),
-        "local_disk_gb_each": str(disks[0]["SizeInGB"] if disks else 0),
-        "local_disk_kind": _disk_kind(disks[0], store) if disks else "",
-        "burstable": str(bool(x.get("BurstablePerformanceSupported"))),
-        "current_generation": str(bool(x.get("CurrentGeneration"))),
-    }  # fmt: skip
-
-
-def _disk_kind(disk: dict[str, Any], store: dict[str, Any]) -> str:
-    kind = str(disk.get("Type", ""))
-    return kind if store.get("NvmeSupport") == "unsupported" else f"{kind}-nvme"
-
-
-def _gib(memory: dict[str, Any]) -> str:
-    return str(memory["SizeInMiB"] / 1024) if "SizeInMiB" in memory else ""
-
-
-def _all(cards: Sequence[dict[str, Any]], name: str) -> str:
-    """What all network cards of a box have together; empty where AWS does not say it of one."""
-    known = [float(card[name]) for card in cards if name in card]
-    return str(sum(known)) if known and len(known) == len(cards) else ""
 
 
 def _work_folder(into: Path, region: str, clients: Clients, asked_for: dict[str, Any]) -> Path:

@@ -1,8 +1,7 @@
-"""Rules: which item of the book a charge of AWS's price list is, and in which unit.
+"""Charges of AWS's answers turned into rows of the book, by the rules of `pricing.refresh_list`.
 
-A *charge* is one price dimension as AWS lists it: service, usage type, operation, unit, range of quantity, dollars. A
-rule names the service and the usage type without its region's prefix, and the attributes a charge must have. What no
-rule knows is left aside and counted, so that a refresh says how much it did not understand.
+A *charge* is one price dimension as AWS lists it: service, usage type, operation, unit, range of quantity, dollars.
+What no rule knows is left aside and counted, so that a refresh says how much it did not understand.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from pricing.build_compute import PREFIXES, usage_type
+from pricing.build_names import PREFIXES, US_EAST_1, usage_type
+from pricing.refresh_list import LINUX, QUERIES, RULES, Rule, filters
 from pricing.rows import Row
 
+__all__ = ["LINUX", "QUERIES", "RULES", "Charge", "Rule", "charges", "filters", "rows", "savings_rows", "spot_rows"]
+
 YEAR_HOURS = 8760
-BOX = r"([a-z]+\d[a-z0-9-]*\.[a-z0-9-]+)"  # m7g.large, u-6tb1.metal; not `mcu.general`
-LINUX = {"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
 TERMS = {"No Upfront": "no", "Partial Upfront": "partial", "All Upfront": "all"}
 ENDLESS = ("Inf", "", None)
 
@@ -39,108 +39,13 @@ class Charge(NamedTuple):
     published: str
 
 
-class Rule(NamedTuple):
-    """A usage type without prefix (a pattern), the item it is, the book's unit, and what divides its price."""
-
-    service: str
-    pattern: str
-    item: str
-    unit: str
-    attributes: Mapping[str, str] = {}
-    divide: Mapping[str, int] = {}
-
-
-RULES = (
-    Rule("AmazonEC2", rf"BoxUsage:{BOX}", "ec2/on-demand/{0}", "hour", LINUX),
-    *(Rule("AmazonEC2", rf"EBS:VolumeUsage\.{name}", f"ebs/{kind}-storage", "GB-month")
-      for name, kind in (("gp3", "gp3"), ("gp2", "gp2"), ("piops", "io1"), ("io2", "io2"), ("st1", "st1"),
-                         ("sc1", "sc1"))),
-    Rule("AmazonEC2", r"EBS:VolumeP-IOPS\.gp3", "ebs/gp3-iops", "IOPS-month"),
-    Rule("AmazonEC2", r"EBS:VolumeP-IOPS\.piops", "ebs/io1-iops", "IOPS-month"),
-    Rule("AmazonEC2", r"EBS:VolumeP-IOPS\.io2", "ebs/io2-iops-tier1-to-32000", "IOPS-month"),
-    Rule("AmazonEC2", r"EBS:VolumeP-IOPS\.io2\.tier2", "ebs/io2-iops-tier2-32001-64000", "IOPS-month"),
-    Rule("AmazonEC2", r"EBS:VolumeP-IOPS\.io2\.tier3", "ebs/io2-iops-tier3-above-64000", "IOPS-month"),
-    Rule("AmazonEC2", r"EBS:VolumeP-Throughput\.gp3", "ebs/gp3-throughput", "MB/s-month", {}, {"GiBps-mo": 1024}),
-    Rule("AmazonEC2", r"EBS:SnapshotUsage", "ebs/snapshot-storage", "GB-month"),
-    Rule("AmazonEC2", r"NatGateway-Hours", "nat/hour", "hour"),
-    Rule("AmazonEC2", r"NatGateway-Bytes", "nat/gb", "GB"),
-    Rule("AmazonMSK", rf"Kafka\.(?:kraft\.)?{BOX}", "msk/broker/kafka.{0}", "broker-hour"),
-    Rule("AmazonMSK", rf"Express\.{BOX}", "msk/broker/express.{0}", "broker-hour"),
-    Rule("AmazonMSK", r"Kafka\.Storage\.GP2", "msk/standard-storage", "GB-month"),
-    Rule("AmazonMSK", r"Express\.Storage", "msk/express-storage", "GB-month"),
-    Rule("AmazonMSK", r"Express\.In-Bytes", "msk/express-in", "GB written"),
-    Rule("AmazonMSK", r"Kafka\.PrivateConnectivityHours", "msk/private-hour", "auth-scheme-hour"),
-    Rule("AmazonMSK", r"Kafka\.Storage\.Tiered", "msk/tiered-storage", "GB-month"),
-    Rule("AmazonMSK", r"Kafka\.DataRetrieval\.Tiered", "msk/tiered-retrieval", "GB retrieved"),
-    Rule("AmazonMSK", r"KafkaServerless-ClusterHours", "msk/serverless-cluster", "cluster-hour"),
-    Rule("AmazonMSK", r"KafkaServerless-PartitionHours", "msk/serverless-partition", "partition-hour"),
-    Rule("AmazonMSK", r"KafkaServerless-In-Bytes", "msk/serverless-in", "GB"),
-    Rule("AmazonMSK", r"KafkaServerless-Out-Bytes", "msk/serverless-out", "GB"),
-    Rule("AmazonES", rf"ESInstance:{BOX}", "opensearch/node/{0}.search", "hour"),
-    Rule("AmazonES", r"ES:GP3-Storage", "opensearch/gp3-storage", "GB-month"),
-    Rule("AmazonES", r"ES:GP3-PIOPS", "opensearch/gp3-iops", "IOPS-month"),
-    Rule("AmazonES", r"ES:GP3-Provisioned-ThroughPut", "opensearch/gp3-throughput", "MB/s-month", {},
-         {"GiBps-mo": 1024}),
-    Rule("AmazonES", r"ES:GP2-Storage", "opensearch/gp2-storage", "GB-month"),
-    Rule("AmazonES", r"ES:Managed-Storage", "opensearch/managed-storage", "GB-month"),
-    Rule("ElasticMapReduce", rf"BoxUsage:{BOX}", "emr/ec2/{0}", "hour", {"softwareType": "EMR"}),
-    Rule("AmazonS3", r"TimedStorage-ByteHrs", "s3/standard-storage", "GB-month"),
-    Rule("AmazonS3", r"TimedStorage-SIA-ByteHrs", "s3/standard-ia-storage", "GB-month"),
-    Rule("AmazonS3", r"Requests-Tier1", "s3/standard-put-copy-post-list", "request"),
-    Rule("AmazonS3", r"Requests-Tier2", "s3/standard-get-select-other", "request"),
-    Rule("AWSDataTransfer", r"DataTransfer-Regional-Bytes", "transfer/zones", "GB"),
-    Rule("AWSDataTransfer", r"DataTransfer-Out-Bytes", "transfer/internet", "GB"),
-    Rule("AmazonVPC", r"VpcEndpoint-Hours", "endpoint/hour", "endpoint-AZ-hour"),
-    Rule("AmazonVPC", r"VpcEndpoint-Bytes", "endpoint/gb", "GB"),
-    Rule("AmazonVPC", r"PublicIPv4:InUseAddress", "ipv4/hour", "address-hour"),
-    Rule("AWSELB", r"LoadBalancerUsage", "alb/hour", "hour", {"operation": "LoadBalancing:Application"}),
-    Rule("AWSELB", r"LCUUsage", "alb/lcu", "LCU-hour", {"operation": "LoadBalancing:Application"}),
-    Rule("AWSELB", r"LoadBalancerUsage", "nlb/hour", "hour", {"operation": "LoadBalancing:Network"}),
-    Rule("AWSELB", r"LCUUsage", "nlb/lcu", "NLCU-hour", {"operation": "LoadBalancing:Network"}),
-    Rule("AmazonCloudWatch", r"CW:MetricMonitorUsage", "cloudwatch/metric", "metric-month"),
-    Rule("AmazonCloudWatch", r"CW:AlarmMonitorUsage", "cloudwatch/alarm", "alarm-metric-month"),
-    Rule("AmazonCloudWatch", r"CW:GMD-Metrics", "cloudwatch/get-metric-data", "metric requested"),
-    Rule("AmazonCloudWatch", r"DataProcessing-Bytes", "cloudwatch/logs-in", "GB"),
-    Rule("AmazonCloudWatch", r"TimedStorage-ByteHrs", "cloudwatch/logs-stored", "GB-month"),
-    Rule("AmazonEKS", r"AmazonEKS-Hours:perCluster", "eks/cluster-hour", "cluster-hour (standard support)"),
-)  # fmt: skip
-
-# What is asked of GetProducts, by service; the region is added to each.
-QUERIES: tuple[tuple[str, Mapping[str, str]], ...] = (
-    ("AmazonEC2", {"productFamily": "Compute Instance", **LINUX}),
-    ("AmazonEC2", {"productFamily": "Storage"}),
-    ("AmazonEC2", {"productFamily": "System Operation"}),
-    ("AmazonEC2", {"productFamily": "Provisioned Throughput"}),
-    ("AmazonEC2", {"productFamily": "Storage Snapshot"}),
-    ("AmazonEC2", {"productFamily": "NAT Gateway"}),
-    ("AmazonMSK", {}),
-    ("AmazonES", {}),
-    ("ElasticMapReduce", {"softwareType": "EMR"}),
-    ("AmazonS3", {"productFamily": "Storage", "volumeType": "Standard"}),
-    ("AmazonS3", {"productFamily": "Storage", "volumeType": "Standard - Infrequent Access"}),
-    ("AmazonS3", {"productFamily": "API Request"}),
-    ("AWSDataTransfer", {"productFamily": "Data Transfer"}),
-    ("AmazonVPC", {}),
-    ("AWSELB", {}),
-    ("AmazonCloudWatch", {}),
-    ("AmazonEKS", {}),
-)
-REGION_FIELD = {"AWSDataTransfer": "fromRegionCode"}
-
-
-def filters(service: str, wanted: Mapping[str, str], region: str) -> list[dict[str, str]]:
-    """The filters of a query, its region among them; GetProducts takes at most 50."""
-    fields = {REGION_FIELD.get(service, "regionCode"): region, **wanted}
-    return [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in fields.items()]
-
-
 def bare(usage_type: str, region: str) -> str:
     """A usage type without its region's prefix; us-east-1 has one in some services only.
 
     >>> bare("EUC1-BoxUsage:m7g.large", "eu-central-1"), bare("USE1-Kafka.m5.large", "us-east-1")
     ('BoxUsage:m7g.large', 'Kafka.m5.large')
     """
-    prefix = (PREFIXES.get(region) or "USE1") + "-"
+    prefix = (PREFIXES.get(region) or US_EAST_1) + "-"
     return usage_type.removeprefix(prefix)
 
 
@@ -198,7 +103,7 @@ def _row(charge: Charge, region: str) -> Row | None:
     if found is None or not charge.usd or _is_free_box(charge):
         return None
     rule, item = found
-    usd = Decimal(charge.usd) / rule.divide.get(charge.unit, 1)
+    usd = Decimal(charge.usd) * rule.times / rule.divide.get(charge.unit, 1)
     tiered = charge.begin not in ("0", "") or charge.end not in ENDLESS
     tier = (_plain(charge.begin or "0"), "" if charge.end in ENDLESS else _plain(charge.end)) if tiered else ("", "")
     return _made(charge, item, region, usd, rule.unit, tier)

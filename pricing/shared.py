@@ -50,16 +50,16 @@ def bill(
         raise ValueError(f"support_plan is given {len(plans)} times; an account has one")
     lines = tuple(x for ledger in ledgers for x in ledger.lines)
     gaps = tuple(x for ledger in ledgers for x in ledger.gaps)
-    made = _agreed(Bill(lines, gaps, month, book.digest), terms)
+    made = _agreed(Bill(lines, gaps, month, book.digest), terms, book)
     helped = [support(plan, made.aws_usd, book, rest) for plan in plans]
     return replace(made, lines=made.lines + tuple(x for ledger in helped for x in ledger.lines))
 
 
-def _agreed(made: Bill, terms: Terms) -> Bill:
+def _agreed(made: Bill, terms: Terms, book: PriceBook) -> Bill:
     if terms.discounts:
         made = made.discounted(terms.discounts)
-    for offered, count in terms.commitments:
-        made = commitments.apply(made, offered, count)
+    for offered, count in sorted(terms.commitments, key=lambda pair: commitments.USED_UP[pair[0].kind]):
+        made = commitments.apply(made, offered, count, book)
     return made
 
 

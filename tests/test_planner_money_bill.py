@@ -162,7 +162,7 @@ def test_a_price_book_of_last_quarter_makes_last_quarters_bill_again(tmp_path):
     ({"region": "xx-moon-1"}, "is not in the price book"),
     ({"price_book": "/nowhere"}, "expected 'packaged' or a folder"),
     ({"commitments": [{"kind": "ec2-ri", "machine": "kafka.m7g.large", "count": 1}]}, "MSK sells no reserved"),
-    ({"commitments": [{"kind": "compute-sp", "machine": "m7g.large", "count": 1}]}, "give share_of_listed"),
+    ({"commitments": [{"kind": "compute-sp", "machine": "r7g.large", "count": 1}]}, "give share_of_listed"),
 ])  # fmt: skip
 def test_what_cannot_be_priced_is_refused_with_what_would_do(money, words):
     with pytest.raises(ScenarioError, match=words):

@@ -88,6 +88,24 @@ def test_a_burst_at_the_daily_peak_brings_more_than_one_at_night():
     assert extra(HOUR) == pytest.approx(1.6 * HOUR) and extra(13 * HOUR) == pytest.approx(0.4 * HOUR)
 
 
+def test_a_burst_that_is_stated_as_a_fault_comes_once_in_every_month():
+    """x 4 for ten minutes: half an hour of the mean rate more, in the first month and in the fifth."""
+    run = {"run": {"measure": 2 * HOUR}}
+    plain, told = scenario(**run), scenario(faults=["burst x4 at 1 h for 10 min"], **run)
+    for number in (0, 4):
+        more = flowing(told, number)[0].events - flowing(plain, number)[0].events
+        assert more == pytest.approx(3 * HOUR / 6 * 1000)
+    assert bill_of(told).monthly_usd > bill_of(plain).monthly_usd
+
+
+def test_bursts_that_meet_multiply():
+    own = {"bursts": [{"at": 0, "duration": 2 * HOUR, "factor": 3}]}
+    it = scenario({"workload": own}, faults=["burst x2 at 1 h for 2 h"],
+                  run={"measure": 4 * HOUR})  # fmt: skip
+    extra = seconds_at_mean(it.flows[0], it.money, 0, it.faults) - seconds({})
+    assert extra == pytest.approx((3 - 1) * HOUR + (6 - 1) * HOUR + (2 - 1) * HOUR)
+
+
 def test_a_step_that_lasts_is_a_long_burst_and_counts_in_each_month_it_covers():
     step = {"bursts": [{"at": 1.5 * MONTH, "duration": 100 * MONTH, "factor": 2}]}
     found = [seconds(step, number=n) / (730 * HOUR) for n in range(4)]
@@ -252,6 +270,16 @@ def test_documents_that_a_restart_writes_twice_count_once():
     one = flowing(it)[0]
     grown = _search(it, {"events": pace}).replica_bytes / _search(it, {"events": Pace(4.0)}).replica_bytes
     assert grown == pytest.approx(1 + twice / one.documents)
+
+
+def test_a_batch_that_died_is_read_from_the_topic_a_second_time_once_a_month():
+    """The driver is lost amid a batch: its next life reads the batch's records again, and readers pay by the byte."""
+    it, trace = ran("driver-lost at 81 s")
+    pace = paces(it, [trace])["events"]
+    one, calm = flowing(it)[0], parts_with(it, {"events": Pace(4.0)})[KafkaUsage]
+    again = parts_with(it, {"events": pace})[KafkaUsage].consumed_bytes["query"] - calm.consumed_bytes["query"]
+    assert 3000 < pace.reread_once < 12 * 4000 and pace.reread == 0  # a batch of 4 s at 1,000/s, or one that grew
+    assert again == pytest.approx(pace.reread_once * one.wire_bytes)
 
 
 def test_faults_drawn_at_their_rate_go_on_all_month():

@@ -66,9 +66,30 @@ def test_each_stops_fitting_at_a_known_load_and_says_how_sure_that_is():
 
 
 def test_a_price_that_was_never_read_is_a_gap():
-    week = option("Kinesis on demand", replace(ORDERS, retention_hours=168))
-    assert not week.bill.complete and "extended-retention" in week.bill.gaps[0].item
-    assert option("Kinesis on demand").bill.complete
+    here = replace(ORDERS, region="eu-central-1", retention_hours=168)
+    found = option("Kinesis on demand", here)
+    assert not found.bill.complete
+    assert "kinesis/ondemand-extended-retention" in {g.item for g in found.bill.gaps}
+    assert all(o.bill.complete for o in options(ORDERS, BOOK))
+
+
+def test_a_week_in_kinesis_is_paid_beyond_its_first_day_by_shard_or_by_gigabyte():
+    """0.02 USD per shard-hour; 0.10 USD per GB-month held from hour 25 to day 7, 0.023 USD beyond it."""
+    week, month = (replace(ORDERS, retention_hours=hours) for hours in (168, 720))
+    shards = kinesis_shards(week, BOOK)
+    assert line("Kinesis provisioned", "kinesis/extended-retention-shard", week).quantity == shards * 730
+    a_month = 2.6e9 * 500 / 2**30
+    extended = line("Kinesis on demand", "kinesis/ondemand-extended-retention", week)
+    assert float(extended.quantity) == pytest.approx(a_month * (168 - 24) / 730, rel=1e-6)
+    assert float(extended.monthly_usd) == pytest.approx(a_month * 144 / 730 * 0.10, abs=0.01)
+    long = line("Kinesis on demand", "kinesis/ondemand-long-retention", month)
+    assert float(long.monthly_usd) == pytest.approx(a_month * (720 - 168) / 730 * 0.023, abs=0.01)
+
+
+def test_streams_that_scale_themselves_have_a_published_end_too():
+    for name in ("Kinesis on demand", "Kinesis provisioned", "Firehose", "OpenSearch Serverless"):
+        assert option(name).limits, name
+    assert not option("Firehose", replace(ORDERS, peak_events_per_second=10_000_000)).fits
 
 
 def test_what_nobody_published_is_asked_for():

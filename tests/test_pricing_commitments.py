@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.commitments import NotSold, apply, best_count, hold, offer
+from pricing.commitments import USED_UP, NotSold, apply, best_count, hold, offer
 from pricing.price_book import MissingPrice, PriceBook
-from pricing.shared import bill
+from pricing.shared import Terms, bill
 from pricing.usage import KafkaUsage, SearchUsage, SparkUsage, Volume
 
 BOOK = PriceBook()
@@ -35,9 +35,45 @@ def test_a_new_storage_family_has_a_savings_plan_and_no_reserved_price():
 
 def test_a_rate_that_was_not_read_must_be_given():
     with pytest.raises(NotSold, match="its rate is not in the book; give share_of_listed"):
-        offer(BOOK, "compute-sp", "m7g.xlarge", "us-east-1")
-    given_rate = offer(BOOK, "compute-sp", "m7g.xlarge", "us-east-1", share_of_listed=Decimal("0.81"))
+        offer(BOOK, "compute-sp", "r7g.xlarge", "us-east-1")
+    given_rate = offer(BOOK, "compute-sp", "r7g.xlarge", "us-east-1", share_of_listed=Decimal("0.81"))
     assert given_rate.price.grade == "given" and given_rate.saving == Decimal("0.19")
+
+
+def test_a_compute_savings_plan_has_its_own_rates_where_they_were_read():
+    """m7g.large 0.0599 (1 yr) and 0.0414 USD an hour (3 yr), no upfront, of 0.0816; sizes go by vCPU."""
+    for years, large in ((1, "0.0599"), (3, "0.0414")):
+        found = offer(BOOK, "compute-sp", "m7g.large", "us-east-1", years)
+        assert found.price.usd == Decimal(large) and found.price.grade != "given"
+        assert offer(BOOK, "compute-sp", "m7g.2xlarge", "us-east-1", years).price.usd == 4 * found.price.usd
+
+
+def test_an_ec2_instance_savings_plan_costs_what_a_standard_reservation_does():
+    """Capture of 2026-10-03: r8i.xlarge in eu-west-3, 3 yr, no upfront, 0.14753 USD an hour: 45.2 % of its price."""
+    reserved, plan = (offer(BOOK, kind, "m7g.xlarge", "us-east-1", 3, "no") for kind in ("ec2-ri", "ec2-instance-sp"))
+    assert plan.price.usd == pytest.approx(reserved.price.usd, rel=Decimal("0.01"))
+    read = Decimal("0.4521")
+    assert plan.price.usd / plan.listed.usd == pytest.approx(read, abs=Decimal("0.005"))
+
+
+def test_a_compute_plan_goes_where_an_instance_plan_stays():
+    """A family or a region that is left strands an EC2 Instance Savings Plan; a Compute one is used by the next."""
+    new = bill([SparkUsage("ec2", "us-east-1", "m6a.2xlarge", 4)], BOOK)
+    flexible, fixed = (offer(BOOK, kind, "m7g.2xlarge", "us-east-1") for kind in ("compute-sp", "ec2-instance-sp"))
+    assert apply(new, flexible, 2, BOOK).monthly_usd < new.monthly_usd < apply(new, fixed, 2, BOOK).monthly_usd
+
+
+def test_reservations_are_used_up_before_instance_plans_and_those_before_compute_plans():
+    assert sorted(["compute-sp", "ec2-instance-sp", "ec2-ri"], key=lambda kind: USED_UP[kind]) == [
+        "ec2-ri", "ec2-instance-sp", "compute-sp",
+    ]  # fmt: skip
+    one = SparkUsage("ec2", "us-east-1", "m7g.2xlarge", 1)
+    listed = bill([one], BOOK)
+    sold = [(offer(BOOK, kind, "m7g.2xlarge", "us-east-1"), 2) for kind in ("compute-sp", "ec2-ri")]
+    together = bill([one], BOOK, terms=Terms({}, tuple(sold)))
+    assert together.monthly_usd == apply(apply(listed, *sold[1], BOOK), *sold[0], BOOK).monthly_usd
+    covered = sum(x.quantity for x in together.lines if "ec2-ri" in x.name.lower() or "reserved" in x.name.lower())
+    assert covered > 0
 
 
 def test_less_paid_upfront_costs_more_an_hour_in_the_known_ratios():
