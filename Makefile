@@ -22,9 +22,10 @@ test: lint
 	NUMBA_DISABLE_JIT=1 FLOODMARK_SHORT=1 $(BIN)/python -m pytest -p no:cacheprovider $(KERNEL_TESTS)
 	$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile
 
-# Real Kafka, Spark, OpenSearch, Elasticsearch and Prometheus, some five minutes; all skip where no Java 21+ is found.
+# Real Kafka, Spark, search servers, Prometheus and exporters, some eight minutes; all skip where no Java 21+ is found.
 test-live: .venv/ready
-	FLOODMARK_LIVE=1 $(BIN)/python -m pytest -p no:cacheprovider -rs tests/test_live_stack.py tests/test_live_sample.py
+	FLOODMARK_LIVE=1 $(BIN)/python -m pytest -p no:cacheprovider -rs tests/test_live_stack.py tests/test_live_exporters.py \
+	  tests/test_live_sample.py
 
 # All notebooks from the root, outputs kept; ARGS=--check executes them and keeps nothing. A failing cell fails it.
 notebooks: .venv/ready
