@@ -160,7 +160,7 @@ def _nodes(document: Any) -> bool:
 
 
 def _rows(document: Any, *keys: str) -> bool:
-    return isinstance(document, list) and bool(document) and all(has(*keys)(row) for row in document)
+    return isinstance(document, list) and any(has(*keys)(row) for row in document)
 
 
 SEARCH: tuple[tuple[Any, Reader], ...] = (

@@ -250,4 +250,4 @@ def cloudwatch_source(text: str, region: str | None = None, since: float = 0.0, 
     watch = CloudWatch(clients(region, seconds), which, since)
     calls = [Call("list_metrics", watch.list_metrics, 900.0), Call("get_metric_data", watch.follow, watch.period)]
     resolution = f"means of {watch.period} s, {LATE_SECONDS:g} s late"
-    return Source(f"cloudwatch {which.shown}", which.shown, calls, resolution, CANNOT_TELL)
+    return Source(f"cloudwatch {which.shown}", which.shown, calls, resolution, CANNOT_TELL, watch.client.close)

@@ -12,6 +12,7 @@ leaders, in-sync replicas, settings that differ from the defaults, and committed
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -37,6 +38,9 @@ CANNOT_TELL = (
     "lag of Spark: it commits to its checkpoint and not to Kafka, so use StreamingQueryProgress",
 )
 DEFAULTS = ("DEFAULT_CONFIG", "ConfigSourceType.DEFAULT_CONFIG", "5")
+HOW = "FLOODMARK_KAFKA_MECHANISM, _USER and _PASSWORD, or AWS's chain"
+_REFUSED = re.compile(r"(?:Sasl\w*Error|UnsupportedSaslMechanism\w*|IllegalSaslState\w*)(?:: [^\n)]{1,280})?")
+_CLIENTS = itertools.count(1)
 _DENIED = ("AuthorizationFailed", "AuthorizationError", "Authorization")
 
 
@@ -84,9 +88,7 @@ def _checked_iam(protocol: str, region: str | None) -> None:
         said = "AWS's chain has no credentials; log in (aws sso login) or set AWS_PROFILE"
         raise LiveError("unauthorized", f"AWS_MSK_IAM: {said}")
     if not session.get_config_variable("region"):
-        raise LiveError(
-            "settings", "AWS_MSK_IAM: no region; set AWS_DEFAULT_REGION or give --region, as eu-west-1"
-        )
+        raise LiveError("settings", "AWS_MSK_IAM: no region; set AWS_DEFAULT_REGION or give --region, as eu-west-1")
     frozen = credentials.get_frozen_credentials()
     for secret in (frozen.access_key, frozen.secret_key, frozen.token):
         remember(secret)
@@ -107,12 +109,27 @@ def checked_bootstrap(text: str) -> list[str]:
     return servers
 
 
+class Heard(logging.Handler):
+    """What kafka-python logs of one client while it connects; of a login that was refused it says so nowhere else."""
+
+    def __init__(self, client: str) -> None:
+        super().__init__(logging.ERROR)
+        self.thread, self.refused = f"kafka-io-{client}", ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.threadName == self.thread and (found := _REFUSED.search(record.getMessage())):
+            self.refused = found[0].strip()
+
+
 class Kafka:
     """An admin client, opened at the first question and anew after a failure."""
 
     def __init__(self, servers: list[str], login: dict[str, Any], tls: Tls, seconds: float = 10.0) -> None:
         self.servers, self.login, self.tls, self.seconds = servers, login, tls, seconds
         self.client: Any = None
+        number = next(_CLIENTS)
+        self.id = "floodmark" if number == 1 else f"floodmark-{number}"
+        self.heard = Heard(self.id)
         self.offsets_of: dict[str, list[int]] = {}
 
     @property
@@ -126,14 +143,17 @@ class Kafka:
             raise LiveError(
                 "settings", "Kafka's admin interface needs kafka-python: pip install 'floodmark[kafka]'"
             ) from None
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs what it then raises
+        log = logging.getLogger("kafka")  # it raises a time-out, and only logs that the login was refused
+        log.propagate = False
+        log.setLevel(logging.ERROR)
+        log.addHandler(self.heard)
         milliseconds = int(self.seconds * 1000)
         more: dict[str, Any] = dict(self.login)
         if "SSL" in self.login["security_protocol"]:
             more["ssl_context"] = self._context()
             more["ssl_check_hostname"] = not self.tls.fingerprints
         return kafka.KafkaAdminClient(
-            bootstrap_servers=self.servers, client_id="floodmark", request_timeout_ms=milliseconds,
+            bootstrap_servers=self.servers, client_id=self.id, request_timeout_ms=milliseconds,
             bootstrap_timeout_ms=milliseconds, **more,
         )  # fmt: skip
 
@@ -175,7 +195,7 @@ class Kafka:
         if any(word in kind for word in _DENIED):
             reason = "forbidden"
         elif "Authentication" in kind or "Sasl" in kind:
-            reason, text = "unauthorized", text + "; see FLOODMARK_KAFKA_USER and _MECHANISM"
+            reason, text = "unauthorized", f"{text}; see {HOW}"
         elif "Unsupported" in kind or "IncompatibleBroker" in kind:
             reason = "missing"
         elif "Timeout" in kind or "TimedOut" in kind or "NoBrokers" in kind or "Connection" in kind:
@@ -185,8 +205,10 @@ class Kafka:
         return LiveError(reason, text)
 
     def _unreached(self) -> LiveError:
-        """Why nobody could be talked to: no connection, no trust, or another protocol on that port."""
+        """Why nobody could be talked to: a refused login, no connection, no trust, or another protocol on that port."""
         self.client = None
+        if self.heard.refused:
+            return LiveError("unauthorized", f"{self.shown}: {self.heard.refused[:300]}; see {HOW}")
         protocol, (host, _, port) = self.login["security_protocol"], self.servers[0].rpartition(":")
         other = "PLAINTEXT or SASL_PLAINTEXT" if "SSL" in protocol else "SSL or SASL_SSL"
         try:
@@ -205,6 +227,7 @@ class Kafka:
         return LiveError("unreachable", f"{self.shown}: {said}; is it FLOODMARK_KAFKA_PROTOCOL={other}, another port?")
 
     def close(self) -> None:
+        logging.getLogger("kafka").removeHandler(self.heard)
         if self.client is not None:
             self.client.close()
 

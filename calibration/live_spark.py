@@ -91,7 +91,7 @@ def spark_source(endpoint: Endpoint, name: str = "spark", application: str = "")
         Call("environment", spark.each("spark_environment", "environment"), SLOW_SECONDS),
         Call("streaming/statistics", spark.each("spark_streaming_statistics", "streaming/statistics")),
         Call("/metrics/executors/prometheus", spark.page("/metrics/executors/prometheus")),
-        Call("/metrics/prometheus", spark.page("/metrics/prometheus")),
+        Call("/metrics/prometheus", spark.page("/metrics/prometheus/")),  # without the last slash it redirects
     ]
     resolution = "at each tick; executors report to the driver every 10 s (spark.executor.heartbeatInterval)"
     return Source(name, endpoint.shown, calls, resolution, CANNOT_TELL, endpoint.close)

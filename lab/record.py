@@ -144,6 +144,7 @@ class Sampler:
         self.hide = hide  # this machine's folder, told as "lab" in what nodes say of their disks
         self.brokers: Any = None
         self.nodes: list[Client] = []
+        self.looker: Client | None = None
         self.threads: list[Every] = []
         self.seen: dict[str, list[int]] = {}  # the last answer of the index: documents and highest sequence
 
@@ -154,7 +155,7 @@ class Sampler:
         if brokers is not None:
             self.threads.append(Every(SCRAPE_S, self.scrape))
         if self.nodes and partitions:
-            looker = Client(self.nodes[0].port, timeout=5)
+            self.looker = looker = Client(self.nodes[0].port, timeout=5)
             self.threads.append(Every(POLL_S, lambda _: self.poll(looker, partitions)))
         for thread in self.threads:
             thread.start()
@@ -196,11 +197,20 @@ class Sampler:
         self.writer.line("visible", json.dumps([asked, time.time(), seen]))
 
     def stop(self) -> None:
+        """All end and all is closed, then the first failure is raised."""
         threads, self.threads = self.threads, []
+        failed: list[Exception] = []
         for thread in threads:
-            thread.finish()
-        for client in self.nodes:
+            thread.over.set()
+        for thread in threads:
+            try:
+                thread.finish()
+            except Exception as error:
+                failed.append(error)
+        for client in [*self.nodes, *([self.looker] if self.looker else [])]:
             client.close()
+        if failed:
+            raise failed[0]
 
     def abandon(self) -> None:
         """Stops without a word about what failed: something else has, and is being told."""

@@ -65,6 +65,8 @@ def told() -> Iterator[None]:
 
     try:
         yield
+    except ScenarioError:
+        raise
     except (DiscoverError, LiveError, ValueError) as error:
         raise ScenarioError(redact_text(str(error))) from None
 
@@ -89,6 +91,8 @@ def _file(path: Path, found: Found) -> list[Recording]:
     from calibration.importer import import_paths
     from calibration.observations import ObservationError
 
+    if not path.exists():
+        raise DiscoverError(f"{path}: No such file or directory")
     broken: DiscoverError | None = None
     try:
         known = read_file(path, found)
@@ -178,6 +182,10 @@ def _seen(recording: Recording) -> Iterator[Fact]:
         version = recording.setting(f"{system}.version")
         if version is not None:
             yield from told(str(version), f"{name}: {system}.version")
+    if len(recording.queries) == 1 and recording.queries[0].batches:
+        parts = len(recording.queries[0].batches[-1].end_offsets)
+        why = f"{name}: the query's offsets are of so many"
+        yield Fact("topic_defaults.partitions", parts or None, "inferred", why)
     for path, system, quantity in (
         ("kafka.brokers", "kafka", "records_in"),
         ("elasticsearch.data_nodes", "search", "documents"),

@@ -299,11 +299,11 @@ def discover(
     """
     from planner.discovering import asked_of, found_in, told
 
-    reach = Reach(ca_file, fingerprint, sigv4, region, spell("timeout", timeout, 0.1, 600))
     past = spell("since", since, 60, 500 * 86400)
     every = max(60.0, past / POINTS_OF_LOAD)
-    kept = sources(reach, prometheus=prometheus, match=match, cloudwatch=cloudwatch, every=every, past=past)
     with told():
+        reach = Reach(ca_file, fingerprint, sigv4, region, spell("timeout", timeout, 0.1, 600))
+        kept = sources(reach, prometheus=prometheus, match=match, cloudwatch=cloudwatch, every=every, past=past)
         return found_in(
             [Path(path) for path in files], asked_of(reach, several(search), several(kafka), several(spark)),
             several(aws), region, dict(given or {}), topic, index, kept,

@@ -1,4 +1,4 @@
-"""Exporters that tests run beside a real stack: jmx_exporter in three dialects, Debian's, and a Go build."""
+"""Exporters that tests run beside a real stack: jmx_exporter in three dialects, and Debian's."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from lab import parts
 from lab.brokers import HEAP, JMX_RULES, METRICS, Brokers
 from lab.processes import start
 
-ELASTICSEARCH, NODE, KAFKA = 19691, 19692, 19693  # ports
-KAFKA_EXPORTER = "github.com/danielqsj/kafka_exporter@v1.9.0"
+ELASTICSEARCH, NODE = 19691, 19692  # ports
 # What MSK's Open Monitoring shows: jmx_exporter's names where no rule says otherwise, the MBean's own in labels.
 NO_RULES = "includeObjectNames:\n{names}rules:\n  - pattern: '.*'\n"
 LOWER_CASE = "lowercaseOutputName: true\nlowercaseOutputLabelNames: true\n"
@@ -78,20 +77,6 @@ def debian(package: str, binary: str) -> Path | None:
             return None
         subprocess.run(["dpkg", "-x", str(next(own.glob("*.deb"))), str(own)], check=True, timeout=60)
     return own / "usr" / "bin" / binary
-
-
-def kafka_exporter() -> Path | None:
-    """kafka_exporter, built by Go once; None where there is no Go, or nobody serves its modules."""
-    own = parts.lab_home() / "exporters" / "go"
-    if not (own / "kafka_exporter").exists():
-        if shutil.which("go") is None:
-            return None
-        own.mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, "GOBIN": str(own), "GOFLAGS": "-buildvcs=false"}
-        done = subprocess.run(["go", "install", KAFKA_EXPORTER], env=env, capture_output=True, text=True, timeout=900)
-        if done.returncode != 0:
-            return None
-    return own / "kafka_exporter"
 
 
 def answers(url: str) -> bool:

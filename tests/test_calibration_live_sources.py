@@ -345,6 +345,7 @@ def test_what_is_no_kafka_gets_a_clear_word_in_bounded_time(behave: Callable[[so
         (servers.cut_gzip, "garbage"), (servers.cut_body, "garbage"),
     ],
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_is_no_cloudwatch_gets_a_clear_word_in_bounded_time(
     behave: Callable[[socket.socket], None], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +357,7 @@ def test_what_is_no_cloudwatch_gets_a_clear_word_in_bounded_time(
         source = live_cloudwatch.cloudwatch_source("kafka:orders", "eu-west-1", seconds=0.2)
         began = time.monotonic()
         seen = next(iter(source.sample(everything=True)))
+        source.close()
     assert time.monotonic() - began < 12
     assert isinstance(seen, Trouble) and seen.reason == reason and "cloudwatch" in seen.message, seen
     assert "planted-aws-secret" not in seen.line()

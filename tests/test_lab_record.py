@@ -254,3 +254,30 @@ def test_every_recording_of_the_laboratory_reads(folder: Path) -> None:
     with gzip.open(folder / "procs.jsonl.gz", "rt") as lines:
         for line in map(json.loads, lines):
             assert line["probe"] and line["cpu_stat"] and "pressure" in line
+
+
+def test_a_sampler_that_failed_leaves_no_thread_and_no_connection(tmp_path: Path) -> None:
+    """One of its threads ended by an error; the others stop too, and every client is closed."""
+    sampler = Sampler(Writer(tmp_path), dict, [])
+
+    def fail(due: float) -> None:
+        raise ValueError("planted")
+
+    sampler.threads = [Every(0.05, fail), Every(0.05, lambda due: None)]
+    closed: list[str] = []
+
+    class Closing:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def close(self) -> None:
+            closed.append(self.name)
+
+    sampler.nodes, sampler.looker = [Closing("node")], Closing("looker")  # type: ignore[list-item, assignment]
+    threads = list(sampler.threads)
+    for thread in threads:
+        thread.start()
+    with pytest.raises(ValueError, match="planted"):
+        sampler.stop()
+    assert closed == ["node", "looker"] and not any(thread.is_alive() for thread in threads)
+    sampler.abandon()  # again, and without a word

@@ -1,7 +1,7 @@
 """The exporters that people have, run beside a real stack: what they tell is what the systems themselves tell.
 
 `make test-live` runs this. jmx_exporter speaks three dialects on three brokers of one cluster, Debian's
-elasticsearch_exporter and node_exporter and Spark's PrometheusServlet answer beside it, and kafka_exporter where Go is.
+elasticsearch_exporter and node_exporter and Spark's PrometheusServlet answer beside it.
 FLOODMARK_KEEP_SAMPLES names a folder that is given what they said, as `tests/samples/real` has it.
 """
 
@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -21,8 +22,9 @@ import pytest
 
 import lab.stack
 from calibration.importer import import_paths
+from calibration.load_curve import load_of
 from calibration.recording import Recording
-from lab.brokers import METRICS
+from lab import parts
 from lab.experiment import parse
 from lab.record import Writer
 from lab.run import Run
@@ -34,6 +36,8 @@ from tests.live_stack import LIVE, floodmark
 
 RATE, SIZE = 300, 600
 SEARCH = f"http://127.0.0.1:{HTTP}"
+SIDES = ("exporters", "systems")
+HARDWARE = re.compile(r"(?:# (?:HELP|TYPE) )?node_(?:network_(?:info|address)|uname|dmi|disk_info|nvme|os_info)")
 ASKED: dict[str, Any] = {
     "type": "pipe",
     "set": "test",
@@ -52,25 +56,12 @@ def wait(done: Any, seconds: float, what: str) -> None:
         time.sleep(0.25)
 
 
-def commits(stack: Stack, over: threading.Event) -> None:
-    """A group that reads the topic and commits: what a lag exporter has to show."""
-    from kafka import KafkaConsumer
-
-    assert stack.brokers is not None
-    with contextlib.closing(
-        KafkaConsumer("events", bootstrap_servers=stack.brokers.bootstrap.split(","), group_id="reader")
-    ) as consumer:
-        while not over.is_set():
-            consumer.poll(timeout_ms=500)
-            consumer.commit()
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Recording]]:
     """The stack under load; a recording of the exporters, and one of what the systems say by themselves."""
     folder = tmp_path_factory.mktemp("exporters")
     exporters.spark_metrics(folder)
-    experiment, over = parse(ASKED, "exporters"), threading.Event()
+    experiment = parse(ASKED, "exporters")
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as beside:
         patch.setattr(lab.stack, "Brokers", exporters.Dialects)
         patch.setenv("SPARK_CONF_DIR", str(folder))
@@ -83,22 +74,18 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Rec
             with contextlib.suppress(Exception):  # it is stopped in its middle at the end
                 run.send(experiment.load.plan, "")
 
-        threads = [threading.Thread(target=load, daemon=True)]
-        threads += [threading.Thread(target=commits, args=(stack, over), daemon=True)]
+        thread = threading.Thread(target=load, daemon=True)
         try:
             run.sampler.start(stack.brokers, stack.servers.ports if stack.servers else (), 6)
             metrics = start_exporters(stack, folder, beside)
-            for thread in threads:
-                thread.start()
+            thread.start()
             wait(lambda: sum(n for n, _ in run.sampler.seen.values()) > 3000, 120, "documents in the index")
             yield record(folder, metrics, stack)
         finally:
-            over.set()
             run.sampler.abandon()
             if stack.load is not None:
                 stack.load.stop()
-            for thread in threads:
-                thread.join(30)
+            thread.join(30)
 
 
 def start_exporters(stack: Stack, folder: Path, beside: contextlib.ExitStack) -> dict[str, str]:
@@ -112,15 +99,9 @@ def start_exporters(stack: Stack, folder: Path, beside: contextlib.ExitStack) ->
             [f"--es.uri={SEARCH}", "--es.all", "--es.indices"],
         ),
         "node_exporter": (exporters.debian("prometheus-node-exporter", "prometheus-node-exporter"), exporters.NODE, []),
-        "kafka_exporter": (
-            exporters.kafka_exporter(),
-            exporters.KAFKA,
-            [f"--kafka.server={server}" for server in stack.brokers.bootstrap.split(",")],
-        ),
     }
     for name, (binary, port, more) in commands.items():
-        if binary is None:
-            continue
+        assert binary is not None, f"no {name}: `apt-get install prometheus-{name.replace('_', '-')}`"
         command = [str(binary), *more, f"--web.listen-address=127.0.0.1:{port}"]
         beside.enter_context(exporters.running(command, folder / f"{name}.log"))
         found[name] = f"http://127.0.0.1:{port}/metrics"
@@ -150,16 +131,29 @@ def record(folder: Path, metrics: dict[str, str], stack: Stack) -> dict[str, Rec
 
 def keep(path: Path) -> None:
     """The first and the last page of each exporter, for tests that have no servers; secrets were hidden on the way."""
-    to = os.environ.get("FLOODMARK_KEEP_SAMPLES")
-    pages: dict[str, list[str]] = {}
+    to, home = os.environ.get("FLOODMARK_KEEP_SAMPLES"), str(parts.lab_home())
+    pages: dict[str, list[dict[str, Any]]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         told = json.loads(line)
         if told["kind"] == "prometheus_text":
-            page = "executors" if "metrics_executor_" in told["text"] else told["source"]
-            pages.setdefault(page, []).append(line)
-    for name, lines in pages.items() if to else ():
+            page = "spark-executors" if "metrics_executor_" in told["text"] else told["source"]
+            kept = [one for one in told["text"].replace(home, "lab").split("\n") if not HARDWARE.match(one)]
+            pages.setdefault(page, []).append(told | {"text": "\n".join(kept)})
+    for name, told in pages.items() if to else ():
+        lines = [json.dumps(one, separators=(",", ":"), ensure_ascii=False) for one in (told[0], told[-1])]
         with gzip.GzipFile(Path(to or ".") / f"{name}.jsonl.gz", "wb", mtime=0) as out:
-            out.write("".join(f"{line}\n" for line in (lines[0], lines[-1])).encode())
+            out.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def both(r: dict[str, Recording], system: str, quantity: str, **labels: str) -> tuple[float, float]:
+    """A running total's rate as exporters and as the systems tell it, over the time that both cover [1/s]."""
+    found = [[s for s in r[name].find(system, quantity, **labels) if labels or not s.labels] for name in SIDES]
+    assert all(found), f"no {system} {quantity}: {sorted({s.name for s in r['exporters'].series})[:60]}"
+    start = max(s.t[0] for side in found for s in side)
+    end = min(s.t[-1] for side in found for s in side)
+    assert end - start > 5, (quantity, start, end)
+    rates = [sum(s.counter().increase(start, end) for s in side) / (end - start) for side in found]
+    return rates[0], rates[1]
 
 
 def gained(r: Recording, system: str, quantity: str, entity: str | None = None, **labels: str) -> tuple[float, float]:
@@ -181,22 +175,25 @@ def test_each_dialect_of_jmx_exporter_tells_a_broker(recorded: dict[str, Recordi
 
 
 def test_three_dialects_together_count_what_was_appended(recorded: dict[str, Recording]) -> None:
-    records, seconds = gained(recorded["exporters"], "kafka", "records_in", topic="events")
-    assert records / seconds == pytest.approx(RATE, rel=0.12)
-    size, seconds = gained(recorded["exporters"], "kafka", "bytes_in", topic="events")
-    assert SIZE < size / records < SIZE + 90  # framing of small batches
-    appended, seconds = gained(recorded["systems"], "kafka", "end_offset", topic="events")
-    assert appended / seconds == pytest.approx(RATE, rel=0.1)
+    """Kafka's own end offsets are asked beside; the load may be catching up, so neither is held against its plan."""
+    r = recorded["exporters"]
+    offsets = recorded["systems"].one("kafka", "end_offset", topic="events")
+    series = r.find("kafka", "records_in", topic="events")
+    start = max(offsets.t[0], *(s.t[0] for s in series))
+    end = min(offsets.t[-1], *(s.t[-1] for s in series))
+    assert end - start > 5
+    counted = sum(s.counter().increase(start, end) for s in series)
+    assert counted == pytest.approx(offsets.counter().increase(start, end), rel=0.15)
+    exported, _ = gained(r, "kafka", "records_in", topic="events")
+    size, _ = gained(r, "kafka", "bytes_in", topic="events")
+    assert SIZE < size / exported < SIZE + 90  # framing of small batches
 
 
 def test_elasticsearch_exporter_tells_what_nodes_stats_tells(recorded: dict[str, Recording]) -> None:
     theirs, own = recorded["exporters"], recorded["systems"]
-    if not theirs.find("search", "documents"):
-        pytest.skip("no elasticsearch_exporter: apt-get could not fetch prometheus-elasticsearch-exporter")
-    for quantity, near in (("documents", 0.25), ("cpu_seconds", 0.25), ("index_seconds", 0.35)):
-        ours, seconds = gained(own, "search", quantity)
-        growth, over = gained(theirs, "search", quantity)
-        assert growth / over == pytest.approx(ours / seconds, rel=near), quantity
+    for quantity in ("documents", "cpu_seconds", "index_seconds"):
+        exported, told = both(recorded, "search", quantity)
+        assert exported == pytest.approx(told, rel=0.25), quantity
     names = {s.entity for s in theirs.find("search", "documents")}
     assert names == {s.entity for s in own.find("search", "documents")}
     for quantity in ("refreshes", "merge_bytes", "bulks", "heap_max_bytes", "disk_total_bytes", "segments"):
@@ -206,8 +203,6 @@ def test_elasticsearch_exporter_tells_what_nodes_stats_tells(recorded: dict[str,
 
 def test_node_exporter_tells_the_machine(recorded: dict[str, Recording]) -> None:
     r = recorded["exporters"]
-    if not r.find("machine", "busy_seconds"):
-        pytest.skip("no node_exporter: apt-get could not fetch prometheus-node-exporter")
     busy, seconds = gained(r, "machine", "busy_seconds")
     idle, _ = gained(r, "machine", "idle_seconds")
     cores = (busy + idle + gained(r, "machine", "wait_seconds")[0] + gained(r, "machine", "steal_seconds")[0]) / seconds
@@ -215,30 +210,19 @@ def test_node_exporter_tells_the_machine(recorded: dict[str, Recording]) -> None
     assert r.one("machine", "memory_total_bytes").value[0] > 1e9
 
 
-def test_kafka_exporter_tells_offsets_and_lag(recorded: dict[str, Recording]) -> None:
-    r = recorded["exporters"]
-    if not r.find("kafka", "lag_records"):
-        pytest.skip("no kafka_exporter: no Go to build it, or nobody serves its modules")
-    appended, seconds = gained(r, "kafka", "end_offset", topic="events")
-    assert appended / seconds == pytest.approx(RATE, rel=0.3)  # it asks Kafka itself, every so often
-    assert {s.labels["group"] for s in r.find("kafka", "lag_records")} == {"reader"}
-    assert r.one("kafka", "brokers").value[-1] == 3
-
-
 def test_spark_s_own_pages_tell_a_query_and_its_executors(recorded: dict[str, Recording]) -> None:
     r = recorded["exporters"]
+    dialects = {s.format for s in r.find("spark")}
+    assert {"Spark PrometheusServlet", "Spark executors"} <= dialects, dialects
     rates = r.find("spark", "records_in_per_second")
-    assert rates and 0.3 * RATE < max(float(s.value.max()) for s in rates) < 30 * RATE
+    assert rates and max(float(s.value.max()) for s in rates) > 0
     assert r.find("spark", "batch_seconds") and r.find("spark", "heap_used_bytes")
-    assert gained(r, "spark", "cpu_seconds", "driver")[0] > 0 or r.find("spark", "cpu_seconds")
-    assert r.find("spark", "resident_bytes") or r.find("spark", "tasks_done")
+    assert r.find("spark", "resident_bytes") and r.find("spark", "tasks_done")
 
 
-def test_a_load_is_discovered_from_what_exporters_recorded(
-    recorded: dict[str, Recording], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    from calibration.load_curve import load_of
-
+def test_a_load_is_discovered_from_what_exporters_recorded(recorded: dict[str, Recording]) -> None:
     load = load_of(recorded["exporters"], "events")
-    assert load is not None and load.rate == pytest.approx(RATE, rel=0.12) and "records in" in load.source
-    assert METRICS  # the three brokers' counters are added up
+    offsets = load_of(recorded["systems"], "events")
+    assert load is not None and offsets is not None and "records in" in load.source and "end offsets" in offsets.source
+    start, end = max(load.t[0], offsets.t[0]), min(load.t[-1], offsets.t[-1])
+    assert load.between(start, end) == pytest.approx(offsets.between(start, end), rel=0.15)
