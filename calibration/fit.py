@@ -14,9 +14,11 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+
+import numpy as np
 
 from calibration import fit_kafka, fit_search, fit_spark, noise
 from calibration.fit_needs import remedy
@@ -200,18 +202,27 @@ def _search(out: Outcome, runs: list[LabRun], base: Base, sigma: float) -> Base:
 
 
 def _bulk_wait(out: Outcome, runs: list[LabRun], cpu: Fit, base: Base) -> Base:
-    """What a bulk waits for beside CPU, where one client's closed loop told it; `bulk rest` is all beside indexing."""
+    """What a bulk waits for beside CPU, where one client's closed loop told it, and what Spark's fit needs of one."""
     bulk = cpu.value.get(fit_search.BULK, base.value[fit_search.BULK])
+    warm = {"search.warm_amplitude": cpu.value["warm_amplitude"], "search.warm_work_seconds": cpu.value["warm_seconds"]}
+    base = Base({**base.value, **warm, fit_search.BULK: bulk}, base.sigma)
     alone = [fit_search.bulk_rest(run)[0] for run in runs if run.bulk is not None and run.experiment.clients == 1]
     if not alone:
         why = "no closed-loop run with one client"
         out.left["search.bulk_wait_seconds"] = f"{why}; {remedy('search.bulk_wait_seconds')}"
-        return Base({**base.value, "bulk rest": bulk + base.value["search.bulk_wait_seconds"]}, base.sigma)
+        return base
     rest = sum(alone) / len(alone)
-    cpu_part = min(bulk, rest)
-    source = "`took` of one client's bulks less its index threads' time and the bulk's own CPU"
+    cpu_part = min(_bulk_cpu([r for r in runs if r.bulk is not None and r.experiment.clients == 1], base), rest)
+    source = "`took` of one client's bulks less its index threads' time and the bulk's own CPU, cold as the node was"
     out.tell("search.bulk_wait_seconds", rest - cpu_part, (rest - cpu_part) / 4, max(alone), source)
-    return Base({**base.value, "bulk rest": rest}, base.sigma)
+    return Base({**base.value, "search.bulk_wait_seconds": rest - cpu_part}, base.sigma)
+
+
+def _bulk_cpu(runs: Sequence[LabRun], base: Base) -> float:
+    """CPU of a bulk beside its index threads in those closed loops, mean over their measured time [s]."""
+    one = replace(fit_spark.BulkRest.of(base.value), wait=0.0)
+    times = [(run, t) for run in runs for t in np.linspace(*run.window(), 9)]
+    return sum(one.seconds(run, float(t)) for run, t in times) / len(times)
 
 
 def _search_rest(out: Outcome, runs: list[LabRun]) -> None:
@@ -234,9 +245,10 @@ def _search_rest(out: Outcome, runs: list[LabRun]) -> None:
 def _spark(out: Outcome, runs: list[LabRun], base: Base, sigma: float) -> Base:
     wider = math.exp(WITHIN * sigma / math.sqrt(len(runs)))
     warm = {"warm_amplitude": "spark.warm_amplitude", "warm_seconds": "spark.warm_work_seconds"}
-    rest = base.value.get("bulk rest", base.value["search.bulk_cpu_seconds"] + base.value["search.bulk_wait_seconds"])
+    rest = fit_spark.BulkRest.of(base.value)
     prior = base.scaled("record_scale", "spark.record_cpu_seconds").named(**warm)
     idle = _idle(out, runs, rest)
+    _start(out, runs, sigma)
     beside = base.value["spark.idle_cpu_cores"] if idle is None else idle
     fitted = fit_spark.fit_batches(runs, prior[0], rest, sigma=prior[1], idle=beside)
     names = [name for name in fit_spark.COLUMNS if name in LAWS]
@@ -247,7 +259,7 @@ def _spark(out: Outcome, runs: list[LabRun], base: Base, sigma: float) -> Base:
     return base
 
 
-def _idle(out: Outcome, runs: list[LabRun], rest: float) -> float | None:
+def _idle(out: Outcome, runs: list[LabRun], rest: fit_spark.BulkRest) -> float | None:
     """CPU of Spark's process trees beside its batches: collectors, compilers, listeners, the idle Python daemon."""
     found = []
     for run in (run for run in runs if run.spark_cpu is not None):
@@ -261,6 +273,18 @@ def _idle(out: Outcome, runs: list[LabRun], rest: float) -> float | None:
     out.tell("spark.idle_cpu_cores", middle, max(min(found), 0.0), max(max(found), middle), source)
     out.background["Spark's processes beside their batches"] = middle
     return middle
+
+
+def _start(out: Outcome, runs: list[LabRun], sigma: float) -> None:
+    """CPU of an application's start, from the process trees of runs that started it."""
+    found = fit_spark.start_cpu(runs)
+    if not found:
+        name = "spark.start_cpu_seconds"
+        out.left[name] = f"no process tree was sampled from its first batch on; {remedy(name)}"
+        return
+    wider = math.exp(WITHIN * sigma / math.sqrt(len(found)))
+    source = f"CPU of the process tree when its first batch was triggered, {len(found)} starts"
+    out.tell("spark.start_cpu_seconds", median(found), min(found) / wider, max(found) * wider, source)
 
 
 def _noise(out: Outcome, runs: list[LabRun]) -> None:

@@ -22,7 +22,8 @@ BYTE, FETCH_BYTE = "kafka.byte_cpu_seconds", "kafka.fetch_byte_cpu_seconds"
 
 
 def cpu_block(runs: Sequence[LabRun], prior: Mapping[str, float]) -> Block:
-    """CPU of every interval between scrapes as work done in it; `work` is the broker's CPU since its first record."""
+    """CPU of every interval between scrapes as work done in it; `work` is the broker's CPU since its first record,
+    idling too: with it left out the recordings are followed worse (compilers run on while a broker waits)."""
     parts: list[tuple[str, dict[str, Floats], Floats, Floats]] = []
     for run in (r for r in runs if r.broker is not None):
         assert run.broker is not None

@@ -38,6 +38,7 @@ RECORD = {
     "spark.byte_cpu_seconds": "fewer and larger records of the same bytes",
     "spark.state_task_cpu_seconds": "the same windows on other numbers of shuffle partitions",
     "spark.state_row_cpu_seconds": "a stateful query at two rates",
+    "spark.start_cpu_seconds": "the CPU of Spark's process tree from its start on (python -m lab run pipe-2s)",
     "spark.idle_cpu_cores": "the CPU of Spark's process tree (not Executor CPU Time) beside the event log",
     "sink.python_record_cpu_seconds": "the sink at two rates, a factor of three apart",
     "sink.python_bulk_cpu_seconds": "the same records in bulks of other sizes, several a task",

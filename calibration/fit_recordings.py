@@ -15,7 +15,7 @@ import numpy as np
 
 from calibration import kafka
 from calibration.elasticsearch import IndexEnd, Node
-from calibration.lab import BROKER, NODE_NEEDS, SEARCH, SPARK, Experiment, LabRun
+from calibration.lab import BROKER, NODE_NEEDS, SEARCH, SPARK, Experiment, LabRun, OneNode
 from calibration.observations import Batch, Counter, Curve, Gauge, ObservationError, Processes, counter
 from calibration.recording import Recording
 
@@ -56,6 +56,7 @@ def _piece(piece: Recording, settings: Experiment, name: str, query: str | None)
                 first_sequence=_first(batches),
                 node=_sum(nodes),
                 polls=piece.polls,
+                nodes=_each_node(piece),
             )
         )
     quiet = replace(settings, plan=plan, sink="none", trigger_seconds=0.0)
@@ -134,6 +135,17 @@ def _with_servers(seen: Processes, piece: Recording) -> Processes:
         if known := [c for c in totals if c is not None]:
             cpu[name] = _total(f"CPU of {system}", known)
     return Processes(cpu, seen.resident, seen.steal)
+
+
+def _each_node(piece: Recording) -> tuple[OneNode, ...]:
+    """CPU and bytes on disk of every broker and data node."""
+    found = []
+    for system, held in (("kafka", "log_bytes"), ("search", "store_bytes")):
+        for entity in piece.entities(system):
+            disk = [s.gauge() for s in piece.find(system, held, entity) if not s.labels]
+            cpu = piece.counters(system, entity).get("cpu_seconds")
+            found.append(OneNode(system, entity, cpu, disk[0] if disk else None))
+    return tuple(one for one in found if one.cpu or one.disk)
 
 
 def _total(name: str, counters: Sequence[Counter]) -> Counter:

@@ -36,14 +36,6 @@ def domain(runs: Sequence[LabRun]) -> dict[str, tuple[float, float]]:
     return {name: (min(found), max(found)) for name, found in values.items() if found}
 
 
-def digest(folder: Path) -> str:
-    """A hash over the fit runs' files, so that a set says what it was made from."""
-    total = hashlib.sha256()
-    for path in sorted(folder.glob("fit-*/*")):
-        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return total.hexdigest()[:16]
-
-
 def file_digests(paths: Sequence[Path]) -> dict[str, str]:
     """SHA-256 of each file, of a folder's files under the folder's name."""
     found = {}

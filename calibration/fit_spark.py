@@ -31,6 +31,7 @@ from calibration.spark import COMMITS, driver_seconds, stage_seconds, tasks_of
 
 WARM = 1e6  # CPU seconds after which no JVM is cold
 FETCH_MAX_WAIT_SECONDS = 0.5  # kafka-clients' fetch.max.wait.ms, which the laboratory's job leaves as it is
+STARTED_SECONDS = 0.5  # a sample so soon after the first trigger still tells what came before it
 BATCH, LAUNCH = "spark.batch_cpu_seconds", "spark.launch_seconds"
 COLUMNS = {
     "spark.batch_cpu_seconds": "batches",
@@ -167,10 +168,36 @@ class Seen:
     work_before: float
 
 
-def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
+@dataclass(frozen=True)
+class BulkRest:
+    """What a bulk takes at the index beside its index threads' time [s]: CPU of HTTP and coordination, which a cold
+    data node stretches by its own warm-up law, and waits (fsync), which it does not."""
+
+    cpu: float
+    wait: float = 0.0
+    amplitude: float = 0.0
+    work: float = 1.0
+
+    @staticmethod
+    def of(value: Mapping[str, float]) -> BulkRest:
+        """By coefficients: of a set, or as just fitted."""
+        warm = value["search.warm_amplitude"], value["search.warm_work_seconds"]
+        return BulkRest(value["search.bulk_cpu_seconds"], value["search.bulk_wait_seconds"], *warm)
+
+    def seconds(self, run: LabRun, at: float) -> float:
+        """At a time of a run; the node's work is its CPU since its first document."""
+        node = run.node
+        if not self.amplitude or node is None or run.exported or not {"cpu_seconds", "documents"} <= set(node.counters):
+            return self.cpu + self.wait
+        documents, cpu = node.counters["documents"], node.counters["cpu_seconds"]
+        began = max(int(np.argmax(documents.unwrapped() > 0)) - 1, 0)
+        done = float(np.interp(at, cpu.t, cpu.unwrapped()) - cpu.unwrapped()[began])
+        return self.cpu * (1 + self.amplitude * math.exp(-max(done, 0.0) / self.work)) + self.wait
+
+
+def walk(run: LabRun, bulk_rest: BulkRest) -> list[Seen]:
     """A run's batches in order.
 
-    `bulk_rest` is what a bulk takes at the index beside its index threads' time [s]: HTTP, coordination, fsync.
     Work is counted as the law counts it, waits and checkpoint writes left out; the process tree's CPU holds
     compilers and listeners beside it.
     """
@@ -186,7 +213,11 @@ def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
         parked = sum(fetch_wait(run, t, before.get(t.index)) for t in readers.values())
         index, before = index_wait(run, batch), readers
         state = run.experiment.state_partitions * written
-        waits = None if index is None else parked + index + bulks(run, batch) * bulk_rest + state
+        waits = (
+            None
+            if index is None
+            else parked + index + bulks(run, batch) * bulk_rest.seconds(run, batch.trigger) + state
+        )
         spent = driver_seconds(batch, mine, run.experiment.cores) + slot_seconds(run, mine)
         work = max(spent - (parked if waits is None else waits), 0.0)
         seen.append(Seen(batch, tuple(mine), waits, work, total))
@@ -195,7 +226,7 @@ def walk(run: LabRun, bulk_rest: float) -> list[Seen]:
 
 
 def equations(
-    runs: Sequence[LabRun], record_prior: float, byte_prior: float, bulk_rest: float, idle: float = 0.0
+    runs: Sequence[LabRun], record_prior: float, byte_prior: float, bulk_rest: BulkRest, idle: float = 0.0
 ) -> Block:
     """All batches of all runs as equations; a run with state gives one a batch (its stages' overheads are one)."""
     rows = Rows()
@@ -240,7 +271,7 @@ def _batch_rows(rows: Rows, run: LabRun, seen: Seen, waits: float, record_cost: 
 
 
 def fit_batches(
-    runs: Sequence[LabRun], prior: Mapping[str, float], bulk_rest: float, seed: int = 7,
+    runs: Sequence[LabRun], prior: Mapping[str, float], bulk_rest: BulkRest, seed: int = 7,
     sigma: Mapping[str, float] | None = None, idle: float = 0.0,
 ) -> Fit:  # fmt: skip
     """The batch law's coefficients and its warm-up, from every batch of these runs, cold ones too.
@@ -256,7 +287,21 @@ def fit_batches(
     return replace(found, held={**held, **found.held})
 
 
-def background_cores(run: LabRun, bulk_rest: float) -> float:
+def start_cpu(runs: Sequence[LabRun]) -> list[float]:
+    """CPU that each run's application had used when its first batch was triggered [s]: JVM, session, plan, Python.
+
+    Only of runs whose process tree was sampled from about then on, and that started for the run.
+    """
+    found = []
+    for run in (r for r in runs if r.batches and not r.exported and r.spark_cpu is not None):
+        assert run.spark_cpu is not None
+        first = run.batches[0]
+        if first.number == 0 and run.spark_cpu.t[0] <= first.trigger + STARTED_SECONDS:
+            found.append(float(np.interp(first.trigger, run.spark_cpu.t, run.spark_cpu.total)))
+    return found
+
+
+def background_cores(run: LabRun, bulk_rest: BulkRest) -> float:
     """CPU that Spark's processes used beside the law's work in a run's measured part [cores].
 
     Compilers, collectors, listeners, the progress reporter, the idle Python daemon: no law has them yet.

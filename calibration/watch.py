@@ -65,7 +65,7 @@ def _spark(law: str, runs: Sequence[LabRun], value: Mapping[str, float]) -> list
     mine = [run for run in runs if run.batches]
     if not mine:
         raise ObservationError("no query's batches were recorded")
-    rest = value["search.bulk_cpu_seconds"] + value["search.bulk_wait_seconds"]
+    rest = fit_spark.BulkRest.of(value)
     own = value["spark.record_cpu_seconds"], value["spark.byte_cpu_seconds"]
     block = fit_spark.equations(mine, *own, rest, value["spark.idle_cpu_cores"])
     known = {**value, "record_scale": 1.0, "warm_amplitude": value["spark.warm_amplitude"],

@@ -52,6 +52,10 @@ LAWS: dict[str, tuple[str, str]] = {
     "spark.commit_sigma": ("1", "log standard deviation of one checkpoint write"),
     "spark.warm_amplitude": ("1", "A of the warm-up law c(w) = c_inf (1 + A exp(-w/w0))"),
     "spark.warm_work_seconds": ("s", "w0 of the warm-up law: CPU seconds of work since that JVM started"),
+    "spark.start_cpu_seconds": (
+        "s",
+        "CPU of a query's application from its start to its first batch",
+    ),
     "spark.idle_cpu_cores": (
         "cores",
         "CPU an executor's JVM burns beside its batches (collector, compiler, listeners)",

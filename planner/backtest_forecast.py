@@ -19,9 +19,8 @@ from calibration.lab import LabRun, Step, lag, whole_batches
 from calibration.latency import QUANTILES
 from calibration.observations import Batch
 from models.coefficients import CoefficientSet
-from models.spark import resident_bytes
 from models.stack import Scenario
-from models.units import GIB
+from planner.backtest_memory import expected
 from planner.backtest_overload import stated, stated_drawn
 from planner.backtest_scenario import NO_HOST, SEARCH_HOST, SPARK_HOST, load_steps, outages, scenario_of, zero_of
 from planner.backtest_values import (
@@ -136,13 +135,16 @@ def _foreseen(run: LabRun, c: CoefficientSet, seeds: list[int]) -> tuple[list[Va
         more, more_each = _told(run, name, traces, runs, [step], poller)
         pooled += more + _cpu(run, name, window, c, seeds)
         each += more_each
-    memory = [] if run.exported else [Value("all", "resident bytes of spark", "bytes", _resident(run))]
-    return [*pooled, *_sizes(run, c), *memory], each
+    return [*pooled, *_sizes(run, c), *_resident(run)], each
 
 
-def _resident(run: LabRun) -> float:
-    """Resident bytes of Spark's process tree by law: driver and executor are one JVM of 1 GiB here [bytes]."""
-    return resident_bytes(GIB, run.experiment.cores if run.experiment.sink == "bulk" else 0)
+def _resident(run: LabRun) -> list[Value]:
+    """Resident bytes of the laboratory's processes by law, after minutes of work; of several brokers one."""
+    if run.exported:
+        return []
+    wanted = {"kafka": "kafka-1", "spark": "spark", "search": "search-0"}
+    told = {system: expected(process, run) for system, process in wanted.items()}
+    return [Value("all", f"resident bytes of {system}", "bytes", p.soon) for system, p in told.items() if p is not None]
 
 
 def batch_median(run: LabRun, c: CoefficientSet, seeds: Sequence[int]) -> float:

@@ -113,8 +113,9 @@ def _sizes(run: LabRun, m: Measured) -> list[Value]:
         found.append(Value("all", INDEX_BYTES, "", m.index_bytes_per_json_byte))
     if m.log_bytes_per_record is not None:
         found.append(Value("all", LOG_BYTES, "bytes", m.log_bytes_per_record))
-    if run.batches and "spark" in m.resident_bytes:
-        found.append(Value("all", "resident bytes of spark", "bytes", m.resident_bytes["spark"]))
+    for system in ("kafka", "spark", "search") if run.batches else ():
+        mine = [x for name, x in m.resident_bytes.items() if name.split("-")[0] == system and x > 0]
+        found += [Value("all", f"resident bytes of {system}", "bytes", max(mine))] if mine else []
     if not run.batches and run.experiment.plan:
         found += [Value("all", n, "s", m.acknowledgement[q]) for q, n in ACKNOWLEDGED.items() if q in m.acknowledgement]
     return found

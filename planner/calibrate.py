@@ -27,6 +27,8 @@ from planner.backtest_score import Score
 from planner.backtest_values import part_names, seen
 from planner.calibrate_load import Gathered
 from planner.calibrate_model import UNTOLD, left_out, model_errors, residuals
+from planner.calibrate_nodes import TOLERANCE as NODE_TOLERANCE
+from planner.calibrate_nodes import by_node, worst
 from planner.refusal import ScenarioError
 from planner.shown import Shown
 
@@ -38,7 +40,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Match:
-    """One quantity of today's stack replayed: the median over its parts of replayed over measured, less one."""
+    """One quantity of today's stack replayed: replayed over measured, less one, as the median over its parts; of nodes
+    the worst of them."""
 
     quantity: str
     error: float
@@ -146,18 +149,22 @@ def _held_out(
 
 
 def replayed(runs: Sequence[LabRun], c: CoefficientSet) -> list[Match]:
-    """Every run's own load simulated with the set, beside what was measured in it, quantity by quantity."""
+    """Every run's own load simulated with the set, beside what was measured in it: quantity by quantity, and each node
+    of a cluster of several beside its own forecast, of which the worst counts."""
     ratios: dict[str, list[float]] = {}
+    nodes: dict[str, list[tuple[float, float]]] = {}
     for run in (run for run in runs if run.batches and not unlike(run)):
         told, measured = foreseen(run, c, SEEDS).values, seen(run)
         for key, value in measured.items():
             if _tolerance(key[1]) and key in told and value.value > 0 and told[key].value > 0:
                 ratios.setdefault(key[1], []).append(math.log(told[key].value / value.value))
+        for quantity, pairs in by_node(run, c, SEEDS).items():
+            nodes.setdefault(quantity, []).extend(pairs)
     noise = repeats(runs)
     return [
         Match(q, math.expm1(median(x)), max(_tolerance(q), TWICE * noise.get(("", q), 0.0)), len(x))
         for q, x in ratios.items()
-    ]
+    ] + [Match(q, worst(x), NODE_TOLERANCE[q.split()[0]], len(x)) for q, x in nodes.items()]
 
 
 def _tolerance(quantity: str) -> float:

@@ -108,7 +108,7 @@ class SparkFaults(Base):
         if math.isfinite(fault.end):
             self.ended(n)
         if not self.executors_up[e]:
-            self._executor_up(e, self.sim.coefficients["spark.warm_amplitude"])
+            self._executor_up(e, self.sim.cold_amplitude())
         self.whole(n, f"executor {e} is replaced, cold", f"executor {e}")
 
     def _executor_slow(self, n: int, fault: Fault) -> Process:
@@ -160,7 +160,7 @@ class SparkFaults(Base):
     def _replace(self, n: int, e: int) -> Process:
         yield self.env.timeout(law("spark.container"))
         if not self.executors_up[e]:
-            self._executor_up(e, self.sim.coefficients["spark.warm_amplitude"])
+            self._executor_up(e, self.sim.cold_amplitude())
         self.whole(n, f"executor {e} is replaced, cold", f"executor {e}")
 
     def _executor_down(self, e: int) -> None:

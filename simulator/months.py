@@ -53,7 +53,8 @@ class Table:
     base: Array  # [L]
     per_factor: Array  # [L]
     rest: Array  # [L] standard deviation that the factor does not explain
-    work: Array  # [L] CPU of one executor at factor 1
+    work: Array  # [L] CPU that warms one executor's JVM, at factor 1
+    python: Array  # [L] of it in Python workers, which no cold JVM stretches
     starts: Array  # [L, G] of the duration
     ends: Array  # [L, G]
     weights: Array  # [L, G] of the records
@@ -238,7 +239,7 @@ def run_factor(c: CoefficientSet, seed: int, flow: int) -> float:
 
 
 def _cpu(flow: Flow, scenario: Scenario, c: CoefficientSet, records: float, tasks: float) -> dict[str, float]:
-    """CPU of a batch at factor 1: of one executor, which warms its JVM, and of driver and one slot in a row [s]."""
+    """CPU of a batch at factor 1 [s]: what warms one executor's JVM, what of it is Python's, driver and one slot."""
     costs, spark, placement = costs_of(flow, scenario, c), scenario.spark, place(scenario, c)
     documents = records * flow.workload.documents_per_event
     bulks = documents / costs.bulk_documents if costs.has_bulks else 0.0
@@ -251,7 +252,9 @@ def _cpu(flow: Flow, scenario: Scenario, c: CoefficientSet, records: float, task
         state = stage * costs.state_setup + documents * costs.state_row
         in_a_row += state / min(stage, slots) / placement.sites[placement.executors[0]].speed
     driver = costs.driver / placement.sites[placement.driver].speed
-    return {"work": (work + state) / spark.executors, "slot_seconds": in_a_row + driver}
+    python = documents * costs.python_document + bulks * costs.python_bulk
+    return {"work": (costs.driver + work + state) / spark.executors, "python": python / spark.executors,
+            "slot_seconds": in_a_row + driver}  # fmt: skip
 
 
 def _profile(f: int, flow: Flow, trace: FlowTrace, here: Scenario, c: CoefficientSet, lasted: float) -> dict[str, Any]:
@@ -341,7 +344,7 @@ def _walk(
         float(flow.query.max_offsets_per_trigger or math.inf), table.delay, np.array([since, horizon]),
         horizon + patience, seed, f, c["spark.batch_autocorrelation"], c["spark.batch_sigma"], run_factor(c, seed, f),
         scenario.run.jvm == "cold", c["spark.warm_amplitude"], c["spark.warm_work_seconds"], table.records, table.base,
-        table.per_factor, table.rest, table.work, table.starts, table.ends, table.shift, table.weights,
+        table.per_factor, table.rest, table.work, table.python, table.starts, table.ends, table.shift, table.weights,
         table.bulks.astype(np.int64), slope, jumps, fine, coarse, k.FINE_BINS, k.COARSE_BINS, series, step,
     )  # fmt: skip
     kept = flow.workload.kept if costs_of(flow, scenario, c).has_bulks else 0.0  # what can be found at all

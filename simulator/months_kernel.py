@@ -116,12 +116,23 @@ def _next_start(started, ended, interval):
 
 
 @njit(cache=True)
+def warming_work(done, warm, amplitude, w0):
+    """models.spark.warming_work: CPU that a JVM spends on work of `warm` seconds after it has spent `done` [s]."""
+    if done > 600.0 * w0:
+        return warm
+    if warm > 600.0 * w0:
+        return warm + w0 * math.log(math.exp(done / w0) + amplitude) - done
+    return w0 * (warm / w0 + math.log(math.exp(done / w0) + amplitude - amplitude * math.exp(-warm / w0))) - done
+
+
+@njit(cache=True)
 def recurse(times, rates, totals, outages, trigger, most, delay, window, until, seed, flow, phi, sigma, run_factor,
-            cold, warm_amplitude, warm_work, levels, base, per_factor, rest, work, starts, ends, shifts, weights, bulks,
-            slope, step, fine, coarse, fine_bins, coarse_bins, series, series_step):  # fmt: skip
+            cold, warm_amplitude, warm_work, levels, base, per_factor, rest, work, python, starts, ends, shifts,
+            weights, bulks, slope, step, fine, coarse, fine_bins, coarse_bins, series, series_step):  # fmt: skip
     """Batch by batch from 0 to `until`, or until the window's records are read.
 
-    Tables run over `levels` (records of a batch): duration is base + per_factor × factor, with residual `rest`;
+    Tables run over `levels` (records of a batch): duration is base + per_factor × factor, with residual `rest`; `work`
+    is the CPU that warms one executor's JVM, `python` the part of it that no cold JVM stretches;
     a task group j starts and ends at the shares starts[l, j], ends[l, j] of it, its records show `shifts[l]` later.
     Returns batches, records read, records beyond the last level, time, batches that started late, offset of the window.
     """
@@ -148,10 +159,14 @@ def recurse(times, rates, totals, outages, trigger, most, delay, window, until, 
         z = normal(seed, DICE_BATCH, flow, number)
         drift = z if number == 0 else phi * drift + math.sqrt(1.0 - phi * phi) * z
         factor = math.exp(sigma * drift - 0.5 * sigma * sigma) * run_factor
-        if is_cold:
-            factor *= 1.0 + warm_amplitude * math.exp(-done_work / warm_work)
         at = min(max(np.searchsorted(levels, n) - 1, 0), top - 1)
         x = (n - levels[at]) / (levels[at + 1] - levels[at])
+        spends = factor * max(work[at] + x * (work[at + 1] - work[at]), 1e-9)
+        if is_cold:
+            share = 1.0 - min(factor * max(python[at] + x * (python[at + 1] - python[at]), 0.0) / spends, 1.0)
+            spent = warming_work(done_work, spends, warm_amplitude * share, warm_work)
+            factor *= spent / spends
+            spends = spent
         if n > 1.02 * levels[top]:  # a cap's last few records are rounding
             beyond += n
         seconds = (
@@ -161,7 +176,7 @@ def recurse(times, rates, totals, outages, trigger, most, delay, window, until, 
         )
         scatter = rest[at] + min(max(x, 0.0), 1.0) * (rest[at + 1] - rest[at])
         seconds = max(seconds + scatter * normal(seed, DICE_RESIDUAL, flow, number), 0.2 * seconds, 1e-3)
-        done_work += factor * (work[at] + x * (work[at + 1] - work[at]))
+        done_work += spends
         c0 = created_at(times, rates, totals, offset)
         c1 = created_at(times, rates, totals, offset + n)
         near = at if x < 0.5 else at + 1

@@ -7,7 +7,6 @@ visible (or it is clear that it will not).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, Protocol
 
@@ -17,11 +16,12 @@ import simpy
 from models.coefficients import CoefficientSet
 from models.faults import Fault, law
 from models.kafka import page_cache_seconds
-from models.spark import AVAILABLE_NOW
+from models.spark import AVAILABLE_NOW, warming_work
 from models.stack import Scenario
 from simulator import kernels as k
 from simulator.faults import Director, bursts_of, outages_of, refused_by_exact_front, shards_move
 from simulator.hosts import LEAST_CORES
+from simulator.kafka import Front, front_of
 from simulator.layout import Built, build, front_cores
 from simulator.memory import Memory
 from simulator.plane import CompiledPlane
@@ -99,7 +99,10 @@ class Simulation:
         self.queries = [Query(self, f, flow) for f, flow in enumerate(scenario.flows)]
         self.processes: list[simpy.Process] = []
         self._front_cores: dict[int, float] = {}
+        self._fronts: dict[tuple[int, float], Front] = {}  # of each flow, by its rate
         self._front_spent = dict.fromkeys(self.built.placement.brokers, 0.0)
+        self._starting: dict[int, float] = {}  # threads that starting applications take on each site
+        self._taken: dict[int, float] = {}  # of each site, by brokers and by what starts
         self._front_set = 0.0
         self.faults = Director(self, self.happens)
         self.batches: list[list[tuple]] = [[] for _ in scenario.flows]
@@ -193,7 +196,8 @@ class Simulation:
 
     def _follow_the_rate(self) -> Generator[Any, Any, None]:
         """Brokers' work that is not simulated event by event takes cores from its hosts: it follows the rate, and a
-        cold JVM's is dearer by the warm-up law (of the fluid front; the exact one simulates warm brokers).
+        cold JVM's is dearer by the warm-up law, idling counted as work (of the fluid front; the exact one simulates
+        warm brokers).
         """
         marks = {t for times, _ in self.built.corners for t in times if t < self.last}
         if self.scenario.run.jvm == "cold" and not self.exact_front:
@@ -205,21 +209,65 @@ class Simulation:
 
     def set_front(self, mark: float) -> None:
         """Take the brokers' work from their hosts' cores: as it is at a time, with the brokers that serve then."""
-        place, c, before, spent = self.built.placement, self.coefficients, self._front_cores, self._front_spent
+        place, before, spent = self.built.placement, self._front_cores, self._front_spent
         rates = [self.rate_at(f, mark) for f in range(len(self.queries))]
         homes = self.faults.topics.serving()
-        cores = front_cores(self.scenario, place, self.built.fronts, rates, self.exact_front, homes)
+        fronts = [self._front_at(f, rate) for f, rate in enumerate(rates)]
+        cores = front_cores(self.scenario, place, fronts, rates, self.exact_front, homes)
         for site, more in self.faults.extra_cores.items():
             cores[site] = cores.get(site, 0.0) + more
         for site, warm in cores.items():
             speed = place.sites[site].speed
-            spent[site] += (before.get(site, 0.0) * speed + c["kafka.idle_cpu_cores"]) * (mark - self._front_set)
-            cold = 0.0 if self.scenario.run.jvm == "warm" or self.exact_front else c["kafka.warm_amplitude"]
-            now = warm * (1 + cold * math.exp(-spent[site] / c["kafka.warm_work_seconds"]))
-            if now != before.get(site):
+            idle = self.coefficients["kafka.idle_cpu_cores"] * place.brokers.count(site)
+            spent[site] += (before.get(site, 0.0) * speed + idle) * (mark - self._front_set)
+            before[site] = warm * self._broker_stretch(site, warm * speed)
+        for site in dict.fromkeys([*cores, *self._starting]):
+            now = before.get(site, 0.0) + self._starting.get(site, 0.0)
+            if now != self._taken.get(site):
                 self.plane.set_cores(site, max(LEAST_CORES, place.sites[site].cores_left - now))
-            before[site] = now
+            self._taken[site] = now
         self._front_set = mark
+
+    def _broker_stretch(self, site: int, work: float) -> float:
+        """What the brokers of a site cost over warm ones for the next while, `work` being their warm CPU [1]: the
+        warm-up law, taken over that while. Of several JVMs there each warms by its own part."""
+        c, jvms = self.coefficients, max(1, self.built.placement.brokers.count(site))
+        if self.scenario.run.jvm == "warm" or self.exact_front or work <= 0:
+            return 1.0
+        done, more = self._front_spent[site] / jvms, work * WARMING_STEP / jvms
+        return warming_work(done, more, c["kafka.warm_amplitude"], c["kafka.warm_work_seconds"]) / more
+
+    def _front_at(self, f: int, rate: float) -> Front:
+        """A flow's batches as they are at a rate: slower records come in smaller ones, so in more requests each."""
+        if rate <= 0 or self.exact_front:
+            return self.built.fronts[f]
+        if (f, rate) not in self._fronts:
+            flow, cluster, place = self.scenario.flows[f], self.scenario.kafka, self.built.placement
+            self._fronts[f, rate] = front_of(flow, cluster, rate, place, self.coefficients)
+        return self._fronts[f, rate]
+
+    def start_application(self, ready: float) -> Generator[Any, Any, None]:
+        """A query's application starts on the driver's host so that it is ready at a time: one thread is busy for as
+        long as its start takes, or for all that is left until then. That work warms no batch: the law counts theirs."""
+        site, c = self.built.placement.driver, self.coefficients
+        free = max(LEAST_CORES, min(1.0, self.built.placement.sites[site].cores_left))
+        cpu = c["spark.start_cpu_seconds"] / self.built.placement.sites[site].speed
+        lasts = min(cpu / free, ready - self.env.now)
+        if lasts <= 0:
+            return
+        yield self.env.timeout(ready - lasts - self.env.now)
+        self._start(site, free)
+        yield self.env.timeout(max(0.0, ready - self.env.now))
+        self._start(site, -free)
+
+    def cold_amplitude(self) -> float:
+        """A of the warm-up law for the tasks of a new executor [1]: it acts on what their JVM does, not on Python."""
+        work = [query.jvm_share() for query in self.queries]
+        return self.coefficients["spark.warm_amplitude"] * sum(work) / len(work)
+
+    def _start(self, site: int, threads: float) -> None:
+        self._starting[site] = max(0.0, self._starting.get(site, 0.0) + threads)
+        self.set_front(self.env.now)
 
     def front_cores_of(self, site: int) -> float:
         """Cores that the front takes on a site now [threads]."""

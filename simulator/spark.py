@@ -212,7 +212,9 @@ class Query:
         """The supervisor's pause and the start: a cold JVM fires at once, and runs a planned batch again."""
         env, policy = self.sim.env, self.sim.scenario.spark.restart
         pause = min(policy.wait * policy.multiplier ** min(streak, 64), policy.longest) + policy.start
-        yield env.timeout(max(pause, self.sim.faults.cluster_back() - env.now))
+        pause = max(pause, self.sim.faults.cluster_back() - env.now)
+        env.process(self.sim.start_application(env.now + pause))
+        yield env.timeout(pause)
         self.warm, self.work_at_start = False, self.sim.spark_work()
         self.restarts += 1
         self.sim.faults.query_lives(self)
@@ -249,6 +251,7 @@ class Query:
         for begin, length in self.sim.outages:
             if begin <= start < begin + length:
                 self.sim.faults.query_stopped(self)
+                self.sim.env.process(self.sim.start_application(begin + length))
                 yield self.sim.env.timeout(begin + length - self.sim.env.now)
                 self.warm, self.work_at_start = False, self.sim.spark_work()
                 self.sim.faults.query_lives(self)
@@ -361,6 +364,16 @@ class Query:
         rest = state.shuffle_partitions * costs.state_setup + documents * costs.state_row if state else 0.0
         whole = costs.driver + tasks * costs.setup + documents * costs.document + bulks * costs.bulk + rest
         return whole, documents * costs.python_document + bulks * costs.python_bulk
+
+    def jvm_share(self) -> float:
+        """Share of its tasks' CPU that the JVM does and Python workers do not, at the mean rate [1]: what a cold
+        executor stretches."""
+        flow = self.flow
+        tasks = flow.topic.partitions
+        records = flow.workload.events_per_second * max(flow.query.trigger, 1.0)
+        work, python = self.warm_work(tasks, records)
+        work -= self.costs.driver
+        return 1.0 - python / work if work > 0 else 1.0
 
     def _commit_seconds(self, batch: int, which: int) -> float:
         return float(self._commits(batch, which, 1)[0])

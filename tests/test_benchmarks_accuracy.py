@@ -107,7 +107,7 @@ def test_forecast_and_measurement_speak_of_the_same_batches(runs: dict[str, LabR
 
 @pytest.fixture(scope="module")
 def without_eight(runs: dict[str, LabRun], tmp_path_factory: pytest.TempPathFactory) -> folds.Fold:
-    return folds.fold(lab_scores.RESULTS, list(runs.values()), (EIGHT,), tmp_path_factory.mktemp("fold"))
+    return folds.fold(list(runs.values()), (EIGHT,), lab_scores.machine(), tmp_path_factory.mktemp("fold"))
 
 
 def test_equal_runs_leave_together(runs: dict[str, LabRun]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from calibration.fit import Base, fit_runs
-from calibration.fit_spark import fit_batches
+from calibration.fit_spark import BulkRest, fit_batches
 from calibration.lab import Experiment, LabRun
 from calibration.observations import Batch, Curve, Processes, Task, counter
 from calibration.watch import drifts
@@ -115,7 +115,7 @@ def test_the_references_coefficients_come_back_within_their_intervals(runs: list
     prior, sigma = base.scaled("record_scale", "spark.record_cpu_seconds").named(
         warm_amplitude="spark.warm_amplitude", warm_seconds="spark.warm_work_seconds"
     )
-    found = fit_batches(runs, prior, 0.0, sigma=sigma)
+    found = fit_batches(runs, prior, BulkRest(0.0), sigma=sigma)
     assert found.condition < 30
     scale = (TRUE["spark.record_cpu_seconds"] + BYTES * TRUE["spark.byte_cpu_seconds"]) / (
         prior["spark.record_cpu_seconds"] + BYTES * prior["spark.byte_cpu_seconds"]
@@ -157,7 +157,7 @@ def test_progress_alone_tells_the_same(runs: list[LabRun]) -> None:
     prior, sigma = base.scaled("record_scale", "spark.record_cpu_seconds").named(
         warm_amplitude="spark.warm_amplitude", warm_seconds="spark.warm_work_seconds"
     )
-    found = fit_batches(blind, prior, 0.0, sigma=sigma)
+    found = fit_batches(blind, prior, BulkRest(0.0), sigma=sigma)
     assert found.value["spark.task_cpu_seconds"] == pytest.approx(TRUE["spark.task_cpu_seconds"], rel=0.2)
     batch = TRUE["spark.batch_cpu_seconds"] + TRUE["spark.launch_seconds"]
     assert found.value["spark.batch_cpu_seconds"] + found.held["spark.launch_seconds"] == pytest.approx(batch, rel=0.2)
@@ -173,5 +173,5 @@ def test_the_states_own_writes_are_not_counted_as_its_work(runs: list[LabRun]) -
     prior, sigma = base.scaled("record_scale", "spark.record_cpu_seconds").named(
         warm_amplitude="spark.warm_amplitude", warm_seconds="spark.warm_work_seconds"
     )
-    found = fit_batches([*runs, recorded(trace, twin, "ref-state", 4, 4)], prior, 0.0, sigma=sigma)
+    found = fit_batches([*runs, recorded(trace, twin, "ref-state", 4, 4)], prior, BulkRest(0.0), sigma=sigma)
     assert found.value["spark.state_task_cpu_seconds"] == pytest.approx(TRUE["spark.state_task_cpu_seconds"], rel=0.15)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.coefficients import CoefficientSet
-from simulator.run import Level, simulate
+from simulator.months import months
+from simulator.run import Level, Simulation, simulate
 from simulator.spark import warm_factor
 from simulator.trace import FlowTrace
 from tests.strategies import FREE, GENERIC, QUIET, bare
@@ -76,3 +77,36 @@ def test_the_stretch_of_the_jvms_part_is_the_warm_up_law_over_all_work() -> None
     stretched = (done - 1.5 - work * (1 - share)) / (work * share)
     assert warm_factor(1.5, work, work * (1 - share), c) == pytest.approx(stretched, rel=1e-3)
     assert warm_factor(0.0, work, work, c) == 1.0 and warm_factor(1e6, work, 0.0, c) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["python-foreach", "jvm-connector"])
+def test_a_cold_batch_of_the_tables_is_as_much_longer_as_a_simulated_one(kind: str) -> None:
+    """Both draw one number for batch 0; tables need some noise to tell what follows the CPU."""
+    c = costing(FOR_EVER).with_values({"spark.batch_sigma": 0.1})
+    first = {}
+    for jvm in ("warm", "cold"):
+        it = bare(
+            flow__workload={"rate": 1000, "size": 100, "arrivals": 0}, flow__query__trigger=2.0,
+            flow__query__sink={"kind": kind, "bulk_entries": 500}, run={"measure": 40.0, "warm_up": 0.0, "jvm": jvm},
+        )  # fmt: skip
+        (simulated,) = simulate(it, c, seed=3).flows.values()
+        (walked,) = months(it, c, 40.0, seed=3, points=20).values()
+        lasted = walked.series["batch_seconds"]
+        first[jvm] = float(simulated.batches["finished"][0] - simulated.batches["started"][0]), lasted[lasted > 0][0]
+    of_run, of_tables = (first["cold"][k] / first["warm"][k] for k in (0, 1))
+    assert of_tables == pytest.approx(of_run, rel=0.1) and of_run > 1.5
+
+
+def test_a_new_executor_stretches_the_share_of_its_jvm() -> None:
+    """What a task's piece costs on a replaced executor: 1 + A times the JVM's share, which Python's part lowers."""
+    shares = {}
+    for kind in ("python-foreach", "jvm-connector"):
+        it = bare(
+            flow__workload={"rate": 1000, "size": 100, "arrivals": 0}, flow__query__trigger=2.0,
+            flow__query__sink={"kind": kind, "bulk_entries": 500}, run={"measure": 10.0, "warm_up": 0.0},
+        )  # fmt: skip
+        sim = Simulation(it, costing(FOR_EVER), 1, "fluid", 1.0, (), False)
+        shares[kind] = sim.queries[0].jvm_share()
+    sink = DOCUMENTS * OWN + (BULKS + 0.5) * BULK
+    assert shares["jvm-connector"] == 1.0
+    assert shares["python-foreach"] == pytest.approx(DOCUMENTS * RECORD / (DOCUMENTS * RECORD + sink), rel=0.1)

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.accuracy import identities, kafka_rows, machines, search_rows
 from benchmarks.accuracy.folds import PRIOR, fold
 from benchmarks.accuracy.goals import with_tiers
-from benchmarks.accuracy.lab_scores import RESULTS, SET, LabScores, flat, recorded, score_lab, tested
+from benchmarks.accuracy.lab_scores import SET, LabScores, flat, machine, recorded, score_lab, tested
 from benchmarks.accuracy.page_test import batches, by_step, headline_scores
 from benchmarks.accuracy.published import Row
 from models.coefficients import load_set
@@ -125,7 +125,7 @@ def _loops(seeds: Sequence[int], quick: bool) -> list[Row]:
     if quick:
         return rows
     with tempfile.TemporaryDirectory() as work:
-        without = fold(RESULTS, runs, (LOOP_LEFT_OUT,), Path(work)).coefficients
+        without = fold(runs, (LOOP_LEFT_OUT,), machine(), Path(work)).coefficients
     alone = [run for run in runs if run.name == LOOP_LEFT_OUT or run.experiment.clients == 1]
     name = f"{group}, fitted without four clients"
     left_out = search_rows.lab_loops(alone, without, "test", name, seeds)

@@ -8,14 +8,13 @@ wholly blind in them.
 
 from __future__ import annotations
 
-import shutil
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from calibration import fit
-from calibration.fit_set import digest, to_toml
+from calibration.fit_set import to_toml
 from calibration.lab import LabRun
 from calibration.noise import experiment_of
 from models.coefficients import CoefficientSet, carried, load_set
@@ -39,18 +38,13 @@ def groups(runs: Sequence[LabRun]) -> list[tuple[str, ...]]:
     return [tuple(n for n in names if experiment_of(n) == one) for one in first]
 
 
-def fold(results: Path, runs: Sequence[LabRun], left_out: tuple[str, ...], work: Path) -> Fold:
-    """The coefficient set of a results folder's runs but some; `work` is a folder for its files."""
-    kept = work / f"without-{left_out[0]}"
-    kept.mkdir(parents=True)
-    for path in sorted(results.glob("fit-*")):
-        if path.is_dir() and path.name not in left_out:
-            shutil.copytree(path, kept / path.name)
-    machine = tomllib.loads((results / "machine.toml").read_text(encoding="utf-8"))
+def fold(runs: Sequence[LabRun], left_out: tuple[str, ...], machine: Mapping[str, Any], work: Path) -> Fold:
+    """The coefficient set of the runs but some; `work` is a folder for its file."""
     runs = [run for run in runs if run.name not in left_out]
     outcome = fit.fit_runs(runs, fit.Base.of(carried(load_set(PRIOR), machine["per_core_speed"])))
     path = work / f"without-{left_out[0].removeprefix('fit-')}.toml"
-    path.write_text(to_toml(path.stem, machine, PRIOR, "a fold", digest(kept), runs, outcome), encoding="utf-8")
+    told = f"all but {', '.join(left_out)}"
+    path.write_text(to_toml(path.stem, machine, PRIOR, "a fold", told, runs, outcome), encoding="utf-8")
     fitted = load_set(str(path))
     return Fold(left_out, fitted, _leaks(outcome, fitted))
 

@@ -1,28 +1,28 @@
-"""Resident memory: what the ledgers say of the laboratory's processes, beside what was recorded of them.
+"""Memory: what the ledgers say of the laboratory's processes, beside what was recorded of them.
 
 A recording lasts minutes, so what is compared is *resident soon*: the data node touches its whole heap when it starts,
 broker and Spark touch what their collectors have enlarged the heap to. What they *climb to* is an upper bound that no
-recording may pass. Sizes of a node's and a broker's native memory were taken from the recordings of 2026-11-23; those
-of other days are blind. `python -m benchmarks.accuracy.memory_rows` prints the section.
+recording may pass. Of the heap itself broker and node state what is committed, Spark the most that a task saw in use.
+Sizes of native memory and of what lives on a heap were taken from the recordings of 2026-11-23; those of other days are
+blind. `python -m benchmarks.accuracy.memory_rows` prints the section.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.lab import LabRun, load_run, measured
-from models.memory import sizes, touched_heap_bytes
-from models.units import GIB, MIB
-from planner.memory_parts import CLEANER_BYTES
+from calibration.lab import load_run, measured
+from calibration.observations import find, json_lines
+from models.units import MIB
+from planner.backtest_memory import expected
 
 RESULTS = Path(__file__).parents[2] / "lab" / "results"
-FITTED = "2026-11-23-epyc-2core"  # whose processes gave broker.native and node.native
-HEAP, BROKER_INITIAL = GIB, 512 * MIB  # lab/search.py and lab/brokers.py; pyspark's own driver memory is 1 GiB too
-HOST = 24 * GIB
-INITIAL_SHARE = 1 / 64  # of the host's memory: what HotSpot starts a heap without -Xms with
+FITTED = "2026-11-23-epyc-2core"  # whose processes gave the sizes in models/data/memory.csv
+COMMITTED = re.compile(r'jvm_memory_committed_bytes\{area="heap"\} (\S+)')
 
 
 @dataclass(frozen=True)
@@ -36,34 +36,35 @@ class Resident:
     climbs_to: float
     recorded: float
     blind: bool
+    heap_is: str = ""
+    heap: float = 0.0
+    heap_recorded: float | None = None
 
     @property
     def error(self) -> float:
         return self.soon / self.recorded - 1
 
+    @property
+    def heap_error(self) -> float | None:
+        return self.heap / self.heap_recorded - 1 if self.heap_recorded else None
 
-def expected(process: str, run: LabRun) -> tuple[str, float, float] | None:
-    """Setting, resident soon and what it climbs to of a laboratory process; None for one that has no ledger."""
-    table = sizes()
-    if process.startswith("search"):
-        native = table["node.native"].value
-        return "-Xms1g -Xmx1g", HEAP + native, HEAP + native
-    if process.startswith("kafka"):
-        native = table["broker.native"].value
-        live = table["broker.live"].value + CLEANER_BYTES
-        soon = touched_heap_bytes(live, HEAP, min(BROKER_INITIAL, young_and_old(live)))
-        return "-Xms512m -Xmx1g", soon + native, HEAP + native
+
+def heap_seen(folder: Path, process: str) -> float | None:
+    """Heap of a process as it stated it: committed at the end, or of Spark the most that a task saw in use [bytes]."""
     if process == "spark":
-        workers = 1 + (run.experiment.cores if run.experiment.sink == "bulk" else 0)  # the driver's own Python is one
-        beside = table["driver.native"].value + workers * table["python.worker"].value
-        soon = touched_heap_bytes(table["executor.live"].value, HEAP, HOST * INITIAL_SHARE)
-        return "spark.driver.memory=1g, local", soon + beside, HEAP + beside
-    return None
-
-
-def young_and_old(live: float) -> float:
-    """Heap that a broker started with -Xms512m touches in minutes: its young generation, a third, and what lives."""
-    return BROKER_INITIAL / 3 + live
+        log = find(folder, "eventlog.jsonl")
+        found = [row["Task Executor Metrics"]["JVMHeapMemory"] for row in (json_lines(log) if log else ())
+                 if "Task Executor Metrics" in row]  # fmt: skip
+        return float(max(found)) if found else None
+    if process.startswith("kafka"):
+        scrapes = find(folder, f"{process}.prom.jsonl")
+        texts = [line["text"] for line in json_lines(scrapes)] if scrapes else []
+        match = COMMITTED.search(texts[-1]) if texts else None
+        return float(match[1]) if match else None
+    stats = find(folder, "search.nodes_stats.jsonl")
+    lines = list(json_lines(stats)) if stats else []
+    nodes = lines[-1]["body"]["nodes"].values() if lines else []
+    return float(max((n["jvm"]["mem"]["heap_committed_in_bytes"] for n in nodes), default=0)) or None
 
 
 def rows() -> Iterator[Resident]:
@@ -73,8 +74,10 @@ def rows() -> Iterator[Resident]:
         for process, recorded in measured(run).resident_bytes.items():
             told = expected(process, run)
             if told is not None and recorded == recorded and recorded > 0:
-                blind = folder.parent.name != FITTED
-                yield Resident(folder.name, process, *told, recorded, blind)
+                yield Resident(
+                    folder.name, process, told.setting, told.soon, told.climbs_to, recorded,
+                    folder.parent.name != FITTED, told.heap_is, told.heap, heap_seen(folder, process),
+                )  # fmt: skip
 
 
 def section(found: list[Resident]) -> str:
@@ -82,8 +85,8 @@ def section(found: list[Resident]) -> str:
     lines = [
         "## Resident memory: ledgers beside recordings", "",
         "*Soon* is what a process takes after minutes of light work, *climbs to* what it may come to under load for",
-        "long; recorded is the greatest of the window. Native sizes of broker and data node were taken from the",
-        "runs of 2026-11-23, so only the others are blind.", "",
+        "long; recorded is the greatest of the window. Sizes beside the heap, and what lives on it, were taken from",
+        "the runs of 2026-11-23, so only the others are blind. The goal is 10 % for both.", "",
         "| process | setting | runs | recorded MiB | soon MiB | median error | largest | climbs to MiB | past it |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]  # fmt: skip
@@ -92,7 +95,23 @@ def section(found: list[Resident]) -> str:
             mine = [r for r in found if r.process.startswith(kind) and r.blind == blind]
             if mine:
                 lines.append(_line(mine, f"{kind}, {'blind' if blind else 'in sample'}"))
+    lines += ["", "| heap | is | runs | recorded MiB | forecast MiB | median error | largest |",
+              "|---|---|--:|--:|--:|--:|--:|"]  # fmt: skip
+    for blind in (False, True):
+        for kind in ("kafka", "search", "spark"):
+            mine = [r for r in found if r.process.startswith(kind) and r.blind == blind and r.heap_recorded]
+            if mine:
+                lines.append(_heap_line(mine, f"{kind}, {'blind' if blind else 'in sample'}"))
     return "\n".join(lines) + "\n"
+
+
+def _heap_line(mine: list[Resident], name: str) -> str:
+    errors = [r.heap_error or 0.0 for r in mine]
+    seen = [(r.heap_recorded or 0.0) / MIB for r in mine]
+    cells = (name, mine[0].heap_is, str(len(mine)), f"{min(seen):.0f} to {max(seen):.0f}",
+             " or ".join(map(str, sorted({round(r.heap / MIB) for r in mine}))), f"{statistics.median(errors):+.1%}",
+             f"{max(errors, key=abs):+.1%}")  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
 
 
 def _line(mine: list[Resident], name: str) -> str:
@@ -108,7 +127,7 @@ def _line(mine: list[Resident], name: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-__all__ = ["Resident", "expected", "rows", "section"]
+__all__ = ["Resident", "rows", "section"]
 
 if __name__ == "__main__":
     print(section(list(rows())))
