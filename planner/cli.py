@@ -128,9 +128,6 @@ def forecast(
         raise typer.BadParameter("give --json or --html, not both (-o may be given several times)")
     if level not in ("auto", "fluid", "exact", "reference"):
         raise typer.BadParameter(f"'{level}'; expected auto, fluid, exact or reference", param_hint="--level")
-    from planner.start import without_blas
-
-    without_blas()
     from planner.fault_words import with_faults
     from planner.forecast import forecast as answered
     from planner.publish import FORMATS, publish
@@ -144,7 +141,7 @@ def forecast(
     with progress() as said:
         out = answered(loaded, seed=seed, level=level, draws_of_coefficients=draws, progress=said)  # type: ignore[arg-type]
     wanted = ".json" if as_json else ".html" if as_html else ""
-    publish(out, output or [], wanted, console())
+    publish(out, output or [], wanted, console)
     if not out.holds:
         raise typer.Exit(TARGET_BROKEN)
 
@@ -201,9 +198,11 @@ def schema(
 @app.command()
 @guarded
 def warmup() -> None:
-    """Compile the kernels, so that the next forecast starts at once."""
+    """Compile the kernels and Floodmark's own modules, so that the next forecast starts at once."""
     from planner.engine import warm_up
+    from planner.start import compile_bytecode
 
+    compile_bytecode()
     print(f"kernels ready after {warm_up():.1f} s", file=sys.stderr)
 
 
@@ -260,6 +259,10 @@ def register_all() -> None:
 
 def main() -> None:
     """Entry point of the command."""
+    from planner import start
+
+    start.rested()
+    start.is_a_command = True  # so that planner.engine loads numba without what only compiling needs
     register_all()
     try:
         app()

@@ -8,10 +8,13 @@ from typing import Any
 
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
+from planner import start
 from planner.fault_spot import spot_faults
 from planner.refusal import ScenarioError
 from simulator.run import simulate as _simulate
 from simulator.trace import Trace
+
+start.without_registries()  # in a command's own process, and before the first kernel is loaded
 
 
 @cache

@@ -7,60 +7,41 @@ the targets; storage and memory follow by law. Same scenario, coefficients, seed
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
-
-from models.coefficients import CoefficientSet, load_set
-from models.spark import AVAILABLE_NOW
-from models.stack import Flow, Scenario
+from models.coefficients import CoefficientSet
+from models.stack import Scenario
 from models.units import show
-from planner.answers import (
-    QUANTILES,
-    Answer,
-    Batches,
-    Domain,
-    FlowForecast,
-    Lag,
-    Latency,
-    Load,
-    Promise,
-    Throughput,
-)
+from planner.answers import FlowForecast, Lag, Latency, Load, Promise, Throughput
 from planner.bill import MonthlyBill, monthly_bill
 from planner.calibrate_anchor import anchoring
 from planner.checks import check
-from planner.domain import domain_of, ledger, measured_ranges, watched
-from planner.engine import simulate
+from planner.domain import domain_of, watched
 from planner.fault_tell import FaultAnswers, fault_answers
 from planner.findings import Finding, sorted_findings
+from planner.forecast_parts import Progress as Progress
+from planner.forecast_parts import caught_up, digests, flow_of, provenance, runs, throughput_of
+from planner.forecast_parts import coefficients_of as coefficients_of
+from planner.forecast_parts import run_seed as run_seed
 from planner.judged import Judged, judged
-from planner.lag import catch_up_seconds, most_lag, peak_rate
 from planner.level import chosen, too_busy
 from planner.memory import Ledger, memory
 from planner.refusal import ScenarioError
-from planner.scenario import resolved
 from planner.shown import Shown
 from planner.storage import Fill, index_storage, topic_storage
-from planner.throughput import bottleneck, loads, sustainable, through
-from planner.uncertainty import answer, draws, model_sigma
+from planner.throughput import loads
+from planner.uncertainty import draws
 from planner.verdict import promises, run_findings
-from planner.version import engine_digest, engine_version
-from simulator.trace import Histogram, Trace
+from simulator.trace import Trace
 
 SCHEMA_VERSION = 1
 DRAWS = 8
 LONGEST = 6 * 3600.0  # simulated event by event; months go through tables
 SLOWEST = 3600.0  # trigger or refresh: thirty batches of more are days of simulation
-CURVE_POINTS = 120
 
 Level = Literal["auto", "fluid", "exact", "reference"]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -148,42 +129,37 @@ def forecast(
         raise ScenarioError(refused)
     said = progress or (lambda text, done, of: None)
     central = coefficients_of(scenario)
-    runs = scenario.run.repeats + draws_of_coefficients
-    engine_level = chosen(scenario, central, runs) if level == "auto" else level
-    seen, read = watched(central)
+    sets = draws(central, scenario, draws_of_coefficients, seed) if draws_of_coefficients else []
+    engine_level = chosen(scenario, central, scenario.run.repeats + len(sets)) if level == "auto" else level
+    seen, read = watched(central)  # notes which coefficients are read
     storage = {"kafka": topic_storage(scenario), "elasticsearch": index_storage(scenario, seen)}
-    repeats, drawn = _runs(scenario, central, seen, seed, engine_level, draws_of_coefficients, said)
+    repeats, drawn = runs(scenario, seen, sets, seed, engine_level, said)
     domain = domain_of(scenario, central)
     said("sustainable rate", 0, 1)
-    usual = {flow.name: _usual_batch(repeats, flow.name) for flow in scenario.flows}
-    throughput = _throughput(scenario, central, seed, draws_of_coefficients, domain)
+    throughput = throughput_of(scenario, central, sets, seed, domain)
     said("outage", 0, 1)
-    caught = _caught_up(scenario, central, seed, draws_of_coefficients, usual, domain)
-    flows = {f.name: _flow(scenario, f, repeats, drawn, domain, central, caught) for f in scenario.flows}
-    sets = draws(central, scenario, draws_of_coefficients, seed) if drawn else []
+    caught = caught_up(scenario, central, sets, seed, repeats, drawn, domain)
+    flows = {f.name: flow_of(scenario, f, repeats, drawn, domain, central, caught) for f in scenario.flows}
     bill = monthly_bill(scenario, central, repeats, drawn, sets, seed)
-    digests = _digests(scenario, central) | {"price_book": bill.bill.book_digest}
     out = Forecast(
         scenario, seed, engine_level, flows, throughput, memory(scenario, seen), storage, [], [],
-        _provenance(scenario, central, read, domain), digests, len(drawn), repeats,
+        provenance(scenario, central, read, domain),
+        digests(scenario, central) | {"price_book": bill.bill.book_digest}, len(drawn), repeats,
         loads(repeats[0], scenario, central, 1.0), bill, drawn=drawn,
     )  # fmt: skip
     seeds = [run_seed(seed, k) for k in range(scenario.run.repeats)]
     out = replace(out, judged=judged(scenario, central, seeds, engine_level, domain))
     out = replace(out, targets=promises(out))
-    return replace(
-        out,
-        warnings=sorted_findings(
-            [*run_findings(out), *too_busy(scenario, central, engine_level), *anchoring(central), *check(scenario)]
-        ),
-    )
+    found = [*run_findings(out), *too_busy(scenario, central, engine_level), *anchoring(central), *check(scenario)]
+    return replace(out, warnings=sorted_findings(found))
 
 
 def too_long(scenario: Scenario) -> list[str]:
     """Why a scenario would take a simulation of days, a line each: those are other models' questions."""
     run, found = scenario.run.measure + scenario.run.warm_up, []
     if run > LONGEST:
-        found.append(f"run.measure = {show(scenario.run.measure, 's')}; expected at most {show(LONGEST, 's')} [s]")
+        most = f"expected at most {show(LONGEST, 's')} [s] with run.warm_up (`floodmark months` looks further)"
+        found.append(f"run.measure = {show(scenario.run.measure, 's')}; {most}")
     for k, flow in enumerate(scenario.flows):
         for name, value in (
             ("query.trigger", flow.query.trigger),
@@ -195,180 +171,8 @@ def too_long(scenario: Scenario) -> list[str]:
     return found
 
 
-def coefficients_of(scenario: Scenario) -> CoefficientSet:
-    """The scenario's set with its overrides, which are taken as exact."""
-    base = load_set(scenario.coefficients)
-    own = base.with_values(dict(scenario.overrides))
-    values = dict(own.values)
-    for name, value in scenario.overrides.items():
-        values[name] = replace(
-            values[name], value=value, low=value, high=value, source="set in the scenario", grade="guess"
-        )
-    return replace(own, values=values)
-
-
 def _runs(
-    scenario: Scenario,
-    central: CoefficientSet,
-    seen: CoefficientSet,
-    seed: int,
-    level: str,
-    count: int,
-    said: Progress,
-) -> tuple[list[Trace], list[Trace]]:
-    """Repeats at the central coefficients (`seen` notes which are read), and a run for each draw."""
-    total = scenario.run.repeats + count
-    repeats, drawn = [], []
-    for k in range(scenario.run.repeats):
-        said("simulating", k, total)
-        repeats.append(simulate(scenario, seen, seed=run_seed(seed, k), level=level))
-    for k, coefficients in enumerate(draws(central, scenario, count, seed) if count else []):
-        said("simulating", scenario.run.repeats + k, total)
-        other = run_seed(seed, scenario.run.repeats + k)
-        drawn.append(simulate(scenario, coefficients, seed=other, level=level))
-    return repeats, drawn
-
-
-def run_seed(seed: int, number: int) -> int:
-    """Seed of one run of a forecast: apart from all others, the first equal to the seed itself.
-
-    >>> run_seed(7, 0), run_seed(7, 1) != run_seed(8, 0)
-    (7, True)
-    """
-    return (seed + number * 1_000_003) % 2**31
-
-
-def _usual_batch(traces: list[Trace], name: str) -> float:
-    lasted = np.concatenate([_lasted(trace, name) for trace in traces])
-    return float(np.median(lasted)) if len(lasted) else traces[0].measured_until
-
-
-def _lasted(trace: Trace, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    batches = trace.flows[name].counted(trace.measured_from, trace.measured_until)
-    return np.asarray(batches["finished"] - batches["started"], dtype=float)
-
-
-def _flow(
-    scenario: Scenario, flow: Flow, repeats: list[Trace], drawn: list[Trace], domain: Domain, central: CoefficientSet,
-    caught: Answer,
-) -> FlowForecast:  # fmt: skip
-    name = flow.name
-
-    def ask(what: Callable[[Trace], float], quantity: str, unit: str = "s", **told: Any) -> Answer:
-        own = model_sigma(central, quantity)
-        return answer([what(t) for t in repeats], [what(t) for t in drawn], unit, domain, discrepancy=own, **told)
-
-    lag = Lag(
-        ask(lambda t: most_lag(t, name)[0], "lag", "count"), ask(lambda t: most_lag(t, name)[1], "lag"),
-        caught, scenario.targets.outage,
-    )  # fmt: skip
-    batches = [t.flows[name].counted(t.measured_from, t.measured_until) for t in repeats]
-    whole = np.concatenate(batches)
-    seconds = ask(lambda t: float(np.mean(_lasted(t, name))) if len(_lasted(t, name)) else float("nan"), "batch time")
-    occupancy = seconds.value / flow.query.trigger if flow.query.trigger > 0 else None
-    mean = {key: float(whole[key].mean()) if len(whole) else 0.0 for key in ("records", "tasks")}
-    first = repeats[0].flows[name]
-    return FlowForecast(
-        name, _latency(name, repeats, ask, central), lag,
-        Batches(seconds, occupancy, mean["records"], mean["tasks"], len(whole)), first.counts, first.outcome,
-    )  # fmt: skip
-
-
-def _latency(name: str, repeats: list[Trace], ask: Callable[..., Answer], central: CoefficientSet) -> Latency:
-    fitted = all(central.values[f"{part}.pause_seconds"].grade == "measured" for part in ("spark", "search"))
-    end_to_end = {}
-    for label, q in QUANTILES.items():
-        tail = label in ("p99", "p999") and not fitted
-        note = "a lower bound: no pause process was fitted" if tail else ""
-
-        def at(trace: Trace, q: float = q) -> float:
-            return trace.flows[name].latency.quantile(q)
-
-        end_to_end[label] = ask(
-            at, f"latency {'p99' if label in ('p99', 'p999') else label}", lower_bound=tail, note=note
-        )
-    hops = {}
-    for hop in repeats[0].flows[name].hops:
-
-        def mean(trace: Trace, hop: str = hop) -> float:
-            return float(trace.flows[name].hops.get(hop, float("nan")))
-
-        hops[hop] = ask(mean, "latency")
-    seconds, share = Histogram.pooled([t.flows[name].latency for t in repeats]).cdf(CURVE_POINTS)
-    return Latency(end_to_end, hops, [float(s) for s in seconds], [float(s) for s in share])
-
-
-def _throughput(scenario: Scenario, central: CoefficientSet, seed: int, count: int, domain: Domain) -> Throughput:
-    offered = sum(flow.workload.events_per_second for flow in scenario.flows)
-    highest = [peak_rate(scenario, f) / flow.workload.events_per_second for f, flow in enumerate(scenario.flows)]
-    peak = max(highest) * offered
-
-    def run(*args: Any, **options: Any) -> Trace:
-        return simulate(*args, settle=False, **options)
-
-    if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
-        return _once(offered, peak, domain)
-    found = sustainable(scenario, central, run, seed)
-    if found.at_limit is None:
-        nothing = Load("nothing", "host", 0.0, "no rate was found that holds")
-        none = Answer(0.0, "1/s", domain=domain, note=found.evidence)
-        return Throughput(offered, peak, none, nothing, [], found.evidence)
-    repeats = [through(scenario, central, run, run_seed(seed, k), found.overload) for k in range(scenario.run.repeats)]
-    drawn = [
-        through(scenario, c, run, run_seed(seed, scenario.run.repeats + k), found.overload)
-        for k, c in enumerate(draws(central, scenario, count, seed) if count else [])
-    ]
-    scale = found.factor * offered / float(np.exp(np.mean(np.log(repeats))))
-    note = f"held at {found.low:.3g}, not at {found.high:.3g} times the mean rate"
-    own = model_sigma(central, "throughput")
-    value = answer([x * scale for x in repeats], [x * scale for x in drawn], "1/s", domain, discrepancy=own, note=note)
-    busy = loads(found.at_limit, scenario, central, found.factor)
-    return Throughput(offered, peak, value, bottleneck(busy), busy, found.evidence)
-
-
-def _caught_up(
-    scenario: Scenario, central: CoefficientSet, seed: int, count: int, usual: dict[str, float], domain: Domain
-) -> Answer:  # fmt: skip
-    """Time to catch up after the targets' outage, once at the central coefficients and once for each draw."""
-    value, note = catch_up_seconds(scenario, central, simulate, seed, usual)
-    drawn = [
-        catch_up_seconds(scenario, c, simulate, run_seed(seed, scenario.run.repeats + k), usual)[0]
-        for k, c in enumerate(draws(central, scenario, count, seed) if count and math.isfinite(value) else [])
-    ]
-    return answer([value], drawn, "s", domain, discrepancy=model_sigma(central, "catch-up"), note=note)
-
-
-def _once(offered: float, peak: float, domain: Domain) -> Throughput:
-    """A query that reads what is there and ends has no sustainable rate."""
-    why = "available now: the query reads what is there and ends"
-    return Throughput(
-        offered, peak, Answer(math.nan, "1/s", domain=domain, note=why), Load("nothing", "host", 0.0, why), [], why
-    )
-
-
-def _provenance(scenario: Scenario, central: CoefficientSet, read: set[str], domain: Domain) -> dict[str, Any]:
-    return {
-        "coefficients": {
-            "set": central.name,
-            "as_of": central.as_of,
-            "machine": central.machine,
-            "per_core_speed": central.per_core_speed,
-            "digest": central.digest,
-            "anchored": central.anchored,
-            "anchor": central.anchor or "not calibrated on a stack whose load was replayed",
-        },
-        "overrides": dict(scenario.overrides),
-        "domain": domain,
-        "ranges": measured_ranges(scenario, central),
-        "ledger": ledger(central, read),
-    }
-
-
-def _digests(scenario: Scenario, central: CoefficientSet) -> dict[str, str]:
-    text = json.dumps(resolved(scenario), sort_keys=True)
-    return {
-        "engine": engine_digest(),
-        "engine_version": engine_version(),
-        "coefficients": central.digest,
-        "scenario": hashlib.sha256(text.encode()).hexdigest()[:16],
-    }
+    scenario: Scenario, central: CoefficientSet, seen: CoefficientSet, seed: int, level: str, count: int, said: Progress
+) -> tuple[Sequence[Trace], Sequence[Trace]]:
+    """`runs` as planner/bill.py asks for them: at sets drawn here."""
+    return runs(scenario, seen, draws(central, scenario, count, seed) if count else [], seed, level, said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,21 +18,26 @@ if TYPE_CHECKING:
 FORMATS = (".json", ".html", ".csv", ".md", ".txt", ".yaml")
 
 
-def publish(out: Forecast, outputs: Sequence[Path], wanted: str, console: Console) -> None:
+def publish(out: Forecast, outputs: Sequence[Path], wanted: str, console: Callable[[], Console]) -> None:
     """Each file in its suffix's format (.yaml: the scenario as resolved); without one, standard output."""
-    from planner.forecast_text import as_text, rendered
-    from planner.report import as_html
-
     writers = {
         ".json": lambda: tell.as_json(out),
-        ".html": lambda: as_html(out),
+        ".html": lambda: _as_html(out),
         ".csv": lambda: tell.as_csv(out),
         ".md": lambda: tell.as_markdown(out),
-        ".txt": lambda: as_text(out),
+        ".txt": out.as_text,
         ".yaml": lambda: to_yaml(out.scenario),
     }
     write_files(outputs, writers)
     if wanted:
         print(writers[wanted](), end="")
     elif not outputs:
-        console.print(rendered(out))
+        from planner.forecast_text import rendered
+
+        console().print(rendered(out))
+
+
+def _as_html(out: Forecast) -> str:
+    from planner.report import as_html
+
+    return as_html(out)

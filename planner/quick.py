@@ -18,7 +18,8 @@ from planner.bill import monthly_bill
 from planner.checks import check
 from planner.domain import domain_of, watched
 from planner.findings import sorted_findings
-from planner.forecast import Forecast, _digests, _flow, _once, _provenance, _runs, coefficients_of, too_long
+from planner.forecast import Forecast, too_long
+from planner.forecast_parts import coefficients_of, digests, flow_of, once, provenance, runs
 from planner.lag import peak_rate
 from planner.memory import memory
 from planner.refusal import ScenarioError
@@ -38,16 +39,16 @@ def quick(scenario: Scenario, *, seed: int = 1) -> Forecast:
     central = coefficients_of(scenario)
     seen, read = watched(central)
     storage = {"kafka": topic_storage(scenario), "elasticsearch": index_storage(scenario, seen)}
-    once = scenario.model_copy(update={"run": scenario.run.model_copy(update={"repeats": 1})})
-    traces, _ = _runs(once, central, seen, seed, "fluid", 0, lambda *_: None)
+    single = scenario.model_copy(update={"run": scenario.run.model_copy(update={"repeats": 1})})
+    traces, _ = runs(single, seen, [], seed, "fluid", lambda *_: None)
     domain = domain_of(scenario, central)
     later = Answer(math.nan, "s", domain=domain, note=NOT_YET)
-    flows = {f.name: _flow(scenario, f, traces, [], domain, central, later) for f in scenario.flows}
+    flows = {f.name: flow_of(scenario, f, traces, [], domain, central, later) for f in scenario.flows}
     bill = monthly_bill(scenario, central, traces, seed=seed)
-    digests = _digests(scenario, central) | {"price_book": bill.bill.book_digest}
     out = Forecast(
         scenario, seed, "fluid", flows, _screened(scenario, central, domain), memory(scenario, seen), storage, [], [],
-        _provenance(scenario, central, read, domain), digests, 0, traces,
+        provenance(scenario, central, read, domain),
+        digests(scenario, central) | {"price_book": bill.bill.book_digest}, 0, traces,
         loads(traces[0], scenario, central, 1.0), bill,
     )  # fmt: skip
     out = replace(out, targets=promises(replace(out, scenario=_judged(scenario))))
@@ -65,7 +66,7 @@ def _screened(scenario: Scenario, central: CoefficientSet, domain: Domain) -> Th
         peak_rate(scenario, f) / flow.workload.events_per_second for f, flow in enumerate(scenario.flows)
     )
     if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
-        return _once(offered, peak, domain)
+        return once(offered, peak, domain)
     try:
         found = screen(numbers_of(scenario, central))
     except ValueError as error:

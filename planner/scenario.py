@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from models.coefficients import CoefficientError, load_set
 from models.machines import UnknownMachine, extend, machine
 from models.stack import Run, Scenario
+from models.units import parse_seconds, show
 from planner import yaml_text
 from planner.fields import Location
 from planner.refusal import ScenarioError, house_lines
@@ -139,9 +140,16 @@ def with_horizon(scenario: Scenario, horizon: str | None) -> Scenario:
     if horizon is None:
         return scenario
     try:
-        run = Run.model_validate(scenario.run.model_dump() | {"measure": horizon})
-    except ValidationError as error:
-        raise ScenarioError(house_lines(error.errors(include_url=False), Run)) from None
+        seconds = parse_seconds(horizon)
+    except ValueError as error:
+        raise ScenarioError(f"--horizon '{horizon}': {error}") from None
+    try:
+        run = Run.model_validate(scenario.run.model_dump() | {"measure": seconds})
+    except ValidationError:
+        from planner.forecast import LONGEST
+
+        most = f"expected more than 0 s and at most {show(LONGEST, 's')} [s], for example '10 min'"
+        raise ScenarioError(f"--horizon '{horizon}'; {most} (`floodmark months` looks further)") from None
     return scenario.model_copy(update={"run": run})
 
 

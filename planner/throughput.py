@@ -2,8 +2,8 @@
 
 Sustainable means: under the stated trigger and cap, after the start has died away, the slope of the lag
 over at least thirty batches is not positive at 95 % (one-sided t-test). The search first overloads the
-stack for a few batches, reads off how batch time grows with records, and then tests around the rate
-that this predicts.
+stack for a few batches, reads off how batch time grows with records, closes in on the limit with short
+runs around the rate that this predicts, and settles with long ones what those leave open.
 """
 
 from __future__ import annotations
@@ -64,27 +64,69 @@ def steady(scenario: Scenario, measure: float, warm_up: float) -> Scenario:
     return scenario.model_copy(update={"flows": tuple(flows), "run": run, "faults": ()})
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A factor simulated: whether the lag grew over it, and whether a longer run could say otherwise."""
+
+    trace: Trace
+    grows: bool
+    sure: bool
+    evidence: str
+
+
 def sustainable(scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int) -> Sustained:
     """The highest factor on the mean rate that the stack carries."""
     guess, period = _predicted(scenario, coefficients, simulate, seed)
     if guess <= 0:
         return Sustained(0.0, 0.0, 0.0, 0.0, None, "no batch ended within eight triggers, however little arrived")
     ceiling = _limit_factor(scenario, coefficients)
-    low, high, held, evidence = 0.0, math.inf, None, ""
-    factor = min(guess, ceiling) * 0.95
-    for _ in range(TESTS):
-        trace, grows, told = _tested(scenario, coefficients, simulate, seed, factor, period)
-        if grows:
-            high, evidence = min(high, factor), evidence or told
-        elif factor > low:
-            low, held, evidence = factor, trace, told
-        if low >= ceiling or high / max(low, 1e-12) < CLOSE:
-            break
-        factor = factor * 0.8 if low == 0 else min(ceiling, factor * 1.1) if math.isinf(high) else math.sqrt(low * high)
+
+    def tried(factor: float, window: tuple[int, int]) -> Tried:
+        return _tried(scenario, coefficients, simulate, seed, factor, period, window)
+
+    low, high, known = _closed_in(tried, ceiling, min(guess, ceiling) * 0.95)
+    if low == 0:
+        return Sustained(0.0, 3 * guess, 0.0, high, None, next(iter(known.values())).evidence)
+    held = known[low]
     if low >= ceiling * 0.999:
-        return Sustained(ceiling, 3 * guess, low, ceiling, held, _full(scenario, coefficients, ceiling))
+        return Sustained(ceiling, 3 * guess, low, ceiling, held.trace, _full(scenario, coefficients, ceiling))
     top = high if math.isfinite(high) else low * CLOSE
-    return Sustained(low, 3 * guess, low, top, held, evidence)
+    return Sustained(low, 3 * guess, low, top, held.trace, held.evidence)
+
+
+def _closed_in(
+    tried: Callable[[float, tuple[int, int]], Tried], ceiling: float, factor: float
+) -> tuple[float, float, dict[float, Tried]]:
+    """The highest factor that held (0: none did), the lowest that did not, and all that were simulated.
+
+    Short runs close in; a factor that they leave open counts as held until a long run settles it, from the highest
+    such factor down. What lies far below the limit is so never simulated at length.
+    """
+    known: dict[float, Tried] = {}
+    low, high = 0.0, math.inf
+    for window in WINDOWS:
+        low = 0.0
+        for _ in range(TESTS):
+            if factor not in known or not known[factor].sure:
+                known[factor] = tried(factor, window)
+            if known[factor].grows and known[factor].sure:
+                high = min(high, factor)
+            else:
+                low = max(low, factor)
+            if low >= ceiling or high / max(low, 1e-12) < CLOSE:
+                break
+            factor = _next(factor, low, high, ceiling, known)
+        if low == 0:
+            break
+        factor = low
+    return low, high, known
+
+
+def _next(factor: float, low: float, high: float, ceiling: float, known: dict[float, Tried]) -> float:
+    """The factor to try after one."""
+    if low == 0:
+        return max((f for f, one in known.items() if f < factor and not one.sure), default=factor * 0.8)
+    return min(ceiling, factor * 1.1) if math.isinf(high) else math.sqrt(low * high)
 
 
 def _full(scenario: Scenario, coefficients: CoefficientSet, factor: float) -> str:
@@ -163,19 +205,30 @@ def _through(trace: Trace, name: str, rate: float) -> tuple[float, float] | None
 def _tested(
     scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int, factor: float, period: float
 ) -> tuple[Trace, bool, str]:
-    """Whether the lag grows at a factor. A first test that had few batches, or a slope that autocorrelated batch
-    times alone could make, is made again over a longer run."""
-    for batches, settling in WINDOWS:
-        long = steady(scenario, batches * period, settling * period)
-        trace = simulate(long, coefficients, seed=seed, rate_factor=factor)
-        rates = {flow.name: flow.workload.events_per_second * factor for flow in scenario.flows}
-        verdicts = [lag_grows(trace, name, rate, long.run.warm_up) for name, rate in rates.items()]
-        worst = max(verdicts, key=lambda verdict: verdict.relative_slope)
-        if worst.batches >= FEWEST_BATCHES and not 0 < worst.relative_slope < CLEAR_SLOPE:
+    """Whether the lag grows at a factor: a run, and a longer one if the first leaves it open."""
+    for window in WINDOWS:
+        one = _tried(scenario, coefficients, simulate, seed, factor, period, window)
+        if one.sure:
             break
-        if worst.relative_slope >= CLEAR_SLOPE:
-            break
-    return trace, any(verdict.grows for verdict in verdicts), worst.evidence
+    return one.trace, one.grows, one.evidence
+
+
+def _tried(
+    scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int, factor: float, period: float,
+    window: tuple[int, int],
+) -> Tried:  # fmt: skip
+    """Whether the lag grows over one run. A short one with few batches, or with a slope that autocorrelated batch
+    times alone could make, leaves it open."""
+    batches, settling = window
+    run = steady(scenario, batches * period, settling * period)
+    trace = simulate(run, coefficients, seed=seed, rate_factor=factor)
+    rates = {flow.name: flow.workload.events_per_second * factor for flow in scenario.flows}
+    verdicts = [lag_grows(trace, name, rate, run.run.warm_up) for name, rate in rates.items()]
+    worst = max(verdicts, key=lambda verdict: verdict.relative_slope)
+    steep = worst.relative_slope >= CLEAR_SLOPE
+    flat = worst.batches >= FEWEST_BATCHES and worst.relative_slope <= 0
+    sure = steep or flat or window == WINDOWS[-1]
+    return Tried(trace, any(verdict.grows for verdict in verdicts), sure, worst.evidence)
 
 
 @dataclass(frozen=True)

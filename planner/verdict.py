@@ -103,10 +103,10 @@ def _value(answer: Answer) -> float:
 
 
 def _at_most(name: str, promised: float, answer: Answer, window: str, reason: str) -> Promise:
-    """Held if the value is below; sure if the whole forecast interval is on the same side."""
+    """Held if the value is below; sure if the whole forecast interval is on the same side, and is no lower bound."""
     holds = answer.value <= promised
     ends = answer.forecast
-    sure = ends is not None and (ends.high <= promised if holds else ends.low > promised)
+    sure = ends is not None and (ends.high <= promised and not answer.lower_bound if holds else ends.low > promised)
     if math.isnan(answer.value):
         reason = "not judged: nothing reaches an index"
     return Promise(name, promised, answer.value, "s", holds, sure, window, reason)
@@ -152,7 +152,25 @@ def run_findings(out: Forecast) -> list[Finding]:
                 "simulated",
             )
         )
-    return found
+    return found + _tails(out)
+
+
+def _tails(out: Forecast) -> list[Finding]:
+    """Whether p99 and p99.9 leave out pauses that nobody measured."""
+    told = out.latency.end_to_end["p99"]
+    if not told.lower_bound or math.isnan(told.value):
+        return []
+    return [
+        Finding(
+            "tail-lower-bound",
+            "info",
+            "coefficients",
+            "p99 and p99.9 are lower bounds",
+            told.note.removeprefix("a lower bound: "),
+            "floodmark calibrate, from metrics of the stack or of one like it",
+            "docs/model.md: what each answer means",
+        )
+    ]
 
 
 def _of_flow(out: Forecast, where: str, flow: FlowForecast) -> list[Finding]:

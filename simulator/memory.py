@@ -6,6 +6,7 @@ outgrows is given a new shape by `resized`, which lays everything out anew.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,13 @@ class Memory:
         self.I = np.zeros(sizes["i"], dtype=np.int64)
         self.F = np.zeros(sizes["f"], dtype=np.float64)
         self._views: dict[str, Array] = {}
-        for n, (name, (kind, dims)) in enumerate(KINDS.items()):
-            self._describe(n, name, kind, dims, place[name], tables[name])
+        described: list[int] = []
+        for name, (kind, dims) in KINDS.items():
+            described += self._describe(name, kind, dims, place[name], tables[name])
+        self.I[k.HEAD : head] = described
 
-    def _describe(self, n: int, name: str, kind: str, dims: int, start: int, table: Array) -> None:
+    def _describe(self, name: str, kind: str, dims: int, start: int, table: Array) -> tuple[int, int, int, int]:
+        """Give a table its place and its view; its descriptor."""
         if table.ndim != dims:
             raise ValueError(f"table {name} has {table.ndim} dimensions; expected {dims}")
         flat = self.I if kind == "i" else self.F
@@ -44,10 +48,7 @@ class Memory:
             view[...] = table
         self._views[name] = view
         shape = table.shape
-        first = int(np.prod(shape[1:]))
-        second = int(np.prod(shape[2:]))
-        at = k.HEAD + k.DESCRIPTOR * n
-        self.I[at : at + k.DESCRIPTOR] = start, first, second, shape[0]
+        return start, math.prod(shape[1:]), math.prod(shape[2:]), shape[0]
 
     def __getattr__(self, name: str) -> Array:
         try:

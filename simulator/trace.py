@@ -69,15 +69,36 @@ class Histogram:
     @staticmethod
     def pooled(parts: list[Histogram]) -> Histogram:
         """Several histograms as one, each weighed by its records."""
-        edges = np.unique(np.concatenate([p.edges for p in parts]))
+        edges = _merged([p.edges for p in parts])
         mass = sum(np.interp(edges, p.edges, p.mass, left=0.0) for p in parts)
         counted = sum(float(p.mass[-1]) for p in parts)
         mean = sum(p.mean * float(p.mass[-1]) for p in parts) / counted if counted > 0 else float("nan")
         return Histogram(edges, np.asarray(mass), sum(p.censored for p in parts), mean)
 
 
+class Kept(Histogram):
+    """A histogram as a kernel kept it, laid out when first asked for: who asks for throughput or lag never does."""
+
+    def __init__(self, slope: Array, step: Array, fine: float, coarse: float, censored: float) -> None:
+        at = np.flatnonzero((slope != 0) | (step != 0))
+        vars(self)["_kept"] = (len(slope), at, slope[at], step[at], fine, coarse, censored)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("edges", "mass", "censored", "mean") or "_kept" not in vars(self):
+            raise AttributeError(name)
+        bins, at, slopes, steps, fine, coarse, censored = vars(self).pop("_kept")
+        slope, step = np.zeros(bins), np.zeros(bins)
+        slope[at], step[at] = slopes, steps
+        vars(self).update(vars(_laid_out(slope, step, fine, coarse, censored)))
+        return vars(self)[name]
+
+
 def from_ramps(slope: Array, step: Array, fine: float, coarse: float, censored: float) -> Histogram:
     """The histogram that a kernel kept as second differences."""
+    return Kept(slope, step, fine, coarse, censored)
+
+
+def _laid_out(slope: Array, step: Array, fine: float, coarse: float, censored: float) -> Histogram:
     cut = FINE_BINS
     parts = [(slope[:cut], step[:cut], fine), (slope[cut : cut + COARSE_BINS], step[cut : cut + COARSE_BINS], coarse)]
     curves = [_cumulative(*part) for part in parts if part[1].any() or part[0].any()]
@@ -85,10 +106,19 @@ def from_ramps(slope: Array, step: Array, fine: float, coarse: float, censored: 
         return Histogram(np.zeros(1), np.zeros(1), censored, float("nan"))
     edges, mass = curves[0]
     if len(curves) == 2:
-        edges = np.union1d(curves[0][0], curves[1][0])
+        edges = _merged([curves[0][0], curves[1][0]])
         mass = np.sum([np.interp(edges, *curve, left=0.0) for curve in curves], axis=0)
     mean = float((np.diff(mass) * 0.5 * (edges[1:] + edges[:-1])).sum() + mass[0] * edges[0]) / float(mass[-1])
     return Histogram(edges, mass, censored, mean)
+
+
+def _merged(ascending: list[Array]) -> Array:
+    """All values of some ascending arrays, each once, ascending: np.unique, by a sort that knows sorted stretches."""
+    every = np.concatenate(ascending)
+    every.sort(kind="stable")
+    first = np.ones(len(every), dtype=bool)
+    np.not_equal(every[1:], every[:-1], out=first[1:])
+    return every[first]
 
 
 def _cumulative(rise: Array, jump: Array, width: float) -> tuple[Array, Array]:

@@ -78,7 +78,7 @@ def test_wrong_usage_is_exit_2(line: str) -> None:
         (("forecast", "absent.yaml"), "no scenario file 'absent.yaml'"),
         (("check", "/"), "Is a directory"),
         (("forecast", "-", "--horizon", "9 parsecs"), "unit 'parsecs' is not known here"),
-        (("forecast", "-", "--horizon", "40 d"), "expected more than 0 ms and at most 31 d"),
+        (("forecast", "-", "--horizon", "40 d"), "--horizon '40 d'; expected more than 0 s and at most 6 h [s]"),
         (("forecast", "-", "-o", "a.docx"), "no format for '.docx'; expected .json, .html"),
         (("forecast", "-", "-o", "nowhere/a.json"), "no folder 'nowhere'"),
         (("init", "--example", "evnts"), "did you mean 'events'?"),

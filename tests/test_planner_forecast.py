@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import floodmark as fm
 from models.coefficients import load_set
 from models.stack import Scenario
+from planner import forecast_parts
 from planner.answers import Answer
 from planner.domain import measured_ranges, watched
 from planner.engine import simulate
@@ -19,7 +22,7 @@ from planner.forecast_schema import forecast_schema
 from planner.scenario import example, from_yaml, validated
 from planner.student import quantile
 from planner.tell import answers, as_csv, as_json, as_markdown
-from planner.throughput import _regression, bottleneck, lag_grows, steady
+from planner.throughput import WINDOWS, Tried, _closed_in, _regression, bottleneck, lag_grows, steady
 from planner.uncertainty import FURTHEST, Z, answer, draws, t_factor
 
 
@@ -87,6 +90,23 @@ def test_the_verdict_follows_the_targets(out: fm.Forecast) -> None:
     assert not told["p50"].holds and told["p50"].sure
     assert not told["survive broker"].holds  # one copy
     assert not out.holds
+
+
+def test_p99_is_a_lower_bound_where_no_pause_process_was_fitted(lab: Scenario) -> None:
+    """Fitted on the laboratory for the laboratory; a set's own guess, or another kind of stack, is not."""
+    few = lab.run.model_copy(update={"measure": 20.0, "repeats": 1})
+    short = lab.model_copy(update={"run": few, "targets": lab.targets.model_copy(update={"p99": 1e4})})
+    fitted = fm.forecast(short, draws_of_coefficients=2)
+    guessed = fm.forecast(
+        short.model_copy(update={"overrides": {"spark.pause_seconds": 0.02}}), draws_of_coefficients=2
+    )
+    tails = [{name: a.lower_bound for name, a in f.latency.end_to_end.items()} for f in (fitted, guessed)]
+    assert not any(tails[0].values())
+    assert tails[1] == {"p50": False, "p90": False, "p95": False, "p99": True, "p999": True}
+    assert "≥" in guessed.as_text() and "≥" not in fitted.as_text().partition("latency")[2].partition("throughput")[0]
+    assert [f.targets[0].sure for f in (fitted, guessed)] == [True, False]
+    assert [sum(w.code == "tail-lower-bound" for w in f.warnings) for f in (fitted, guessed)] == [0, 1]
+    assert forecast_parts._pauses_unknown(load_set("generic-2026-11"), "never measured")
 
 
 def test_without_targets_nothing_is_broken(lab: Scenario) -> None:
@@ -214,6 +234,29 @@ def test_the_sustainable_rate_holds_and_a_fifth_more_does_not(out: fm.Forecast, 
         assert lag_grows(trace, "events", mean * factor * times, 300.0).grows is grows, times
 
 
+@settings(max_examples=200, deadline=None)
+@given(limit=st.floats(0.3, 40.0), guess=st.floats(0.5, 30.0), open_from=st.floats(0.3, 1.0), ceiling=st.floats(5, 50))
+def test_the_bracket_holds_the_limit_and_little_is_simulated_at_length(
+    limit: float, guess: float, open_from: float, ceiling: float
+) -> None:
+    """Short runs that leave open what lies just below the limit; long ones that never do."""
+    long = []
+
+    def tried(factor: float, window: tuple[int, int]) -> Tried:
+        short = window == WINDOWS[0]
+        if not short:
+            long.append(factor)
+        left_open = short and open_from * limit < factor < 1.02 * limit
+        return Tried(None, factor > limit, not left_open, "")  # type: ignore[arg-type]
+
+    low, high, known = _closed_in(tried, ceiling, min(guess, ceiling))
+    assert low <= limit and low <= ceiling and (low == 0 or not known[low].grows)
+    assert math.isinf(high) or high > limit
+    near = limit / 2.5 < min(guess, ceiling) < 1.3 * limit
+    assert not near or low >= min(ceiling, limit) / 1.15  # six tests reach that far from a guess that is not wild
+    assert len(long) <= 6 and len(set(long)) == len(long)
+
+
 def test_the_bottleneck_is_what_is_full(out: fm.Forecast) -> None:
     found = out.throughput.loads
     assert [load.utilisation for load in found] == sorted((load.utilisation for load in found), reverse=True)
@@ -272,6 +315,28 @@ def test_catching_up_takes_backlog_over_spare_rate(lab: Scenario) -> None:
     (capped_took, capped_law), (took, law) = seconds
     assert capped_took == pytest.approx(capped_law, rel=0.15)
     assert 0.5 * law < took < law and took < capped_took
+
+
+def test_every_draw_has_caught_up_when_it_is_as_it_was_before_the_outage(
+    out: fm.Forecast, lab: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held against the central stack's batches, a draw with longer ones would never be seen to catch up."""
+    asked = []
+
+    def catch_up(*args: Any) -> tuple[float, str]:
+        asked.append(args[4]["events"])
+        return 1.0, ""
+
+    monkeypatch.setattr(forecast_parts, "catch_up_seconds", catch_up)
+    traces = [*out.traces[:2], *out.drawn[:3]]
+    sets = draws(load_set(lab.coefficients), lab, 3, 5)
+    forecast_parts.caught_up(lab, sets[0], sets, 5, traces[:2], traces[2:], "measured")
+    lasted = []
+    for trace in traces:
+        batches = trace.flows["events"].counted(trace.measured_from, trace.measured_until)
+        lasted.append(batches["finished"] - batches["started"])
+    assert asked == [np.median(np.concatenate(lasted[:2])), *(np.median(own) for own in lasted[2:])]
+    assert len(set(asked)) == 4
 
 
 def test_a_cold_start_catches_up_later(lab: Scenario) -> None:

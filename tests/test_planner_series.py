@@ -45,7 +45,7 @@ def test_the_arrivals_of_a_recorded_run_are_its_plan(root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "cannot be read"),
+        ("", "a.csv is empty; expected the columns time and rate"),
         ("time,rate\n", "0 rows; expected 2 or more"),
         ("time,rate\n0,1\n", "1 rows; expected 2 or more"),
         ("when,rate\n0,1\n1,1\n", "columns when, rate; expected 'time'"),
