@@ -20,7 +20,7 @@ FORMATS = (".json", ".html", ".csv", ".md", ".txt", ".yaml")
 
 def publish(out: Forecast, outputs: Sequence[Path], wanted: str, console: Callable[[], Console]) -> None:
     """Each file in its suffix's format (.yaml: the scenario as resolved); without one, standard output."""
-    writers = {
+    writers: dict[str, Callable[[], str]] = {
         ".json": lambda: tell.as_json(out),
         ".html": lambda: _as_html(out),
         ".csv": lambda: tell.as_csv(out),

@@ -7,6 +7,7 @@ notebook others' compiled code may want what is left out here, so the library ne
 from __future__ import annotations
 
 import gc
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,29 +32,27 @@ def without_registries() -> None:
     if not is_a_command:
         return
     try:
-        from numba.core.caching import Cache
-        from numba.core.runtime import rtsys
-
-        ordinary, read = Cache.load_overload, Cache._load_overload
+        cache: Any = import_module("numba.core.caching").Cache
+        runtime: Any = import_module("numba.core.runtime").rtsys
+        ordinary, read = cache.load_overload, cache._load_overload
     except (ImportError, AttributeError):
         return
     _untimed()
 
     def load_overload(self: Any, sig: Any, target: Any) -> Any:
         try:
-            rtsys.initialize(target)
+            runtime.initialize(target)
             found = read(self, sig, target)
         except Exception:  # what this numba's cache wants beside that: the ordinary way then, which says what is wrong
             found = None
         return ordinary(self, sig, target) if found is None else found
 
-    Cache.load_overload = load_overload
+    cache.load_overload = load_overload
 
 
 def _untimed() -> None:
     """Stop numba from noting when each of seven thousand calls into LLVM begins and ends; nobody listens."""
-    from llvmlite.binding import ffi
-
+    ffi: Any = import_module("llvmlite.binding.ffi")
     for pair in list(getattr(getattr(ffi.lib, "_lock", None), "_cblist", ())):
         ffi.unregister_lock_callback(*pair)
 
