@@ -8,6 +8,7 @@ duration, end-to-end latency, lag, CPU cores and resident bytes by process.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -274,10 +275,28 @@ def read_processes(path: Path) -> Processes:
     for name in names:
         rows = [(line["t"], line["procs"][name]) for line in lines if name in line["procs"]]
         t = [at for at, _ in rows]
-        cpu[name] = counter(f"{name} CPU", t, [row["cpu_seconds"] for _, row in rows])
+        cpu[name] = counter(f"{name} CPU", t, tree_seconds([row["cpu_seconds"] for _, row in rows]))
         resident[name] = gauge(f"{name} resident bytes", t, [row["rss_bytes"] for _, row in rows])
     steal = counter("steal", [line["t"] for line in lines], [int(line["cpu_stat"][7]) / 100 for line in lines])
     return Processes(cpu, resident, steal)  # a jiffy is 1/100 s on Linux's usual USER_HZ
+
+
+def tree_seconds(totals: Sequence[float]) -> list[float]:
+    """CPU of a process tree as a running total: a child that ends takes its own out of the sum [s].
+
+    A fall to less than half is a new start, and stays one; from a smaller one the count goes on as it stood.
+
+    >>> tree_seconds([60.0, 65.0, 43.0, 45.0, 1.0])
+    [60.0, 65.0, 65.0, 67.0, 1.0]
+    """
+    found, ended = [], 0.0
+    for before, now in itertools.pairwise([totals[0], *totals] if len(totals) else []):
+        if now < before / 2:
+            ended = 0.0
+        elif now < before:
+            ended += before - now
+        found.append(now + ended)
+    return found
 
 
 def load_run(folder: Path | str) -> LabRun:

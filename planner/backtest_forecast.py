@@ -34,6 +34,7 @@ from planner.backtest_values import (
     batch_values,
     catch_ups,
     collected,
+    failed_starts,
     part_names,
     sustained,
 )
@@ -235,9 +236,12 @@ def _cpu(run: LabRun, part: str, scenario: Scenario, c: CoefficientSet, seeds: S
     hosts = {"kafka": SEARCH_HOST}
     hosts |= {"spark": SPARK_HOST} if run.experiment.trigger_seconds else {}
     hosts |= {"search": NO_HOST} if run.experiment.sink == "bulk" else {}
+    start, end = zero_of(run) + scenario.run.warm_up, zero_of(run) + scenario.run.warm_up + scenario.run.measure
+    burnt = failed_starts(run, start, end) * c["spark.start_cpu_seconds"] / (end - start)
+    more = {"spark": burnt}  # a start that failed is known as the outage is; the simulated query starts once
     return [
-        Value(part, f"CPU of {name}", "cores",
-              float(np.mean([h.utilisation * h.cores for t in traces for h in t.hosts if h.name == host])))
+        Value(part, f"CPU of {name}", "cores", more.get(name, 0.0)
+              + float(np.mean([h.utilisation * h.cores for t in traces for h in t.hosts if h.name == host])))
         for name, host in hosts.items()
     ]  # fmt: skip
 

@@ -57,10 +57,11 @@ def outages(run: LabRun) -> list[tuple[float, float]]:
 
 
 def blocked(run: LabRun) -> list[str]:
-    """Blocks of the index as faults of the scenario, at their planned times from the simulation's start."""
+    """Blocks of the index as faults of the scenario, at their planned times from the simulation's start: set by hand,
+    as the laboratory does."""
     begin = run.start - zero_of(run)
     return [
-        f"index-blocked {d['block']} at {begin + d['at_s']:.3f} s for {d['for_s']:g} s"
+        f"index-blocked {d['block']} manually at {begin + d['at_s']:.3f} s for {d['for_s']:g} s"
         for d in run.experiment.disturb
         if d["kind"] == "index_block"
     ]

@@ -186,6 +186,13 @@ def stops(run: LabRun) -> list[tuple[float, float]]:
     return found
 
 
+def failed_starts(run: LabRun, start: float, end: float) -> int:
+    """Starts of the job between two times that failed before they showed a batch: each burnt a start's CPU."""
+    shown = {up for _, up in stops(run)}
+    ups = [e.t for e in run.events if e.kind == "job_restarted"]
+    return sum(start <= up <= end for up in ups if up not in shown)
+
+
 def backlogs(run: LabRun) -> list[float]:
     """When a backlog begins to be worked off [epoch s]: a stopped job's return, the end of a block or of a burst."""
     found = [back for _, back in stops(run)]

@@ -20,7 +20,7 @@ from planner.backtest_forecast import interval
 from planner.backtest_scenario import outages, scenario_of, unlike
 from planner.backtest_score import Score, coverage
 from planner.backtest_tell import pairs
-from planner.backtest_values import backlogs, catch_ups, overloads, part_names, seen, stops, sustained
+from planner.backtest_values import backlogs, catch_ups, failed_starts, overloads, part_names, seen, stops, sustained
 from planner.backtest_ways import from_batches, from_records
 from planner.cli import app, register_all
 from planner.uncertainty import MODEL, model_law, model_sigma
@@ -273,3 +273,11 @@ def test_a_named_run_is_forecast_with_a_set_that_never_saw_it(command: CliRunner
 def test_wrong_asks_are_refused_in_a_sentence(command: CliRunner, arguments: list[str], words: str) -> None:
     result = command.invoke(app, ["backtest", *arguments])
     assert result.exit_code == 1 and words in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_start_that_failed_burnt_its_cpu_too(killed: LabRun) -> None:
+    start = killed.start
+    assert failed_starts(killed, start, start + 120) == 1  # at 51 s; the one at 76 s showed batches
+    assert (
+        failed_starts(killed, start + 60, start + 120) == 0 and failed_starts(replace(killed, events=()), 0, 9e9) == 0
+    )

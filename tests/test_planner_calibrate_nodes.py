@@ -70,7 +70,7 @@ def test_disks_that_grow_as_forecast_match_and_a_shrinking_one_says_nothing(run:
     assert "disk of kafka, node by node" not in nothing
     pairs = by_node(as_recorded(run, (0.1, 0.1), (1e8, 1e8)), LAB, [1])["disk of kafka, node by node"]
     records = sum(seconds * rate for seconds, rate in run.experiment.plan)
-    assert 2 * pairs[0][0] == pytest.approx(records * run.experiment.record_bytes, rel=0.05)
+    assert 2 * pairs[0][0] == pytest.approx(records * run.experiment.record_bytes, rel=0.1)  # and framing
     assert worst(pairs) == pytest.approx(pairs[0][0] / 1e8 - 1)
 
 
