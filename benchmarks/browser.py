@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from urllib.parse import urlsplit
 from planner.cli_dashboard import ROOT, command
 
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+         "--disable-component-update", "--disable-sync",
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # fmt: skip
 START_SECONDS = 120.0  # a fresh checkout compiles its kernels first
+DRAWN = "Number(document.querySelector('.fm-drawn')?.dataset.times || 0)"
 IDLE = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
@@ -90,10 +92,15 @@ class Browser:
         context.route("**/*", self._guard)
         page = context.new_page()
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("websocket", lambda socket: self._socket(socket.url))
         page.goto(self.address + path)
-        page.wait_for_selector(".fm-verdict", timeout=START_SECONDS * 1000)
+        page.wait_for_selector(".fm-drawn", state="attached", timeout=START_SECONDS * 1000)
         idle(page)
         return page
+
+    def _socket(self, url: str) -> None:
+        if urlsplit(url).netloc != urlsplit(self.address).netloc:
+            self.strangers.append(url)
 
     def _guard(self, route: Any) -> None:
         wanted, own = urlsplit(route.request.url), urlsplit(self.address)
@@ -116,9 +123,17 @@ def browser(address: str) -> Iterator[Browser]:
             opened.close()
 
 
-def idle(page: Any, timeout: float = 60.0) -> None:
+def idle(page: Any, timeout: float = START_SECONDS) -> None:
     """Until the script has run to its end."""
     page.wait_for_function(IDLE, timeout=timeout * 1000)
+
+
+def act(page: Any, action: Callable[[], Any], timeout: float = START_SECONDS) -> None:
+    """Do something that makes the page draw its board anew, and wait until all of it is there."""
+    before = page.evaluate(DRAWN)
+    action()
+    page.wait_for_function(f"before => {DRAWN} > before", arg=before, timeout=timeout * 1000)
+    idle(page, timeout)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from planner.breaks import Break
     from planner.findings import Finding
     from planner.money_months import MonthOfBill
+STATED = "what the scenario says: a control moves it, or Edit as text"
 
 
 @cache
@@ -46,10 +47,10 @@ def masthead(name: str, description: str) -> str:
     return _wrap(f'<h1><span class="fm-mark" aria-hidden="true"></span>{escape(name)}{said}</h1>')
 
 
-def sentence(text: str, judged: str, prefix: str = "") -> str:
+def sentence(text: str, judged: str, prefix: str = "", source: str = "") -> str:
     """The verdict."""
     head = f"<b>{escape(prefix)}</b> " if prefix else ""
-    return _wrap(f'<div class="fm-verdict {judged}" role="status">{head}{escape(text)}</div>')
+    return _wrap(f'<div class="fm-verdict {judged}" role="status"{_tip(source, True)}>{head}{escape(text)}</div>')
 
 
 def tiles(numbers: Sequence[Told]) -> str:
@@ -66,13 +67,13 @@ def side_by_side(one: Sequence[Told], other: Sequence[Told], changed: Sequence[t
     """A and B with the difference, and the fields they differ in."""
     rows = [
         [Cell(a.label), Cell(a.value, a.source, a.judged, a.beside), Cell(b.value, b.source, b.judged, b.beside),
-         Cell(difference(a, b), number=True)]
+         Cell(difference(a, b), f"B less A, by the same dice\n{b.source}", number=True)]
         for a, b in zip(one, other, strict=True)
     ]  # fmt: skip
     fields = [[Cell(f"{path}"), Cell(x), Cell(y)] for path, x, y in changed]
     parts = [table(("", "A", "B", "B − A"), rows, numbers=(3,), bare=True)]
     if fields:
-        parts.append("<h3>What B changes</h3>" + table(("field", "A", "B"), fields, bare=True))
+        parts.append("<h3>What B changes</h3>" + table(("field", "A", "B"), fields, bare=True, source=STATED))
     else:
         parts.append('<p class="quiet">B is still equal to A: move a control of B.</p>')
     return _wrap(*parts)
@@ -84,11 +85,17 @@ def table(
     numbers: Sequence[int] = (),
     bare: bool = False,
     total: bool = False,
+    source: str = "",
 ) -> str:
-    """A table; columns in `numbers` are set to the right. `total`: the last row is the sum."""
+    """A table; columns in `numbers` are set to the right. `total`: the last row is the sum.
+
+    A number without a source of its own hovers to the first of its row, else to the table's.
+    """
     body = list(rows)
     lines = ["".join(f"<th{_right(k in numbers)}>{escape(text)}</th>" for k, text in enumerate(head))]
-    lines += ["".join(_cell(cell, k in numbers) for k, cell in enumerate(row)) for row in body]
+    for row in body:
+        of_row = next((cell.source for cell in row if cell.source), source)
+        lines.append("".join(_cell(cell, k in numbers, of_row) for k, cell in enumerate(row)))
     marks = ["" for _ in lines]
     if total and body:
         marks[-1] = ' class="total"'
@@ -101,15 +108,17 @@ def _right(yes: bool) -> str:
     return ' class="n"' if yes else ""
 
 
-def _cell(cell: Cell, number: bool) -> str:
-    text = escape(cell.text)
+def _cell(cell: Cell, number: bool, of_row: str) -> str:
+    text, tip = escape(cell.text), ""
     if cell.judged:
         text = f'<span class="fm-chip {cell.judged}">{text}</span>'
     if cell.beside:
         text += f' <span class="quiet">{escape(cell.beside)}</span>'
     if cell.source:
         text = f"<span{_tip(cell.source, True)}>{text}</span>"
-    return f"<td{_right(number or cell.number)}>{text}</td>"
+    elif any(c.isdigit() for c in cell.text):
+        tip = _tip(of_row)
+    return f"<td{_right(number or cell.number)}{tip}>{text}</td>"
 
 
 def bars(items: Sequence[Bar], title: str = "", key: Sequence[tuple[str, str]] = ()) -> str:
@@ -124,8 +133,8 @@ def bars(items: Sequence[Bar], title: str = "", key: Sequence[tuple[str, str]] =
             f'<span class="fm-tick" style="left:{min(1.0, share) * 100:.2f}%"{_tip(told)}></span>'
             for share, told in bar.ticks
         )
-        name = f'<div class="name">{escape(bar.name)}<small>{escape(bar.beside)}</small></div>'
-        under = f'<div class="quiet">{escape(bar.under)}</div>' if bar.under else ""
+        name = f'<div class="name"{_tip(bar.source)}>{escape(bar.name)}<small>{escape(bar.beside)}</small></div>'
+        under = f'<div class="quiet"{_tip(bar.source)}>{escape(bar.under)}</div>' if bar.under else ""
         tone = f" {bar.judged}" if bar.judged else ""
         rows.append(
             f'<div class="fm-row">{name}<div><div class="fm-bar{tone}"{_tip(bar.source, True)}>{parts}{ticks}</div>'
@@ -154,8 +163,8 @@ def findings(found: Sequence[Finding]) -> str:
     if not found:
         return _wrap("<p>Nothing was found.</p>")
     rows = [
-        [Cell(f.severity, judged=f.severity), Cell(f.message, beside=f.where), Cell(f.evidence), Cell(f.remedy),
-         Cell(f.source)]
+        [Cell(f.severity, judged=f.severity), Cell(f.message, f.source or f.code, beside=f.where), Cell(f.evidence),
+         Cell(f.remedy), Cell(f.source)]
         for f in found
     ]  # fmt: skip
     return table(("", "what", "evidence", "remedy", "source"), rows)
@@ -171,6 +180,11 @@ def note(text: str) -> str:
     return _wrap(f'<p class="quiet">{escape(text)}</p>')
 
 
+def drawn(times: int) -> str:
+    """The end of the board: unseen, it tells whoever waits for the page that all above is of this drawing."""
+    return f'<span class="fm-drawn" hidden data-times="{times}"></span>'
+
+
 def heading(text: str) -> str:
     return _wrap(f"<h3>{escape(text)}</h3>")
 
@@ -178,7 +192,8 @@ def heading(text: str) -> str:
 def steps(months: Sequence[MonthOfBill]) -> str:
     """What changes in which month, and which months ask for more machines."""
     told = [(m, [*m.steps, m.warning] if m.warning else list(m.steps)) for m in months]
-    rows = [[Cell(f"month {m.number + 1}"), Cell("; ".join(what)), Cell(f"{m.bill.monthly_usd:,.0f}")]
+    rows = [[Cell(f"month {m.number + 1}"), Cell("; ".join(what)),
+             Cell(f"{m.bill.monthly_usd:,.0f}", f"the month's own {len(m.bill.lines)} lines, quantity × unit price")]
             for m, what in told if what]  # fmt: skip
     if not rows:
         return note("Nothing has to be enlarged, and no commitment ends, within these months.")

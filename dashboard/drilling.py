@@ -5,18 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import blocks, state
+from dashboard.drawn import chart
 from dashboard.work import asked
-from planner import charts, look
-from planner.drill_play import batches_in_time, drill_numbers, happenings, lag_in_time, names, told
+from planner.drill_play import drill_numbers, happenings, in_time, names, told
 
-CONFIG = {"displayModeBar": False}
 WHAT = (
     "Simulated from calm to calm at the peak rate: it holds if the query runs at the end, no record is lost, and all "
     "is whole and caught up in the time promised."
 )
 
 
-def drill_view(shade: look.Shade) -> None:
+def drill_view() -> None:
     """Of the variant that the controls move."""
     scenario = state.variants()[state.editing()].scenario
     known = names(scenario)
@@ -33,10 +32,9 @@ def drill_view(shade: look.Shade) -> None:
     result = asked(f"drill {chosen}", name, "planner.drill_play:play", scenario, chosen)
     if result is None:
         return
-    st.html(blocks.sentence(told(result), "holds" if result.holds else "broken"))
+    st.html(blocks.sentence(told(result), "holds" if result.holds else "broken", source=WHAT))
     st.html(blocks.tiles(drill_numbers(result)))
-    for title, figure in (("Lag in time", lag_in_time(result)), ("Batches in time", batches_in_time(result))):
-        st.html(blocks.heading(title))
-        st.plotly_chart(charts.shaded(figure, shade), theme=None, key=f"drill-{title}", config=CONFIG, alt=title)
+    for title, figure in in_time(result).items():
+        chart(figure, title, f"drill-{title}")
     head, rows = happenings(result)
-    st.html(blocks.table(head, rows, numbers=(0, 1)))
+    st.html(blocks.table(head, rows, numbers=(0, 1), source=WHAT))

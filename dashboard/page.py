@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from dashboard import blocks, state
+from dashboard.drawn import shade
 from dashboard.panel import panel
-from dashboard.results import results, shade
+from dashboard.results import results
 from planner import look
 
 
@@ -32,6 +33,7 @@ def board() -> None:
         scenario = state.variants()[slot].scenario
         st.html(blocks.masthead(scenario.name, scenario.description))
         results()
+    st.html(blocks.drawn(state.drawn()))
     state.settle_memory()
 
 

@@ -6,109 +6,23 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import blocks, state
-from dashboard.start import own_files
+from dashboard import state
+from dashboard.files import files
 from planner.controls import GROUPS, Control, at, controls
-from planner.refusal import ScenarioError
-from planner.scenario import example, example_names, example_text, to_yaml
-from planner.share import foreign_yaml, to_query
+from planner.told import brief
 
 OPEN = "Workload"  # the group that is unfolded at first
 
 
 def panel() -> None:
     """All of the left side; what it moves is in the session's variants when it returns."""
-    _start()
+    files()
     _variants()
     slot = state.editing()
     variant = state.variants()[slot]
     flow = _flow(variant)
-    found = controls(variant.scenario, flow, variant.base)
     for group in GROUPS:
-        _group(group, [c for c in found if c.group == group], slot)
-
-
-def _start() -> None:
-    """Start from an example or a file, save, share, edit as text."""
-    with st.container(horizontal=True, gap="small"):
-        opened = st.popover("Open", key="open", on_change="rerun")
-        if opened.open:
-            with opened:
-                _open()
-        saved = st.popover("Save", key="save", on_change="rerun")
-        if saved.open:
-            with saved:
-                _save()
-        if st.button("Edit as text", key="edit", help="the whole scenario as YAML: also what has no control here"):
-            _editor()
-    for title, lines in st.session_state.pop("refused", []):
-        st.html(blocks.errors(title, lines))
-
-
-def _open() -> None:
-    for name in example_names():
-        st.button(f"Example: {name}", key=f"open-{name}", on_click=_open_example, args=(name,), width="stretch")
-    st.file_uploader(
-        "A scenario file (YAML); what `floodmark init`, `discover` or `recommend` wrote is one", type=["yaml", "yml"],
-        key="upload", on_change=_open_upload, max_upload_size=8,
-    )  # fmt: skip
-
-
-def _open_example(name: str) -> None:
-    state.load(state.editing(), example(name), f"example {name}")
-
-
-def _open_upload() -> None:
-    file = st.session_state["upload"]
-    if file is not None:
-        _open_text(file.getvalue().decode("utf-8", errors="replace"), file.name)
-
-
-def _open_text(text: str, name: str) -> None:
-    """A text into the slot edited, or what is wrong with it for the page to say."""
-    try:
-        state.load(state.editing(), foreign_yaml(text, name, own_files()), name)
-    except ValueError as error:
-        st.session_state.setdefault("refused", []).append((f"{name} was not opened", state.refusal(error)))
-
-
-def _save() -> None:
-    slot = state.editing()
-    scenario = state.variants()[slot].scenario
-    st.download_button(
-        "Download YAML", to_yaml(scenario), file_name=f"{scenario.name}.yaml", mime="application/yaml", width="stretch",
-        on_click="ignore", key="download",
-    )  # fmt: skip
-    st.button("Make a link", on_click=_share, width="stretch", key="share", help="the page's address then holds it all")
-    if link := st.session_state.get("link"):
-        st.code(link, language=None, wrap_lines=True)
-
-
-def _share() -> None:
-    try:
-        told = {slot.lower(): to_query(v.scenario) for slot, v in state.variants().items()}
-    except ScenarioError as error:
-        st.session_state["link"] = "; ".join(error.lines)
-        return
-    st.query_params.from_dict(told)
-    base = st.context.url or ""
-    st.session_state["link"] = f"{base.split('?')[0]}?" + "&".join(f"{k}={v}" for k, v in told.items())
-
-
-@st.dialog("The scenario as text", width="large")
-def _editor() -> None:
-    """The scenario as text: everything that a control has no place for (curves, bursts, hosts, commitments)."""
-    variant = state.variants()[state.editing()]
-    commented = variant.source.startswith("example ") and not variant.moves
-    text = example_text(variant.source.removeprefix("example ")) if commented else to_yaml(variant.scenario)
-    written = st.text_area("YAML", text, height=520, key=f"text|{hash(text)}", label_visibility="collapsed")
-    if st.button("Use this text", type="primary", key="use-text"):
-        try:
-            state.load(state.editing(), foreign_yaml(written, "the text", own_files()), "the text")
-        except ValueError as error:
-            st.html(blocks.errors("This text is no scenario yet", state.refusal(error)))
-        else:
-            st.rerun()
+        _group(group, slot, flow)
 
 
 def _variants() -> None:
@@ -147,11 +61,13 @@ def _flow(variant: state.Variant) -> int:
     return names.index(chosen) if chosen in names else 0
 
 
-def _group(group: str, found: list[Control], slot: str) -> None:
+def _group(group: str, slot: str, flow: int) -> None:
     """A group, folded but for the first; a folded one is not drawn at all."""
     fold = st.expander(group, expanded=group == OPEN, key=f"group-{group}", on_change="rerun")
     if not fold.open:
         return
+    variant = state.variants()[slot]
+    found = controls(variant.scenario, flow, variant.base, (group,))
     with fold:
         for control in (c for c in found if c.first):
             _draw(control, slot)
@@ -171,7 +87,7 @@ def _draw(control: Control, slot: str) -> None:
     if control.kind == "slider":
         st.select_slider(control.label, control.options, format_func=control.say, **told)
     elif control.kind == "choice":
-        st.selectbox(control.label, control.options, **told)
+        st.selectbox(control.label, control.options, format_func=_word, **told)
     elif control.kind == "switch":
         st.toggle(control.label, **told)
     elif control.kind == "number":
@@ -179,6 +95,10 @@ def _draw(control: Control, slot: str) -> None:
         st.number_input(control.label, min_value=low, max_value=high, step=1, **told)
     else:
         st.text_input(control.label, placeholder="none" if control.optional else "", **told)
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else brief(str(value))
 
 
 def _shown(control: Control, variant: state.Variant) -> Any:

@@ -9,12 +9,14 @@ from typing import Any
 import streamlit as st
 
 from dashboard import blocks, state
+from dashboard.drawn import chart
 from dashboard.status import status
 from dashboard.work import asked
-from planner import charts, look
+from planner import charts
 from planner.breaks import breaks
 from planner.forecast import Forecast
 from planner.months import HORIZON, month_numbers
+from planner.sketch import sketch
 from planner.told import changed_fields, main_numbers, verdict
 from planner.told_parts import (
     MEMORY_KEY,
@@ -34,13 +36,8 @@ from planner.told_parts import (
 
 Forecasts = dict[str, Forecast]
 MEMORY_TITLE = "Memory: one process of each kind on its host"
+RANGES = "what the scenario asks for, and the range that its coefficients were measured in"
 STORAGE_TITLE = "Storage: the fullest node against its volume"
-CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
-
-
-def shade() -> look.Shade:
-    """The page's shade, as the browser has it."""
-    return look.SHADES.get(getattr(st.context.theme, "type", None) or "light", look.LIGHT)
 
 
 def results() -> None:
@@ -56,7 +53,8 @@ def results() -> None:
     if not found:
         return
     for slot, out in found.items():
-        st.html(blocks.sentence(verdict(out), _tone(out), slot if len(state.variants()) > 1 else ""))
+        prefix = slot if len(state.variants()) > 1 else ""
+        st.html(blocks.sentence(verdict(out), _tone(out), prefix, rests_on(out)))
     status(tuple(found))
     _numbers(found)
     views = _views()
@@ -94,10 +92,17 @@ def _views() -> dict[str, Callable[[Forecasts], None]]:
 
 def _chart(draw: Callable[[Forecast], Any], found: Forecasts, title: str, name: str) -> None:
     """One chart of all variants: laid over each other where they share axes."""
+    chart(_over_each_other(draw, found), title, name)
+
+
+def _sketch(draw: Callable[[Forecast], Any], found: Forecasts, title: str) -> None:
+    """One chart of lines that is drawn at once, as a moved slider wants it."""
+    st.html(blocks.heading(title) + sketch(_over_each_other(draw, found), title))
+
+
+def _over_each_other(draw: Callable[[Forecast], Any], found: Forecasts) -> Any:
     figures = {slot: draw(out) for slot, out in found.items()}
-    figure = next(iter(figures.values())) if len(figures) == 1 else charts.together(figures)
-    st.html(blocks.heading(title))
-    st.plotly_chart(charts.shaded(figure, shade()), theme=None, key=f"chart-{name}", config=CONFIG, alt=title)
+    return next(iter(figures.values())) if len(figures) == 1 else charts.together(figures)
 
 
 def _each(found: Forecasts, draw: Callable[[Forecast], None]) -> None:
@@ -114,9 +119,9 @@ def _each(found: Forecasts, draw: Callable[[Forecast], None]) -> None:
 def _overview(found: Forecasts) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
-        _chart(charts.latency_curve, found, "Latency: share of records that can be found within", "latency")
+        _sketch(charts.latency_curve, found, "Latency: share of records that can be found within")
     with right:
-        _chart(charts.lag, found, "Lag: records not yet read, when each batch starts", "lag")
+        _sketch(charts.lag, found, "Lag: records not yet read, when each batch starts")
     _each(found, partial(_overview_of, narrow=len(found) > 1))
 
 
@@ -207,13 +212,13 @@ def _growth(found: Forecasts) -> None:
 def _drill(_: Forecasts) -> None:
     from dashboard.drilling import drill_view
 
-    drill_view(shade())
+    drill_view()
 
 
 def _recommend(_: Forecasts) -> None:
     from dashboard.buying import recommend_view
 
-    recommend_view(shade())
+    recommend_view()
 
 
 def _findings(found: Forecasts) -> None:
@@ -226,7 +231,7 @@ def _rests_on(found: Forecasts) -> None:
 
 def _rests_on_of(out: Forecast) -> None:
     st.html(blocks.note(rests_on(out)))
-    _table(["quantity", "this scenario", "measured", ""], range_rows(out))
+    _table(["quantity", "this scenario", "measured", ""], range_rows(out), source=RANGES)
     for grade, rows in ledger_rows(out):
         with st.expander(f"{len(rows)} coefficients: {grade}"):
             _table(["coefficient", "value", "90 %", "source", "as of"], rows)

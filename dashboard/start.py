@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sys
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from planner.own_sets import kept_set
 from planner.refusal import ScenarioError
 from planner.scenario import example, load_scenario
 from planner.share import from_query
@@ -66,13 +70,29 @@ def _of_command_line() -> tuple[Any, str]:
     return (example("events"), "example events") if path is None else (_given(path), Path(path).name)
 
 
-def own_files() -> set[str]:
-    """Files that the scenario of the command line names: its owner may go on using them."""
+def own_files() -> dict[str, str]:
+    """Files that this session may name, each with its path: the command line's own, and the sets brought here."""
+    brought: dict[str, str] = st.session_state.setdefault("sets", {})
     path = file_given()
     if path is None:
-        return set()
+        return brought
     try:
         own = _given(path)
     except ValueError:
-        return set()
-    return {own.coefficients, own.money.price_book}
+        return brought
+    return brought | {name: name for name in (own.coefficients, own.money.price_book)}
+
+
+@st.cache_resource(show_spinner=False)
+def folder_of_sets() -> Path:
+    """Where this server keeps the sets that were brought to it, until it ends."""
+    made = tempfile.mkdtemp(prefix="floodmark-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
+
+
+def bring_set(raw: bytes, name: str) -> str:
+    """A coefficient set brought to this session: its path. Raises ScenarioError."""
+    path = kept_set(raw, name, folder_of_sets())
+    st.session_state.setdefault("sets", {})[Path(path).name] = path
+    return path

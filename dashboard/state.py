@@ -93,6 +93,12 @@ def variants() -> dict[str, Variant]:
     return found
 
 
+def drawn() -> int:
+    """How many times the board has been drawn in this session, with this one."""
+    st.session_state["drawn"] = st.session_state.get("drawn", 0) + 1
+    return int(st.session_state["drawn"])
+
+
 def editing() -> str:
     """The slot that the controls move."""
     slot = st.session_state.get("editing") or "A"

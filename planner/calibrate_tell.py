@@ -12,12 +12,12 @@ import numpy as np
 from calibration.regress import CONDITION_LIMIT, Fit
 from models.coefficients import LAWS
 from planner.calibrate import Calibration, why_unanchored
+from planner.look import INK, template
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MOST_POINTS = 4000  # of a plot
-INK = ("#2f6f9f", "#c96a2b", "#4a8f5b", "#9a4f96", "#8a7a3c", "#b0453f", "#5b7083", "#a0522d")
 
 
 def print_calibration(out: Calibration, console: Console) -> None:
@@ -157,27 +157,18 @@ def _figure(fitted: Fit, x: str) -> dict[str, Any]:
         "x1": 1,
         "y0": 1,
         "y1": 1,
-        "line": {"color": "#888", "dash": "dot"},
+        "line": {"color": INK[6], "dash": "dot"},
     }
-    return {"data": data, "layout": {**axes, "height": 380, "shapes": [one], "margin": {"t": 10}}}
+    return {"data": data, "layout": {**axes, "height": 380, "shapes": [one], "template": template()}}
 
 
 def residual_page(out: Calibration) -> str:
     """One HTML file that opens offline."""
-    from plotly.offline import get_plotlyjs
+    from planner import look_page
 
-    from planner.report import DRAW, STYLE, _script_json
-
-    figures = residual_figures(out)
-    named = {f"chart-{k}": figure for k, figure in enumerate(figures.values())}
-    title = escape(f"Residuals of {out.name}")
+    charts, places = look_page.charts(residual_figures(out))
+    title = f"Residuals of {out.name}"
     note = "Each point is one observation: a batch's driver or tasks, or a node's CPU between two samples. On the line"
     note += " the law says what was measured. A slope against size is a law that is wrong; a drift in time is a machine"
     note += " or a JVM that changed."
-    body = [f'<h2>{escape(name)}</h2><div id="{where}"></div>' for name, where in zip(figures, named, strict=True)]
-    return "\n".join([
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-        f"<style>{STYLE}</style><script>{get_plotlyjs()}</script></head><body><h1>{title}</h1><p>{note}</p>", *body,
-        f'<script id="figures" type="application/json">{_script_json(named)}</script>',
-        f"<script>{DRAW}</script></body></html>\n",
-    ])  # fmt: skip
+    return look_page.page(title, [f"<h1>{escape(title)}</h1><p>{note}</p>", *charts], places)

@@ -17,13 +17,16 @@ from models.units import show
 from planner.answers import QUANTILES, FlowForecast
 from planner.look import HOP, INK, SYSTEM, Shade, template
 from planner.tell import shown, shown_interval
+from planner.timeline import timeline_figures
 
 if TYPE_CHECKING:
     from planner.forecast import Forecast
     from planner.money_months import MonthOfBill
 
 Figure = dict[str, Any]
+DIGITS = 6  # of a number in a chart: more are seen by nobody
 MOST_BATCHES = 400  # drawn; a Gantt of more is a grey bar
+MOST_MARKERS = 120  # on a line: more run into each other
 MOST_TASKS = 2000
 MOST_PARTITIONS = 256
 DASHES = ("solid", "dash", "dot")
@@ -33,7 +36,7 @@ HOPS = {"produce": "to the high watermark", "trigger_wait": "waiting for the tri
 
 def figures(out: Forecast) -> dict[str, Figure]:
     """All charts by title, in reading order."""
-    return {
+    found = {
         "Latency": latency_curve(out),
         "Where the latency goes": budget(out),
         "Lag": lag(out),
@@ -43,11 +46,27 @@ def figures(out: Forecast) -> dict[str, Figure]:
         "How busy": busy(out),
         "Filling disks": filling(out),
     }
+    faults = out.faults
+    return found if faults is None else found | timeline_figures(faults.timelines, faults.faults)
 
 
 def _layout(x: str, y: str, **more: Any) -> dict[str, Any]:
     base = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "height": 280, "template": template()}
     return base | more
+
+
+def _figure(data: list[dict[str, Any]], layout: dict[str, Any], empty: str) -> Figure:
+    """The figure, or in words why there is nothing to draw."""
+    if any(x is not None for trace in data for x in trace.get("x", ())):
+        return {"data": data, "layout": layout}
+    told = {"text": empty, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+    bare = {axis: layout[axis] | {"visible": False} for axis in ("xaxis", "yaxis")}
+    return {"data": data, "layout": layout | bare | {"annotations": [told], "shapes": [], "showlegend": False}}
+
+
+def _tight(layout: dict[str, Any]) -> dict[str, Any]:
+    """A layout whose labels fit the template's margins: Plotly then need not draw twice to find them."""
+    return layout | {axis: layout[axis] | {"automargin": False} for axis in ("xaxis", "yaxis")}
 
 
 def shaded(figure: Figure, shade: Shade) -> Figure:
@@ -78,10 +97,10 @@ def latency_curve(out: Forecast) -> Figure:
         told = f"%{{y:.1%}} of records within %{{x:.3g}} s<br>{_simulated(out)}<extra></extra>"
         data.append(_line(flow.latency.seconds, flow.latency.share, flow.name, ink, hovertemplate=told))
         data.append(_quantiles(flow, ink))
-    layout = _layout("seconds from creation to the first search that finds it", "share of records")
+    layout = _tight(_layout("seconds from creation to the first search that finds it", "share of records"))
     layout["xaxis"]["rangemode"] = "tozero"
     layout["yaxis"] |= {"tickformat": ".0%", "range": [0, 1.02]}
-    return {"data": data, "layout": layout}
+    return _figure(data, layout, "no record reaches an index within the run: there is no latency to show")
 
 
 def _simulated(out: Forecast) -> str:
@@ -114,8 +133,15 @@ def _line(x: Any, y: Any, name: str, ink: str, **more: Any) -> dict[str, Any]:
 
 
 def _plain(values: Any) -> list[Any]:
-    """Numbers as JSON takes them: nan and infinity are gaps."""
-    return [float(v) if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]
+    """Numbers as JSON takes them, to six digits: nan and infinity are gaps."""
+    plain = np.asarray(values, dtype=float)
+    seen = np.isfinite(plain)
+    sure = np.where(seen, plain, 0.0)
+    with np.errstate(divide="ignore", over="ignore"):
+        scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(sure))))
+    short = np.where(np.isfinite(scale), np.round(sure * np.where(np.isfinite(scale), scale, 1.0)), 0.0)
+    numbers = (short / np.where(np.isfinite(scale), scale, 1.0)).tolist()
+    return numbers if seen.all() else [x if known else None for x, known in zip(numbers, seen.tolist(), strict=True)]
 
 
 def budget(out: Forecast) -> Figure:
@@ -133,7 +159,7 @@ def budget(out: Forecast) -> Figure:
         for k, hop in enumerate(names)
     ]  # fmt: skip
     height = 160 + 40 * len(flows)
-    return {"data": data, "layout": _layout("mean seconds", "", barmode="stack", height=height)}
+    return _figure(data, _layout("mean seconds", "", barmode="stack", height=height), "nothing reaches an index")
 
 
 def _batches(out: Forecast, name: str) -> Any:
@@ -146,9 +172,11 @@ def lag(out: Forecast) -> Figure:
     data = []
     for k, name in enumerate(out.flows):
         batches = _batches(out, name)
-        data.append(_line(batches["started"], batches["lag_records"], name, INK[k % len(INK)], mode="lines+markers",
+        mode = "lines+markers" if len(batches) <= MOST_MARKERS else "lines"
+        data.append(_line(batches["started"], batches["lag_records"], name, INK[k % len(INK)], mode=mode,
                           hovertemplate="%{y:,.0f} records unread at %{x:.3g} s<extra></extra>"))  # fmt: skip
-    return {"data": data, "layout": _layout("simulated seconds", "records not yet read", shapes=_window(out))}
+    layout = _tight(_layout("simulated seconds", "records not yet read", shapes=_window(out)))
+    return _figure(data, layout, "no batch starts within the run")
 
 
 def _window(out: Forecast) -> list[dict[str, Any]]:
@@ -172,7 +200,7 @@ def gantt(out: Forecast) -> Figure:
         bars["hovertemplate"] = "batch %{customdata[0]}: %{customdata[1]:.0f} records, %{x:.2f} s<extra></extra>"
         data.append(bars)
     layout = _layout("simulated seconds", "", barmode="overlay", showlegend=False, shapes=_window(out))
-    return {"data": data, "layout": layout | {"height": 140 + 80 * len(data)}}
+    return _figure(data, layout | {"height": 140 + 80 * len(data)}, "no batch starts within the run")
 
 
 def tasks(out: Forecast) -> Figure:
@@ -191,7 +219,8 @@ def tasks(out: Forecast) -> Figure:
                     "hovertemplate": "%{y}: %{x:.3f} s<extra></extra>",
                 }
             )  # fmt: skip
-    return {"data": data, "layout": _layout("simulated seconds", "partition", barmode="overlay", height=420)}
+    layout = _layout("simulated seconds", "partition", barmode="overlay", height=420)
+    return _figure(data, layout, "no task ends within the run")
 
 
 def heat_map(out: Forecast) -> Figure:
@@ -207,7 +236,8 @@ def heat_map(out: Forecast) -> Figure:
         "colorbar": {"title": {"text": "records"}, "thickness": 12},
         "hovertemplate": "partition %{y} at %{x:.3g} s: %{z:,.0f} records unread<extra></extra>",
     }
-    return {"data": [cells], "layout": _layout("simulated seconds", f"partition of {flow.name}")}
+    layout = _layout("simulated seconds", f"partition of {flow.name}")
+    return _figure([cells], layout, "no batch starts within the run")
 
 
 def busy(out: Forecast) -> Figure:

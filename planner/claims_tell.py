@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from models.stack import Scenario
 from planner.claims import ARTICLE, Claim
+from planner.look import STYLES
 from planner.render import write_files
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-COLOURS = {"true": "green", "false": "bold red", "it depends": "yellow"}
+COLOURS = {"true": STYLES["holds"], "false": STYLES["broken"], "it depends": STYLES["unsure"]}
 
 
 def write_claims(

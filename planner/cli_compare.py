@@ -168,7 +168,10 @@ def _csv(cells: Sequence[Cell]) -> str:
     import csv
     import io
 
-    out, rows = io.StringIO(), [cell.row() for cell in cells]
+    from planner.export_cells import inert
+
+    plain = [{k: inert(v) if isinstance(v, str) else v for k, v in cell.row().items()} for cell in cells]
+    out, rows = io.StringIO(), plain
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -191,17 +191,20 @@ def focus(
     scenario: File,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="write to this .csv file")] = None,
     account: Account = "",
+    month: Annotated[
+        str, typer.Option("--month", help="the first month, as 2027-01; without: the scenario's money.month")
+    ] = "",
     months: Months = 12,
     simulate: Simulate = True,
     draws: Draws = 8,
     seed: Seed = 1,
     book: Book = "",
 ) -> None:
-    """The forecast's months as a FOCUS 1.2 dataset (CSV). Needs a dated month (money.month)."""
+    """The forecast's months as a FOCUS 1.2 dataset (CSV). Average months have no dates: --month names the first."""
     from planner import finance
-    from planner.export_focus import as_focus, refuse_undated
+    from planner.export_focus import as_focus, dated, refuse_undated
 
-    loaded = _loaded(scenario, book)
+    loaded = dated(_loaded(scenario, book), month)
     refuse_undated(loaded, account)
     text = as_focus(finance.report(loaded, horizon=months, seed=seed, simulated=simulate, draws=draws), account)
     if output is None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from models.units import show
 from planner.compare import Comparison, Moved
+from planner.export_cells import inert
 from planner.findings import Finding
+from planner.look import STYLES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -102,7 +104,7 @@ def _parts(one: Comparison) -> list[RenderableType]:
         for row in one.lines:
             lines.add_row(row.name, number(row.before, "USD"), number(row.after, "USD"), change(row))
         parts.append(lines)
-    for label, found, style in (("new", one.came, "yellow"), ("gone", one.went, "green")):
+    for label, found, style in (("new", one.came, STYLES["unsure"]), ("gone", one.went, STYLES["holds"])):
         parts += [Text(f"{label}: {f.severity}  {f.message} ({f.code}, {f.where})", style=style) for f in found]
     return [*parts, Text("")]
 
@@ -122,8 +124,8 @@ def as_csv(comparisons: Sequence[Comparison]) -> str:
             for row in rows:
                 ends = ("", "") if row.difference is None else (row.difference.low, row.difference.high)
                 writer.writerow(
-                    (one.before.scenario.name, one.after.scenario.name, kind, row.name, row.unit, row.before,
-                     row.after, row.change, *ends)
+                    (inert(one.before.scenario.name), inert(one.after.scenario.name), kind, inert(row.name), row.unit,
+                     row.before, row.after, row.change, *ends)
                 )  # fmt: skip
     return out.getvalue()
 

@@ -9,7 +9,7 @@ of them moved.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
@@ -85,14 +85,20 @@ class Control:
         return show(float(value), self.unit)
 
 
-def controls(scenario: Scenario, flow: int = 0, about: Scenario | None = None) -> list[Control]:
-    """The controls of a scenario with the fields of one of its flows, in the order of their groups.
+def controls(
+    scenario: Scenario, flow: int = 0, about: Scenario | None = None, only: Collection[str] = tuple(GROUPS)
+) -> list[Control]:
+    """The controls of a scenario with the fields of one of its flows, in the order of their groups (`only` some).
 
     Sliders have their stops about the values of `about`, so that they stay while one of them is moved.
     """
-    found = [c for path in _paths() if (c := _control(scenario, path, flow, about or scenario)) is not None]
-    order = list(GROUPS)
-    return sorted(found, key=lambda c: order.index(c.group))
+    paths = [path for group in GROUPS if group in only for path in _paths_of(group)]
+    return [c for path in paths if (c := _control(scenario, path, flow, about or scenario)) is not None]
+
+
+@cache
+def _paths_of(group: str) -> list[str]:
+    return [path for path in _paths() if group_of(path) == group]
 
 
 @cache

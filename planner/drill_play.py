@@ -1,4 +1,4 @@
-"""A drill as a page plays it: one bad day simulated, its lag and batches in time, and what happened when."""
+"""A drill as a page plays it: one bad day simulated, its lag, batches and shards in time, and what happened when."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from models.stack import Scenario
 from models.units import show
-from planner.charts import Figure, _layout, _line
+from planner.charts import Figure, _layout, _line, _plain
 from planner.drill import DrillResult, drills, run_drills
 from planner.fault_tell import FaultResult, when
 from planner.forecast import Progress
 from planner.look import INK, JUDGED
+from planner.timeline import PARTITIONS, SHARDS, copying, copying_in_time, partitions_in_time, shards_in_time, states
 from planner.told import Told
 from planner.told_parts import Cell
 
@@ -65,12 +66,27 @@ def batches_in_time(result: DrillResult) -> Figure:
         lasted = batches["finished"] - batches["started"]
         bars: dict[str, Any] = {"type": "scatter", "mode": "markers", "name": name}
         bars["marker"] = {"color": INK[k % len(INK)], "size": 6}
-        bars |= {"x": [float(x) for x in batches["started"]], "y": [float(x) for x in lasted]}
+        bars |= {"x": _plain(batches["started"]), "y": _plain(lasted)}
         counts = zip(batches["records"], batches["tasks"], strict=True)
         bars["text"] = [f"{records:,.0f} records, {tasks} tasks" for records, tasks in counts]
         bars["hovertemplate"] = "batch of %{y:.1f} s at %{x:.0f} s<br>%{text}<extra></extra>"
         data.append(bars)
     return {"data": data, "layout": _layout("simulated seconds", "seconds a batch", shapes=_shapes(result))}
+
+
+def in_time(result: DrillResult) -> dict[str, Figure]:
+    """Lag, batches, and what faults made of shards, partitions and copies, by title; each with the fault's moments."""
+    found = {"Lag in time": lag_in_time(result), "Batches in time": batches_in_time(result)}
+    if result.trace is None:
+        return found
+    marks = {"shapes": _shapes(result), "annotations": _words(result)}
+    if shards := shards_in_time(result.trace):
+        found["Shards in time"] = states(shards, SHARDS, "shard copies, by state", marks)
+    if partitions := partitions_in_time(result.trace):
+        found["Partitions in time"] = states(partitions, PARTITIONS[:2], "copies of partitions, by state", marks)
+    if copied := copying_in_time(result.trace):
+        found["What is copied in time"] = copying(copied, marks)
+    return found
 
 
 def _flows(result: DrillResult) -> list[tuple[str, Any]]:
@@ -116,4 +132,4 @@ def told(result: DrillResult) -> str:
     return f"{meaning[:1].upper()}{meaning[1:]}: {word}; {result.why}."
 
 
-__all__ = ["batches_in_time", "drill_numbers", "happenings", "lag_in_time", "names", "play", "told"]
+__all__ = ["batches_in_time", "drill_numbers", "happenings", "in_time", "lag_in_time", "names", "play", "told"]

@@ -14,6 +14,7 @@ from typing import Any
 
 from planner.refusal import ScenarioError
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 USD, PRICE, COUNT, SHARE = "#,##0.00", "0.000000000", "#,##0.######", "0.0%"
 
 
@@ -78,6 +79,15 @@ def _put(cell: Any, value: Cell) -> None:
     else:
         cell.value = printable(value)
         cell.data_type = "s"
+
+
+def inert(text: str) -> str:
+    """A text for a CSV: one that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    >>> inert("=1+1"), inert("events")
+    ("'=1+1", 'events')
+    """
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def printable(text: str) -> str:

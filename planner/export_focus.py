@@ -3,7 +3,7 @@
 FOCUS describes charges that happened; a forecast says of itself that it did not, in columns of its own (`x_`). Standard
 columns hold what they mean: `ListCost` at list prices, `ContractedCost` after agreed discounts, `EffectiveCost` with
 commitments amortised, `BilledCost` the same, since a forecast has no invoice to differ from it. What a forecast cannot
-know (resources, invoices, SKU ids) is empty. Average months have no dates, so only dated ones (`money.month`) are
+know (resources, invoices) is empty. Average months have no dates, so only dated ones (`money.month`, `--month`) are
 exported. Columns and their order: FOCUS 1.2, May 2025.
 """
 
@@ -12,11 +12,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 
 from models.stack import Scenario
+from planner.export_cells import inert
 from planner.finance import Report
-from planner.money_tell import inert
 from planner.refusal import ScenarioError
 from pricing.bill import Line
 
@@ -54,6 +55,16 @@ SERVICES: dict[str, tuple[str, str, str]] = {
     "AmazonGrafana": ("Amazon Managed Grafana", "Management and Governance", "Observability"),
     "ComputeSavingsPlans": ("Compute Savings Plans", "Compute", "Virtual Machines"),
 }  # fmt: skip
+# Names of regions as botocore has them (endpoints.json).
+REGIONS = {
+    "us-east-1": "US East (N. Virginia)", "us-east-2": "US East (Ohio)", "us-west-1": "US West (N. California)",
+    "us-west-2": "US West (Oregon)", "ca-central-1": "Canada (Central)", "eu-west-1": "Europe (Ireland)",
+    "eu-west-2": "Europe (London)", "eu-west-3": "Europe (Paris)", "eu-central-1": "Europe (Frankfurt)",
+    "eu-north-1": "Europe (Stockholm)", "ap-southeast-1": "Asia Pacific (Singapore)",
+    "ap-southeast-2": "Asia Pacific (Sydney)", "ap-northeast-1": "Asia Pacific (Tokyo)",
+    "ap-northeast-2": "Asia Pacific (Seoul)", "ap-south-1": "Asia Pacific (Mumbai)",
+    "sa-east-1": "South America (Sao Paulo)",
+}  # fmt: skip
 SUPPORT = ("AWS Support", "Management and Governance", "Support")
 OTHER = ("Other", "Other (Other)")
 EBS = ("Amazon Elastic Block Store", "Storage", "Block Storage")
@@ -70,10 +81,22 @@ def as_focus(out: Report, account: str = "") -> str:
     return text.getvalue()
 
 
+def dated(scenario: Scenario, month: str) -> Scenario:
+    """The scenario with its first month, '' leaves it. Raises ScenarioError for what is no month."""
+    if not month:
+        return scenario
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+        raise ScenarioError(f"--month {month}; expected a month such as 2027-01")
+    return scenario.model_copy(update={"money": scenario.money.model_copy(update={"month": month})})
+
+
 def refuse_undated(scenario: Scenario, account: str) -> None:
     """Raises ScenarioError for months without dates and for what is no AWS account."""
     if scenario.money.month == "average":
-        raise ScenarioError("FOCUS rows need dates: say money.month, such as 2027-01, the first month of the forecast")
+        raise ScenarioError(
+            "FOCUS rows need dates, and money.month = average has none: give --month 2027-01 (the first month of the "
+            "forecast), or say money.month in the scenario"
+        )
     if account and not (account.isdigit() and len(account) == 12):
         raise ScenarioError(f"--account {account}; expected twelve digits")
 
@@ -142,8 +165,8 @@ def _row(line: Line, account: str) -> dict[str, str]:
         "PricingUnit": price.unit,
         "ProviderName": inert(provider),
         "PublisherName": inert(provider),
-        "RegionId": price.region if aws else "",
-        "RegionName": price.region if aws else "",
+        "RegionId": price.region if aws and price.region != "any" else "",  # null for what belongs to no region
+        "RegionName": REGIONS.get(price.region, price.region) if aws and price.region != "any" else "",
         "ServiceName": inert(name),
         "ServiceCategory": category,
         "ServiceSubcategory": sub,
@@ -163,7 +186,7 @@ def _row(line: Line, account: str) -> dict[str, str]:
                 "CommitmentDiscountUnit": "Hours"}  # fmt: skip
     return row | {
         "x_Forecast": "true", "x_ForecastSystem": line.system, "x_ForecastKind": line.kind,
-        "x_ForecastDriver": line.driver, "x_ForecastScaling": line.scaling, "x_PriceItem": inert(price.item),
+        "x_ForecastDriver": inert(line.driver), "x_ForecastScaling": line.scaling, "x_PriceItem": inert(price.item),
         "x_PriceGrade": price.grade, "x_PriceSource": inert(price.source), "x_PriceAsOf": price.as_of,
         "x_UsageTypeKnownBy": price.identity.partition("/")[0], "x_ServiceCode": price.service_code,
         "x_UsageType": price.usage_type, "x_Operation": price.operation,

@@ -94,7 +94,7 @@ class Report(Shown):
 
     def options(self) -> DataFrame:
         """Every way of paying for each machine over the report's months: tidy, on demand first."""
-        from planner.notebook import options
+        from planner.notebook_money import options
 
         return options(self)
 

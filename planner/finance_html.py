@@ -8,57 +8,33 @@ from __future__ import annotations
 
 from html import escape
 
+from planner import look_page
 from planner.finance import Report, dates
 from planner.finance_tell import Head, executive, tables
-from planner.look import DARK, FONT, INK, LIGHT, Shade
+from planner.look import INK
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 960, 260, 70, 30
 
 
 def as_html(out: Report) -> str:
     """The whole page."""
-    title = escape(f"Finance report: {out.scenario.name}")
+    title = f"Finance report: {out.scenario.name}"
     facts = "".join(f"<dt>{escape(what)}</dt><dd>{escape(told)}</dd>" for what, told in executive(out))
     found = dates(out)
     prices = (
         f"prices of {found['prices_oldest']} to {found['prices_newest']}" if found["prices_oldest"] else "no prices"
     )
     body = [
-        f"<h1>{title}</h1>", f"<p>{escape(out.scenario.description)}</p>",
+        f"<h1>{escape(title)}</h1>", f"<p>{escape(out.scenario.description)}</p>",
         f'<p class="quiet">made on {escape(found["made"])}, {escape(prices)}</p>', f"<dl>{facts}</dl>", chart(out),
         *(f"<h2>{escape(name)}</h2>{_table(head, rows)}" for name, head, rows in tables(out)),
     ]  # fmt: skip
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f'<meta name="viewport" content="width=device-width"><style>{_style()}</style></head>'
-            f"<body>{''.join(body)}</body></html>\n")  # fmt: skip
-
-
-def _shade(shade: Shade) -> str:
-    return (f"--ground:{shade.ground};--card:{shade.card};--text:{shade.text};--quiet:{shade.quiet};"
-            f"--line:{shade.line}")  # fmt: skip
-
-
-def _style() -> str:
-    return (
-        f":root{{{_shade(LIGHT)}}}@media (prefers-color-scheme:dark){{:root{{{_shade(DARK)}}}}}"
-        f"body{{font:15px/1.5 {FONT};max-width:1100px;margin:2rem auto;padding:0 1rem;color:var(--text);"
-        "background:var(--ground)}h1{margin-bottom:0}h2{margin-top:2rem;border-bottom:1px solid var(--line)}"
-        "table{border-collapse:collapse;width:100%;font-size:.9em}td,th{text-align:left;padding:.2rem .6rem .2rem 0;"
-        "border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--quiet);font-weight:normal}"
-        ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.quiet{color:var(--quiet)}"
-        "dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1.2rem;background:var(--card);padding:1rem;"
-        "border-radius:6px}dt{color:var(--quiet)}dd{margin:0}svg{width:100%;height:auto}svg text{fill:var(--quiet);"
-        "font-size:12px}div.wide{overflow-x:auto}@media print{body{max-width:none}h2{break-after:avoid}"
-        "tr{break-inside:avoid}}"
-    )
+    return look_page.page(title, body)
 
 
 def _table(head: Head, rows: list[list[str]]) -> str:
-    classes = [' class="n"' if number else "" for _, number in head]
-    top = "".join(f"<th{c}>{escape(name)}</th>" for c, (name, _) in zip(classes, head, strict=True))
-    lines = ("<tr>" + "".join(f"<td{c}>{escape(x)}</td>" for c, x in zip(classes, row, strict=True)) + "</tr>"
-             for row in rows)  # fmt: skip
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    numbers = [k for k, (_, number) in enumerate(head) if number]
+    return look_page.table([name for name, _ in head], [[escape(x) for x in row] for row in rows], numbers)
 
 
 def chart(out: Report) -> str:

@@ -11,9 +11,10 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from planner.export_cells import inert
 from planner.finance import SCHEMA_VERSION, Report, assumptions, dates, review
 from planner.money_months import remarks
-from planner.money_tell import NUMBERS, dominating, foot, headline, inert
+from planner.money_tell import NUMBERS, dominating, foot, headline
 from pricing.offers import Choice, Compared
 
 FORMATS = (".json", ".xlsx", ".html", ".md", ".csv")

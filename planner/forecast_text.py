@@ -58,7 +58,7 @@ def _verdict(out: Forecast) -> list[RenderableType]:
             show(x, target.unit) if isinstance(x, float) else x for x in (target.promised, target.forecast)
         )
         word = ("holds" if target.holds else "BROKEN") + ("" if target.sure else "?")
-        style = "green" if target.holds else "bold red"
+        style = look.STYLES["holds" if target.holds else "broken"]
         table.add_row(target.target, promised, told, Text(word, style), target.reason)
     return [table, Text()]
 

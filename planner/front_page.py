@@ -22,6 +22,7 @@ from planner.recommend_stack import Stack, built
 from planner.recommend_text import headline, lines
 from planner.told_parts import Cell
 
+P99 = "the quick answer: one simulated run, from creation to the first search that finds it"
 TRIALS = 24  # stacks that a page waits for being simulated; the command takes more
 
 
@@ -121,8 +122,9 @@ def front_chart(made: Front) -> Figure:
 def front_rows(made: Front) -> tuple[list[str], list[list[Cell]]]:
     """The stacks as a table."""
     rows = [
-        [Cell(p.name, beside="on the front" if p.on_line else ""), Cell(f"{p.usd:,.0f}"),
-         Cell(f"{p.p99_seconds:.3g} s" if math.isfinite(p.p99_seconds) else "without end"), Cell(p.told),
+        [Cell(p.name, beside="on the front" if p.on_line else ""),
+         Cell(f"{p.usd:,.0f}", "the month's bill of this stack: the quick answer's lines, quantity × unit price"),
+         Cell(f"{p.p99_seconds:.3g} s" if math.isfinite(p.p99_seconds) else "without end", P99), Cell(p.told),
          Cell(p.keeps, judged="holds" if p.holds else "broken")]
         for p in made.choices
     ]  # fmt: skip

@@ -30,6 +30,7 @@ from planner.memory_parts import (
     node_parts,
     state_bytes,
 )
+from planner.once import once
 from planner.places import Part, nodes, place
 from planner.storage import document_bytes, index_shares, stored_event_bytes, topic_shares
 
@@ -111,6 +112,7 @@ class HostLedger:
         return asdict(self) | {"left_bytes": self.left_bytes}
 
 
+@once
 def memory(scenario: Scenario, coefficients: CoefficientSet) -> list[Ledger]:
     """Ledgers of a broker, an executor, a data node and the driver."""
     return [_broker(scenario), _executor(scenario), _data_node(scenario, coefficients), _driver(scenario)]

@@ -14,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planner.export_cells import inert
+from planner.look import STYLES
 from planner.refusal import ScenarioError
 from pricing.bill import Line
 
@@ -40,7 +42,6 @@ IN_CELLS = (
     "index_full",
     "peak",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 FORMATS = (".json", ".csv", ".xlsx", ".md", ".txt")
 
 
@@ -122,10 +123,6 @@ def as_csv(out: MonthlyBill) -> str:
     for row in rows(out):
         writer.writerow({key: value if key in NUMBERS else inert(value) for key, value in row.items()})
     return text.getvalue()
-
-
-def inert(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def write_xlsx(out: MonthlyBill, path: Path, bridge: Bridge | None = None, later: Sequence[MonthOfBill] = ()) -> None:
@@ -267,7 +264,7 @@ def full(out: MonthlyBill) -> RenderableType:
     for x in out.bill.lines:
         mark = "" if x.price.grade in ("published", "given") else x.price.grade
         table.add_row(f"{x.system}: {x.name}", f"{x.quantity:,.0f}", x.price.unit, f"{x.price.usd.normalize():f}",
-                      f"{x.monthly_usd:,.2f}", Text(mark, "yellow"))  # fmt: skip
+                      f"{x.monthly_usd:,.2f}", Text(mark, STYLES["unsure"]))  # fmt: skip
     return Group(table, Text(), compact(out), *(Text(text) for text in commitment_lines(out)))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.units import show
+from planner.look import INK, STYLES, template
 from planner.months_ahead import Breaking, MonthsAhead, on
 from planner.render import COLOURS, write_files
 
@@ -23,7 +24,6 @@ FORMATS = (".json", ".html", ".csv", ".md", ".txt")
 UNITS = {"kafka": "bytes", "elasticsearch": "bytes", "elasticsearch_plain": "bytes", "merge_debt": "bytes",
          "state": "bytes", "rate": "1/s", "rate_peak": "1/s", "unread": "count", "lag_records": "count",
          "lost": "count", "unread_seconds": "s", "lag_seconds": "s", "batch_seconds": "s"}  # fmt: skip
-INK = ("#2f6f9f", "#c96a2b", "#4a8f5b", "#9a4f96", "#8a7a3c", "#b0453f")
 
 
 def publish(out: MonthsAhead, outputs: Sequence[Path], wanted: str, console: Console) -> None:
@@ -56,30 +56,34 @@ def when(out: MonthsAhead, one: Breaking) -> str:
 
 
 def print_months(out: MonthsAhead, console: Console) -> None:
+    """On a terminal."""
+    console.print(rendered(out))
+
+
+def rendered(out: MonthsAhead) -> Any:
     """The first to break, all that breaks in order of time, and the months' course."""
+    from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
 
-    console.print(Text(out.scenario.name, style="bold"))
+    parts: list[Any] = [Text(out.scenario.name, style="bold")]
     if out.already:
-        console.print(Text("Already from the first hour: " + "; ".join(b.message for b in out.already), style="yellow"))
-    console.print(Text(headline(out), style="bold red" if out.first is not None else "green"))
-    console.print()
+        told = "; ".join(b.message for b in out.already)
+        parts.append(Text(f"Already from the first hour: {told}", style=STYLES["unsure"]))
+    parts += [Text(headline(out), style=STYLES["holds" if out.first is None else "broken"]), Text()]
     for one in out.breaks:
         head = Text.assemble(
             (f"{when(out, one):<22} ", "bold"), (one.severity, COLOURS[one.severity]), f"  {one.message}"
         )
-        console.print(head)
+        parts.append(head)
         body = Text(f"{one.where} ({one.code}): {one.evidence}")
-        body.append(f"\n→ {one.remedy}", style="green")
+        body.append(f"\n→ {one.remedy}", style=STYLES["remedy"])
         body.append(f"   [{one.source}]", style="dim")
-        console.print(Padding(body, (0, 0, 0, 2)))
-    console.print()
-    console.print(_course(out))
+        parts.append(Padding(body, (0, 0, 0, 2)))
+    parts += [Text(), _course(out)]
     for able in out.capacity:
-        console.print(Text(f"{able.flow} gets through {show(able.per_second, '1/s')}: {able.evidence}", style="dim"))
-    for note in out.notes:
-        console.print(Text(note, style="dim"))
+        parts.append(Text(f"{able.flow} gets through {show(able.per_second, '1/s')}: {able.evidence}", style="dim"))
+    return Group(*parts, *(Text(note, style="dim") for note in out.notes))
 
 
 def _course(out: MonthsAhead) -> Any:
@@ -160,41 +164,29 @@ def as_markdown(out: MonthsAhead) -> str:
 
 def as_html(out: MonthsAhead) -> str:
     """One page that opens offline."""
-    from plotly.offline import get_plotlyjs
+    from planner import look_page
 
-    from planner.report import DRAW, STYLE, _script_json, _table
-
-    charts = figures(out)
-    named = {f"chart-{k}": figure for k, figure in enumerate(charts.values())}
-    title = escape(f"Months ahead: {out.scenario.name}")
+    charts, places = look_page.charts(figures(out))
+    title = f"Months ahead: {out.scenario.name}"
     rows = [
-        [escape(when(out, b)), f'<span class="{b.severity}">{b.severity}</span>',
+        [escape(when(out, b)), look_page.judged(b.severity, b.severity),
          f"{escape(b.message)}<br><code>{escape(b.where)}</code>", *map(escape, (b.evidence, b.remedy, b.source))]
         for b in out.breaks
     ]  # fmt: skip
     head, table = course(out)
     already = "; ".join(b.message for b in out.already)
     body = [
-        f"<h1>{title}</h1><p>{escape(out.scenario.description)}</p>",
-        f'<p class="{"broken" if out.first else "holds"}">{escape(headline(out))}</p>',
-        f'<p class="warning">Already from the first hour: {escape(already)}.</p>' if already else "",
-        *(f'<h2>{escape(name)}</h2><div id="{at}"></div>' for name, at in zip(charts, named, strict=True)),
+        f"<h1>{escape(title)}</h1><p>{escape(out.scenario.description)}</p>",
+        f'<p class="judged {"broken" if out.first else "holds"}">{escape(headline(out))}</p>',
+        f'<p class="judged unsure">Already from the first hour: {escape(already)}.</p>' if already else "",
+        *charts,
         "<h2>What gives way</h2>",
-        _table(("when", "severity", "what", "evidence", "remedy", "source"), rows),
+        look_page.table(("when", "severity", "what", "evidence", "remedy", "source"), rows),
         "<h2>Month by month</h2>",
-        _table(head, [[escape(cell) for cell in row] for row in table]),
+        look_page.table(head, [[escape(cell) for cell in row] for row in table]),
         *(f'<p class="quiet">{escape(note)}</p>' for note in out.notes),
     ]
-    return "\n".join(
-        [
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-            f"<style>{STYLE}</style><script>{get_plotlyjs()}</script></head><body>",
-            *body,
-            f'<script id="figures" type="application/json">{_script_json(named)}</script>',
-            f'<script id="months" type="application/json">{_script_json(out.as_dict())}</script>',
-            f"<script>{DRAW}</script></body></html>\n",
-        ]
-    )
+    return look_page.page(title, body, places, months=out.as_dict())
 
 
 def figures(out: MonthsAhead) -> dict[str, dict[str, Any]]:
@@ -230,8 +222,5 @@ def _chart(at: Sequence[Any], lines: dict[str, Any], unit: str, marks: dict[str,
         if np.isfinite(level):
             data.append({"type": "scatter", "mode": "lines", "name": name.replace("_", " "), "x": [at[0], at[-1]],
                          "y": [level, level], "line": {"color": INK[(k + 2) % len(INK)], "dash": "dot"}})  # fmt: skip
-    axis = {"gridcolor": "#e4e4e4", "zeroline": False}
-    layout = {"xaxis": axis, "yaxis": axis | {"title": {"text": unit}, "rangemode": "tozero"}, "height": 320,
-              "margin": {"l": 70, "r": 20, "t": 10, "b": 40}, "plot_bgcolor": "rgba(0,0,0,0)",
-              "paper_bgcolor": "rgba(0,0,0,0)", "legend": {"orientation": "h", "y": 1.15}}  # fmt: skip
+    layout = {"yaxis": {"title": {"text": unit}, "rangemode": "tozero"}, "height": 320, "template": template()}
     return {"data": data, "layout": layout}

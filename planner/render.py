@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.stack import Scenario
 from planner import look
+from planner.export_cells import inert
 from planner.findings import Finding
 from planner.refusal import ScenarioError
 
@@ -69,7 +70,7 @@ def finding_lines(finding: Finding) -> list[RenderableType]:
 
     head = Text.assemble((finding.severity, COLOURS[finding.severity]), "  ", (finding.message, "bold"))
     body = Text(f"{finding.where} ({finding.code}): {finding.evidence}")
-    body.append(f"\n→ {finding.remedy}", style="green")
+    body.append(f"\n→ {finding.remedy}", style=look.STYLES["remedy"])
     body.append(f"   [{finding.source}]" if finding.source else "", style="dim")
     return [head, Padding(body, (0, 0, 0, 2))]
 
@@ -108,5 +109,5 @@ def findings_csv(findings: Sequence[Finding]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(Finding.__dataclass_fields__)
-    writer.writerows(f.as_dict().values() for f in findings)
+    writer.writerows([inert(str(value)) for value in f.as_dict().values()] for f in findings)
     return out.getvalue()

@@ -1,18 +1,20 @@
 """The HTML report: one file that opens offline, with its charts, its warnings and what it all rests on.
 
-Plotly's own script is embedded (some 4 MB); nothing is fetched. All text from the scenario is escaped.
+All text from the scenario is escaped; style, script and shades are `planner.look_page`'s.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from models.units import show
+from planner import look_page
 from planner.charts import figures
 from planner.fault_tell import fault_html
+from planner.look_page import judged
+from planner.look_page import table as _table
 from planner.money_tell import dominating, headline
 from planner.money_tell import foot as bill_foot
 from planner.report_stack import memory_html, storage_html
@@ -21,34 +23,18 @@ from planner.tell import answers, as_dict, shown, shown_interval
 if TYPE_CHECKING:
     from planner.forecast import Forecast
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-h1{margin-bottom:0}h2{margin-top:2.2rem;border-bottom:1px solid #ddd}table{border-collapse:collapse;width:100%}
-td,th{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid #eee;vertical-align:top}
-th{color:#666;font-weight:normal}.holds{color:#2e7d32}.broken,.critical{color:#b3261e;font-weight:bold}
-.warning{color:#9a6700}.info{color:#2f6f9f}.quiet{color:#777}details{margin:.6rem 0}code{font-size:.9em}
-"""
-DRAW = """
-const figures = JSON.parse(document.getElementById("figures").textContent);
-for (const [id, f] of Object.entries(figures))
-  Plotly.newPlot(id, f.data, f.layout, {responsive: true, displaylogo: false});
-"""
-
 
 def as_html(out: Forecast) -> str:
     """The whole page."""
-    from plotly.offline import get_plotlyjs
-
-    charts = figures(out)
-    named = {f"chart-{k}": figure for k, figure in enumerate(charts.values())}
-    title = escape(f"Forecast: {out.scenario.name}")
+    charts, places = look_page.charts(figures(out))
+    title = f"Forecast: {out.scenario.name}"
     body = [
-        f"<h1>{title}</h1>",
+        f"<h1>{escape(title)}</h1>",
         f"<p>{escape(out.scenario.description)}</p>",
         _verdict(out),
         _answers(out),
         fault_html(out.faults, _table),
-        *(f'<h2>{escape(name)}</h2><div id="{where}"></div>' for name, where in zip(charts, named, strict=True)),
+        *charts,
         _warnings(out),
         storage_html(out, _table),
         memory_html(out, _table),
@@ -56,28 +42,7 @@ def as_html(out: Forecast) -> str:
         _ledger(out),
         _foot(out),
     ]
-    return "\n".join(
-        [
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-            f"<style>{STYLE}</style><script>{get_plotlyjs()}</script></head><body>",
-            *body,
-            f'<script id="figures" type="application/json">{_script_json(named)}</script>',
-            f'<script id="forecast" type="application/json">{_script_json(as_dict(out))}</script>',
-            f"<script>{DRAW}</script></body></html>\n",
-        ]
-    )
-
-
-def _script_json(data: object) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return json.dumps(data, allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are HTML already; the caller escapes."""
-    lines = ["<table><tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
-    return "\n".join([*lines, "</table>"])
+    return look_page.page(title, body, places, forecast=as_dict(out))
 
 
 def _verdict(out: Forecast) -> str:
@@ -85,7 +50,7 @@ def _verdict(out: Forecast) -> str:
     for t in out.targets:
         told = [show(x, t.unit) if isinstance(x, float) else x for x in (t.promised, t.forecast)]
         word = ("holds" if t.holds else "broken") + ("" if t.sure else ", not sure")
-        mark = f'<span class="{"holds" if t.holds else "broken"}">{word}</span>'
+        mark = judged(word, ("holds" if t.sure else "unsure") if t.holds else "broken")
         rows.append([escape(t.target), *map(escape, told), mark, escape(t.reason), escape(t.window)])
     return "<h2>Targets</h2>" + _table(("target", "promised", "forecast", "", "why", "judged over"), rows)
 
@@ -106,7 +71,7 @@ def _answers(out: Forecast) -> str:
 
 def _warnings(out: Forecast) -> str:
     rows = [
-        [f'<span class="{f.severity}">{f.severity}</span>', f"{escape(f.message)}<br><code>{escape(f.where)}</code>",
+        [judged(f.severity, f.severity), f"{escape(f.message)}<br><code>{escape(f.where)}</code>",
          escape(f.evidence), escape(f.remedy), escape(f.source)]
         for f in out.warnings
     ]  # fmt: skip

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from models.stack import Scenario
@@ -64,19 +64,35 @@ def _unpacked(text: str) -> Any:
         raise ScenarioError(f"the link is damaged: {type(error).__name__}") from None
 
 
-def foreign_yaml(text: str, name: str = "scenario", own_files: Collection[str] = ()) -> Scenario:
-    """The scenario in a YAML text that someone else wrote. `own_files` are names that it may have after all."""
+def foreign_yaml(text: str, name: str = "scenario", own_files: Mapping[str, str] | None = None) -> Scenario:
+    """The scenario in a YAML text that someone else wrote. `own_files` are names that it may have after all, each with
+    the path that it stands for."""
     data, lines = yaml_text.parse(text, name)
     if data is None:
         raise ScenarioError(f"{name} is empty; start from an example")
+    if isinstance(data, dict):
+        data.pop("uncertain", None)  # laws of unknowns, which `recommend` reads
     return foreign(data, lines, own_files)
 
 
-def foreign(data: Any, lines: Mapping[Location, int] | None = None, own_files: Collection[str] = ()) -> Scenario:
+def foreign(
+    data: Any, lines: Mapping[Location, int] | None = None, own_files: Mapping[str, str] | None = None
+) -> Scenario:
     """The scenario that plain data describes, if it names no file but those given."""
-    if wrong := [line for name, line in files_named(data, lines) if name not in own_files]:
+    own = own_files or {}
+    if wrong := [line for name, line in files_named(data, lines) if name not in own]:
         raise ScenarioError(wrong)
+    if isinstance(data, dict) and isinstance(data.get("coefficients"), str):
+        data = data | {"coefficients": own.get(data["coefficients"], data["coefficients"])}
     return validated(data, lines=lines)
+
+
+def portable(scenario: Scenario, own_files: Mapping[str, str]) -> Scenario:
+    """The scenario as it is saved for another machine: a set that was brought here has its own name again."""
+    said = {path: name for name, path in own_files.items() if name != path}
+    if scenario.coefficients not in said:
+        return scenario
+    return scenario.model_copy(update={"coefficients": said[scenario.coefficients]})
 
 
 def files_named(data: Any, lines: Mapping[Location, int] | None = None) -> list[tuple[str, str]]:
@@ -97,6 +113,6 @@ def _named(data: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
         if isinstance(load, dict) and load.get("recorded") is not None:
             yield ("flows", k, "workload", "recorded"), str(load["recorded"]), "give the series as steps"
     if str(data.get("coefficients", "")).endswith(".toml"):
-        yield ("coefficients",), str(data["coefficients"]), "name a packaged set"
+        yield ("coefficients",), str(data["coefficients"]), "open the set as a file, or name a packaged one"
     if isinstance(money, dict) and money.get("price_book", "packaged") != "packaged":
         yield ("money", "price_book"), str(money["price_book"]), "leave it at 'packaged'"

@@ -27,6 +27,7 @@ from models.storage import (
     translog_bytes,
 )
 from models.units import DAY, GIB, MONTH
+from planner.once import once
 from planner.places import place
 
 SEGMENT_BYTES = 1 * GIB  # log.segment.bytes, kafka.md B2: a segment goes when its youngest record expires
@@ -136,6 +137,7 @@ def shard_shares(flow: Flow) -> list[float]:
     return [hottest, *[(1 - hottest) / (count - 1)] * (count - 1)] if count > 1 else [1.0]
 
 
+@once
 def topic_storage(scenario: Scenario) -> Fill:
     """What the brokers come to hold; a volume that is full stops its broker."""
     volume = scenario.kafka.volume.size
@@ -193,6 +195,7 @@ def shards_per_node(scenario: Scenario) -> float:
     return found / nodes
 
 
+@once
 def index_storage(scenario: Scenario, coefficients: CoefficientSet) -> Fill:
     """What the data nodes come to hold, against the engine's own marks."""
     cluster = scenario.elasticsearch

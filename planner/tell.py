@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.units import show
 from planner.answers import Answer, finite
+from planner.export_cells import inert
 from planner.fault_tell import fault_markdown
 from planner.money_tell import as_markdown as bill_markdown
 from planner.money_tell import dominating, headline
@@ -100,13 +101,17 @@ def as_csv(out: Forecast) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["flow", "answer", "value", "unit", "sampling_low", "sampling_high", "forecast_low", "forecast_high", "domain"]
+        [
+            *("flow", "answer", "value", "unit", "sampling_low", "sampling_high", "forecast_low", "forecast_high"),
+            *("domain", "lower_bound"),
+        ]
     )
     for flow, name, answer in answers(out):
         ends: list[float | None] = []
         for interval in (answer.sampling, answer.forecast):
             ends += [None, None] if interval is None else [finite(interval.low), finite(interval.high)]
-        writer.writerow([flow, name, finite(answer.value), answer.unit, *ends, answer.domain])
+        told = [inert(flow), name, finite(answer.value), answer.unit, *ends, answer.domain]
+        writer.writerow([*told, "yes" if answer.lower_bound else "no"])
     return text.getvalue()
 
 

@@ -6,6 +6,7 @@ Every number carries the words to hover over it with: what it is, both intervals
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -192,6 +193,15 @@ def _word(place: Location, value: object) -> str:
     if value is None or isinstance(value, dict | list):
         return "none" if value is None else f"{len(value)} values"
     if isinstance(value, bool | str) or not isinstance(value, int | float):
-        return str(value)
+        return brief(str(value))
     _, info = field_at(Scenario, place)
     return show(float(value), extra(info, "unit") if info is not None else "")
+
+
+def brief(text: str) -> str:
+    """A coefficient file by its name alone; any other text as it is.
+
+    >>> brief("sets/3f/orders-prod.toml"), brief("m7g.large")
+    ('orders-prod.toml', 'm7g.large')
+    """
+    return re.split(r"[/\\]", text)[-1] if text.endswith(".toml") else text

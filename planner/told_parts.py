@@ -13,6 +13,7 @@ from models.units import show
 from planner.charts import HOPS
 from planner.look import HOP, INK, SYSTEM
 from planner.memory import LIKELY, Ledger
+from planner.money_tell import foot
 from planner.storage import Fill
 from planner.tell import answers, shown, shown_interval
 from planner.told import MARKS, Judged, dates, source_of
@@ -75,7 +76,8 @@ def _budget(flow: FlowForecast) -> Bar:
         for k, (name, answer) in enumerate(hops.items())
     )  # fmt: skip
     under = ", ".join(f"{shown(answer)} {HOPS.get(name, name)}" for name, answer in hops.items())
-    return Bar(flow.name, f"{show(total, 's')} on the mean", parts, under=under)
+    source = "mean over the same records as the latency, hop by hop: they add up to the mean latency"
+    return Bar(flow.name, f"{show(total, 's')} on the mean", parts, source, under)
 
 
 def budget_key() -> list[tuple[str, str]]:
@@ -146,7 +148,8 @@ def _beside_memory(entry: Ledger) -> str:
 def memory_rows(out: Forecast) -> tuple[list[str], list[list[Cell]]]:
     """Every part of every process: bytes, formula, source and how sure."""
     rows = [
-        [Cell(entry.process), Cell(part.name), Cell(part.where), Cell(show(part.bytes, "bytes")), Cell(part.formula),
+        [Cell(entry.process), Cell(part.name), Cell(part.where),
+         Cell(show(part.bytes, "bytes"), f"{part.formula}\n{part.source} ({part.grade})"), Cell(part.formula),
          Cell(part.source), Cell(part.grade, judged=_sure(part.grade))]
         for entry in out.memory for part in entry.entries
     ]  # fmt: skip
@@ -186,9 +189,11 @@ def bill_table(made: MonthlyBill) -> tuple[list[str], list[list[Cell]]]:
             lines = [f"{x.name}: {x.quantity:,.0f} {x.price.unit} × {x.price.usd.normalize():f} = {x.monthly_usd:,.2f}"
                      f" ({x.price.grade}, {x.price.as_of})" for x in own]  # fmt: skip
             cells.append(Cell(f"{sum(x.monthly_usd for x in own):,.0f}" if own else "", "\n".join(lines)))
-        rows.append([*cells, Cell(f"{total:,.0f}")])
-    sums = [Cell(f"{usd:,.0f}") for usd in bill.by_kind.values()]
-    rows.append([Cell("in all"), *sums, Cell(f"{made.monthly_usd:,.0f}")])
+        rows.append([*cells, Cell(f"{total:,.0f}", f"all lines of {system}, quantity × unit price")])
+    sums = [Cell(f"{usd:,.0f}", f"all lines of {kind}, of every system") for kind, usd in bill.by_kind.items()]
+    spread = f"{made.range.p10_usd:,.0f} to {made.range.p90_usd:,.0f}"
+    told = f"the sum of the lines; {spread} from P10 to P90\n{foot(made)}"
+    rows.append([Cell("in all", beside=f"P10 to P90 {spread}"), *sums, Cell(f"{made.monthly_usd:,.0f}", told)])
     return ["USD a month", *kinds, "in all"], rows
 
 
@@ -205,7 +210,9 @@ def bill_beside(one: MonthlyBill, other: MonthlyBill) -> tuple[list[str], list[l
         ]  # fmt: skip
         rows.append((abs(usd[1] - usd[0]), [Cell(system), Cell(name), *cells, Cell(_more(usd[1] - usd[0]))]))
     total = [float(made.monthly_usd) for made in (one, other)]
-    last = [Cell("in all"), Cell(""), *(Cell(f"{x:,.2f}") for x in total), Cell(_more(total[1] - total[0]))]
+    sums = [Cell(f"{x:,.2f}", f"the sum of its {len(made.bill.lines)} lines\n{foot(made)}")
+            for x, made in zip(total, (one, other), strict=True)]  # fmt: skip
+    last = [Cell("in all"), Cell(""), *sums, Cell(_more(total[1] - total[0]), "B less A")]
     ordered = [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
     return ["system", "line", "A", "B", "B − A"], [*ordered, last]
 
@@ -263,7 +270,7 @@ def ledger_rows(out: Forecast) -> Iterator[tuple[str, list[list[Cell]]]]:
     for grade, rows in out.provenance["ledger"].items():
         if rows:
             yield grade, [
-                [Cell(r["name"], r["measured_on"]), Cell(f"{r['value']:.4g} {r['unit']}"),
+                [Cell(r["name"], r["measured_on"]), Cell(f"{r['value']:.4g} {r['unit']}", r["source"]),
                  Cell(f"{r['low']:.3g} to {r['high']:.3g}"), Cell(r["source"]), Cell(r["as_of"])]
                 for r in rows
             ]  # fmt: skip

@@ -24,6 +24,7 @@ from planner.backtest_score import Score
 from planner.backtest_values import forget
 from planner.calibrate_load import load_loose
 from planner.refusal import ScenarioError
+from planner.shown import Shown
 
 TOLERANCE = 0.20  # of a law or a quantity: as far as two equal runs of the laboratory lie apart (lab.md)
 SEEDS, DRAWS = range(1, 4), 8
@@ -46,7 +47,7 @@ class QuantityDrift:
 
 
 @dataclass(frozen=True)
-class Watch:
+class Watch(Shown):
     """What was watched: runs, quantities, laws, what is silent, and when to calibrate again."""
 
     coefficients: CoefficientSet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planner.backtest_tell import percent, table
 from planner.watch import Watch
@@ -12,21 +12,27 @@ if TYPE_CHECKING:
 
 
 def print_watch(out: Watch, console: Console) -> None:
-    """Quantities, laws, and when to calibrate again."""
-    from rich.table import Table
+    """On a terminal."""
+    console.print(rendered(out))
 
-    console.print(f"{', '.join(out.runs)} ({out.day}) against {out.coefficients.name} ({out.coefficients.as_of})")
+
+def rendered(out: Watch) -> Any:
+    """Quantities, laws, and when to calibrate again."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    against = f"against {out.coefficients.name} ({out.coefficients.as_of})"
+    parts: list[Any] = [Text(f"{', '.join(out.runs)} ({out.day}) {against}")]
     for head, rows in ((QUANTITY_HEAD, quantity_rows(out)), (LAW_HEAD, law_rows(out))):
         shown = Table(box=None, pad_edge=False)
         for n, name in enumerate(head):
             shown.add_column(name, justify="right" if 0 < n < len(head) - 1 else "left")
         for row in rows:
             shown.add_row(*row)
-        console.print()
-        console.print(shown)
-    for law, why in out.silent.items():
-        console.print(f"not watched: {law}: {why}")
-    console.print(f"\n{out.advice()}")
+        parts += [Text(), shown]
+    parts += [Text(f"not watched: {law}: {why}") for law, why in out.silent.items()]
+    return Group(*parts, Text(), Text(out.advice()))
 
 
 QUANTITY_HEAD = ("quantity", "forecast over measured", "outside the 90 % interval", "")

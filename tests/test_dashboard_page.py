@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
 
 from planner.quick import quick
-from planner.scenario import example
+from planner.scenario import example, example_text
 from planner.share import from_query, to_query
 from planner.told import difference, main_numbers, verdict
 
@@ -165,12 +166,53 @@ def test_a_file_on_the_command_line_opens(app: AppTest, tmp_path: Path, monkeypa
     assert "mine.yaml cannot be used" in text_of(again) and "flows" in text_of(again)
 
 
-@pytest.mark.parametrize("view", ["Latency", "Batches", "Load", "Memory", "Storage", "Bill", "Findings", "Rests on"])
-def test_every_view_draws(app: AppTest, view: str) -> None:
+VIEWS = ["Overview", "Latency", "Batches", "Load", "Memory", "Storage", "Bill", "Findings", "Rests on"]
+
+
+@pytest.mark.parametrize("b", [False, True], ids=["A", "A beside B"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_draws_and_every_number_of_it_hovers_to_its_source(app: AppTest, view: str, b: bool) -> None:
     app.session_state["view"] = view
+    if b:
+        app.query_params["a"], app.query_params["b"] = to_query(example()), to_query(example("lab"))
     app.run()
     assert not app.exception
     assert len(text_of(app)) > 500
+    bodies = [block.body for block in app.html]
+    assert not [bare for body in bodies for bare in without_source(body)]
+    assert sum(body.count("data-tip") for body in bodies) > 10
+
+
+class Numbers(HTMLParser):
+    """The texts with digits that lie in no element with a source; headings, columns' heads and notes are no answers."""
+
+    PLAIN = ("h1", "h3", "th", "style", "code")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: list[tuple[str, bool]] = []
+        self.bare: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        plain = (named.get("class") or "").startswith(("quiet", "fm-at"))
+        told = "data-tip" in named or tag in self.PLAIN or plain
+        if tag != "br":
+            self.inside.append((tag, told))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.inside and self.inside.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if re.search(r"\d", data) and not any(told for _, told in self.inside):
+            self.bare.append(data)
+
+
+def without_source(body: str) -> list[str]:
+    parser = Numbers()
+    parser.feed(body)
+    return parser.bare
 
 
 def test_the_committed_text_of_a_user_is_never_markup(app: AppTest) -> None:
@@ -178,4 +220,41 @@ def test_the_committed_text_of_a_user_is_never_markup(app: AppTest) -> None:
     app.query_params["a"] = to_query(evil)
     app.run()
     bodies = " ".join(block.body for block in app.html)
-    assert "<img" not in bodies and "&lt;img src=x" in bodies and "<b>x" not in bodies
+    assert "<img src=x" not in bodies and "&lt;img src=x" in bodies and "<b>x" not in bodies
+
+
+def test_a_file_with_something_unknown_is_kept_to_be_filled_in(app: AppTest) -> None:
+    app.run()
+    text = example_text("events").replace("rate: 2500/s", "rate: UNKNOWN")
+
+    def opened(text: str) -> None:
+        from dashboard import files
+
+        files._open_text(text, "found.yaml")
+
+    page = AppTest.from_function(opened, args=(text,), default_timeout=120)
+    page.session_state["variants"], page.session_state["editing"] = app.session_state["variants"], "A"
+    page.run()
+    assert page.session_state["draft"] == ("found.yaml", text)
+    (title, lines), *_ = page.session_state["refused"]
+    assert title == "found.yaml was not opened" and any("rate" in line and "UNKNOWN" in line for line in lines)
+
+
+def test_a_set_that_is_brought_is_judged_and_fills_from_the_package_alone(tmp_path: Path) -> None:
+    from models.coefficients import DATA, load_set
+    from planner.own_sets import kept_set
+    from planner.refusal import ScenarioError
+    from planner.share import portable
+
+    raw = (DATA / "lab-2026-11-23.toml").read_bytes()
+    path = kept_set(raw, "../orders prod.toml", tmp_path)
+    assert Path(path).name == "orders-prod.toml" and Path(path).is_relative_to(tmp_path)
+    assert load_set(path).digest == load_set("lab-2026-11-23").digest
+    own = example().model_copy(update={"coefficients": path})
+    assert portable(own, {"orders-prod.toml": path}).coefficients == "orders-prod.toml"
+    evil = re.sub(rb'fills_from = ".*?"', f'fills_from = "{path}"'.encode(), raw)
+    assert evil != raw
+    for text, why in ((evil, "expected a packaged set"), (b"name: x", "is not TOML"), (b"x = 1", "no .set."),
+                      (raw.replace(b"[coefficients.", b"[coefficients.x", 1), "no law reads")):  # fmt: skip
+        with pytest.raises(ScenarioError, match=why):
+            kept_set(text, "mine.toml", tmp_path)

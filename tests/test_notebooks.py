@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ast
+import copy
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -72,3 +74,59 @@ class TestEach:
         charts = [data for data in charts if "application/vnd.plotly.v1+json" in data]
         assert charts
         assert all("image/png" in data for data in charts)
+
+
+# --- make notebooks ARGS=--check: what a fresh execution is held to --------------------------------------------------
+
+spec = importlib.util.spec_from_file_location("compare", FOLDER / "compare.py")
+assert spec is not None and spec.loader is not None
+compare = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(compare)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_equal_to_itself_and_a_moved_number_is_told(path: Path):
+    committed, fresh = read(path), read(path)
+    assert compare.differences(committed, fresh) == []
+    charts = [out["data"][compare.CHART] for cell in fresh["cells"] for out in cell.get("outputs", [])
+              if compare.CHART in out.get("data", {})]  # fmt: skip
+    values = next(t[axis] for t in charts[-1]["data"] for axis in "xy" if isinstance(t[axis][0], float))
+    values[values.index(max(x for x in values if x is not None))] *= 1.01
+    assert len(compare.differences(committed, fresh)) == 1
+    assert "became" in compare.differences(committed, fresh)[0]
+
+
+def cell(text: str) -> dict[str, Any]:
+    told = {"cell_type": "code", "outputs": [{"output_type": "stream", "name": "stdout", "text": text}]}
+    return {"cells": [copy.deepcopy(told)]}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("p99  12.4 s\n", "p99 12.4 s\n", ""),
+        ("p99 12.4 s, engine 86ccb3a84d0f5531", "p99 12.5 s, engine 0f5531aa86ccb3a8", ""),
+        ("3,011 USD a month", "3,012 USD a month", ""),
+        ("3,011 USD a month", "3,013 USD a month", "'3,011' became '3,013'"),
+        ("p99 12.4 s", "p99 12.6 s", "'12.4' became '12.6'"),
+        ("4 runs", "5 runs", "'4' became '5'"),
+        ("all 7 targets hold", "all 7 targets break", "words: 'all 0 targets hold' became"),
+        ("1.2e-06 s", "1.4e-06 s", "'1.2e-06' became '1.4e-06'"),
+        ("−5.0 %", "5.0 %", "'−5.0' became '5.0'"),
+    ],
+)
+def test_rounding_is_forgiven_and_nothing_else_is(was: str, now: str, told: str):
+    found = compare.differences(cell(was), cell(now))
+    assert len(found) == bool(told) and told in "".join(found)
+
+
+def test_an_output_that_is_gone_is_told():
+    committed = read(BOOKS[0])
+    fresh = copy.deepcopy(committed)
+    shown = [c for c in fresh["cells"] if c["cell_type"] == "code" and c["outputs"]]
+    shown[0]["outputs"] = []
+    assert compare.differences(committed, fresh)

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from planner.cli_finance import register
 from planner.export_calculator import BATCH, Estimate, estimate, name_of, push
-from planner.export_focus import COLUMNS, OWN, as_focus
+from planner.export_focus import COLUMNS, OWN, REGIONS, as_focus, dated
 from planner.finance import report
 from planner.refusal import ScenarioError
 from planner.scenario import from_yaml, load_scenario, resolved
@@ -83,6 +83,7 @@ def test_what_focus_wants_filled_is_filled_with_its_own_words():
         assert row["ChargeFrequency"] in ("One-Time", "Recurring", "Usage-Based") and row["x_Forecast"] == "true"
         assert re.fullmatch(r"\d{4}-\d\d-01T00:00:00Z", row["BillingPeriodStart"])
         json.loads(row["Tags"])
+        assert row["RegionName"] == REGIONS.get(row["RegionId"], "") and row["RegionId"] != "any"
 
 
 def test_a_committed_row_names_its_commitment_and_no_other_does():
@@ -113,6 +114,13 @@ def test_months_are_dated_and_average_ones_are_refused():
         as_focus(made(), "12")
 
 
+def test_the_first_month_can_be_named_where_the_scenario_names_none():
+    average = made(month="average").scenario
+    assert dated(average, "2027-02").money.month == "2027-02" and dated(average, "") is average
+    with pytest.raises(ScenarioError, match="--month 2027-13; expected a month such as 2027-01"):
+        dated(average, "2027-13")
+
+
 def test_a_name_from_outside_is_no_formula():
     assert not [v for r in rows() for v in r.values() if v.startswith(("=", "+", "@"))]
 
@@ -132,7 +140,8 @@ def test_our_own_focus_file_is_read_back_as_charges(tmp_path):
 
 @cache
 def model():
-    botocore = pytest.importorskip("botocore")
+    import botocore
+
     folder = Path(botocore.__file__).parent / "data" / "bcm-pricing-calculator"
     path = next(iter(folder.glob("*/service-2.json*")))
     return json.loads(gzip.open(path).read() if path.suffix == ".gz" else path.read_bytes())["shapes"]
@@ -194,7 +203,7 @@ def ident(number: int) -> str:
 
 
 def test_aws_prices_each_entry_beside_ours_and_its_refusals_are_told_item_by_item():
-    boto3 = pytest.importorskip("boto3")
+    import boto3
     from botocore.stub import ANY, Stubber
 
     one = many(27)
@@ -226,7 +235,7 @@ def test_aws_prices_each_entry_beside_ours_and_its_refusals_are_told_item_by_ite
 
 
 def test_a_refused_call_is_one_message():
-    boto3 = pytest.importorskip("boto3")
+    import boto3
     from botocore.stub import Stubber
 
     client = boto3.client("bcm-pricing-calculator", region_name="us-east-1", aws_access_key_id="x",

@@ -55,7 +55,7 @@ def total(path: Path, basis="unblended", scope=None, month="") -> Decimal:
 
 @pytest.mark.parametrize("base", [FOCUS, CUR], ids=["focus", "cur"])
 def test_csv_gzip_and_parquet_hold_the_same_charges(base, tmp_path):
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     plain, packed = written(tmp_path / "a.csv", base, {}, {}), written(tmp_path / "b.csv.gz", base, {}, {})
@@ -76,7 +76,7 @@ def test_a_folder_of_parts_is_one_export(tmp_path):
 
 
 def test_parquet_maps_of_tags_are_read(tmp_path):
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = {k: [v] for k, v in CUR.items()} | {"resource_tags": [[("user_team", "search")]]}
@@ -229,7 +229,7 @@ APART = {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Refund", "Ta
 
 
 def test_cost_explorer_is_asked_page_by_page_for_usage_and_for_what_stands_apart():
-    boto3 = pytest.importorskip("boto3")
+    import boto3
     from botocore.stub import Stubber
 
     client = boto3.client("ce", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
@@ -255,7 +255,7 @@ def test_cost_explorer_is_asked_page_by_page_for_usage_and_for_what_stands_apart
 
 
 def test_cost_explorers_refusal_is_one_message():
-    boto3 = pytest.importorskip("boto3")
+    import boto3
     from botocore.stub import Stubber
 
     client = boto3.client("ce", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")

@@ -353,7 +353,6 @@ def test_cents_of_single_roundings_are_shown_and_not_lost():
 
 
 def workbook_of(out, path):
-    pytest.importorskip("openpyxl")
     from planner.export_workbook import write_workbook
 
     write_workbook(out, path)
@@ -362,7 +361,8 @@ def workbook_of(out, path):
 
 def recomputed(path):
     """Every cell as the `formulas` package computes it: {(sheet, cell): value}."""
-    formulas = pytest.importorskip("formulas")
+    import formulas
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = formulas.ExcelModel().loads(str(path)).finish()
@@ -376,7 +376,8 @@ def recomputed(path):
 
 
 def labelled(path, sheet, label, column="B"):
-    openpyxl = pytest.importorskip("openpyxl")
+    import openpyxl
+
     for row in openpyxl.load_workbook(path)[sheet].iter_rows(max_col=1):
         if row[0].value == label:
             return f"{column}{row[0].row}"
@@ -403,7 +404,8 @@ def test_the_workbook_recomputed_has_the_bills_totals_to_the_cent(tmp_path):
 
 
 def test_changing_one_quantity_changes_the_totals_and_the_support_that_follows(tmp_path):
-    openpyxl = pytest.importorskip("openpyxl")
+    import openpyxl
+
     out = usual()
     path = workbook_of(out, tmp_path / "x.xlsx")
     book = openpyxl.load_workbook(path)
@@ -418,7 +420,8 @@ def test_changing_one_quantity_changes_the_totals_and_the_support_that_follows(t
 
 
 def test_no_text_from_outside_is_a_formula_in_any_form(tmp_path):
-    openpyxl = pytest.importorskip("openpyxl")
+    import openpyxl
+
     out = rich()
     path = workbook_of(out, tmp_path / "x.xlsx")
     texts, ours = set(), set()
@@ -462,7 +465,6 @@ def run(tmp_path):
 
 
 def test_the_report_is_written_in_each_format_and_taken_up_again(run, tmp_path):
-    pytest.importorskip("openpyxl")
     outputs = [tmp_path / f"r{suffix}" for suffix in finance_tell.FORMATS]
     done = run("report", "--months", 2, *(x for path in outputs for x in ("-o", path)))
     assert done.exit_code == 0, done.output

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from planner import look
+from planner import look, look_page
 from planner.charts import shaded, together
 
 ROOT = Path(__file__).parent.parent
@@ -38,11 +39,31 @@ def test_the_served_pages_theme_is_the_look() -> None:
         assert told["textColor"] == shade.text and told["primaryColor"] == look.INK[0]
 
 
-def test_no_face_has_colours_of_its_own() -> None:
-    for path in [*(ROOT / "dashboard").glob("*"), ROOT / "planner" / "charts.py"]:
-        if path.suffix in (".py", ".css"):
-            own = set(re.findall(r"#[0-9a-fA-F]{6}\b", path.read_text(encoding="utf-8")))
-            assert not own, f"{path.name}: {own}"
+FACES = [path for path in [*(ROOT / "dashboard").glob("*"), *(ROOT / "planner").glob("*.py")]
+         if path.suffix in (".py", ".css") and path.name != "look.py"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FACES, ids=lambda path: path.name)
+def test_no_face_has_colours_of_its_own(path: Path) -> None:
+    """Neither of a page nor of a terminal: both come from the look by what they mean."""
+    text = path.read_text(encoding="utf-8")
+    own = set(
+        re.findall(r"""#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}(?=[;"'}])|"(?:bold )?(?:red|green|yellow|cyan)\"""", text)
+    )
+    assert not own
+
+
+def test_a_page_has_both_shades_and_one_script_for_its_charts() -> None:
+    figure = {"data": [{"type": "scatter", "x": [1], "y": [2]}], "layout": {"template": look.template(), "height": 1}}
+    body, places = look_page.charts({"</script> & how late": figure})
+    page = look_page.page("a < b", body, places, told={"text": "</script>"})
+    for shade in look.SHADES.values():
+        assert f"--ground:{shade.ground}" in page and json.dumps(look.template(shade), ensure_ascii=False) in page
+    assert page.count("</script>") == 5 and "a &lt; b" in page
+    assert json.loads(re.findall(r'id="figures" type="application/json">(.*?)</script>', page)[0]) == {
+        "chart-0": {"data": figure["data"], "layout": {"height": 1}}
+    }
+    assert "<script" not in look_page.page("plain", ["<p>no charts</p>"]), "a page without charts carries no script"
 
 
 def test_the_template_is_one_that_plotly_takes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -9,8 +10,12 @@ import plotly.graph_objects as go
 import pytest
 
 import floodmark as fm
+from calibration.watch import Drift
+from planner.watch import Watch
 
 EVENTS = fm.example("events")
+POLICY = {"kind": "dynamic-allocation", "least": 1, "most": 8}
+DRIFT = Drift("a batch's tasks", ("spark.task_cpu_seconds",), 1.4, 1.3, 1.5, 50)
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +31,13 @@ def results() -> dict[str, Any]:
         "drills": fm.drill(EVENTS, "broker-lost", "zone-lost"),
         "sweep": fm.sweep(EVENTS, {"flows[0].query.trigger": ["5 s", "10 s"]}),
         "sizers": fm.sizers(EVENTS),
+        "months": fm.months_ahead(EVENTS, days=60),
+        "scaling": fm.scaling(fm.with_values(EVENTS, {"spark.scaling": POLICY}), days=0.25),
+        "watch": Watch(fm.load_set("lab-2026-11-23"), ("today",), date(2026, 11, 24), [], [DRIFT], {}, 0.2),
     }  # fmt: skip
 
 
-NAMES = ("forecast", "bill", "report", "moved", "compare", "drills", "sweep", "sizers")
+NAMES = ("forecast", "bill", "report", "moved", "compare", "drills", "sweep", "sizers", "months", "scaling", "watch")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,6 +68,14 @@ def test_words_and_colours_say_the_same(results: dict[str, Any], name: str):
     bare = html.unescape(re.sub("<[^>]+>", "", bundle["text/html"]))
     assert bare.split() == bundle["text/plain"].split()
     assert "\x1b" not in bundle["text/plain"]
+
+
+def test_months_are_a_row_a_day_with_the_disks_of_the_same_hours(results: dict[str, Any]):
+    months, table = results["months"], results["months"].to_frame()
+    assert table["day"].tolist() == list(range(1, 61)) and "date" not in table, "an average month has no dates"
+    assert table["kafka"].iloc[-1] == months.series["kafka"][-24:].max()
+    dated = fm.months_ahead(EVENTS, days=3, start=date(2026, 12, 31)).to_frame()
+    assert [str(day.date()) for day in dated["date"]] == ["2026-12-31", "2027-01-01", "2027-01-02"]
 
 
 def test_the_tables_are_the_bill_to_the_cent(results: dict[str, Any]):

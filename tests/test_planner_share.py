@@ -81,7 +81,7 @@ def test_a_file_that_the_owner_named_may_be_named_again(tmp_path: Any) -> None:
     own = str(tmp_path / "mine.toml")
     (tmp_path / "mine.toml").write_text((DATA / "generic-2026-11.toml").read_text(encoding="utf-8"), encoding="utf-8")
     text = to_yaml(example().model_copy(update={"coefficients": own}))
-    assert foreign_yaml(text, own_files={own}).coefficients == own
+    assert foreign_yaml(text, own_files={own: own}).coefficients == own
     with pytest.raises(ScenarioError, match="a page reads no files"):
         foreign_yaml(text)
 
