@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from models.faults import Fault
 from models.stack import Scenario
 from models.units import show
 from planner.answers import finite
-from planner.timeline import Row, timelines, timelines_schema
+from planner.timeline import SHARDS, Row, timelines, timelines_schema
 from simulator.trace import FlowTrace, Trace
 
+MOST_STATES = 60  # rows of shards' states in a page; the JSON has all
+STATES = ("from", "flow", "started", "relocating", "initializing", "unassigned", "on each node")
 COLUMNS = ("fault", "noticed after", "whole after", "caught up after", "query down")
 
 
@@ -164,7 +167,29 @@ def fault_lines(answers: FaultAnswers) -> list[Any]:
     for result in answers.results:
         table.add_row(*_cells(result))
     told = [Text(f"  {show(time, 's'):>9}  {what}", style="dim") for time, what in _once(answers)]
-    return [table, Text(cost(answers)), *told]
+    return [table, Text(cost(answers)), *told, *(Text(line, style="dim") for line in _copying(answers))]
+
+
+def _copying(answers: FaultAnswers) -> list[str]:
+    """What was copied, one line each: when, how fast, and what it filled."""
+    lines = []
+    for row in answers.timelines.get("copying", []):
+        fullest = [max(row["hosts"], key=itemgetter(way)) for way in ("network", "volume")]
+        until = "the end" if row["until_seconds"] is None else show(row["until_seconds"], "s")
+        lines.append(
+            f"{show(row['bytes'], 'bytes')} {row['what']} by {row['system']} from {show(row['since_seconds'], 's')} to "
+            f"{until} at {show(row['bytes_per_second'], 'bytes/s')}: card of {fullest[0]['host']} "
+            f"{fullest[0]['network']:.0%} full ({fullest[0]['network_before']:.0%} without), volume of "
+            f"{fullest[1]['host']} {fullest[1]['volume']:.0%} ({fullest[1]['volume_before']:.0%})"
+        )
+    return lines
+
+
+def _shards(answers: FaultAnswers) -> list[list[str]]:
+    """States of shards at each change, in cells; the first of many."""
+    rows = answers.timelines.get("shards", [])[:MOST_STATES]
+    return [[show(row["time_seconds"], "s"), row["flow"], *(f"{row[name]:,}" for name in SHARDS),
+             " ".join(map(str, row["on_node"]))] for row in rows]  # fmt: skip
 
 
 def _cells(r: FaultResult) -> list[str]:
@@ -177,7 +202,12 @@ def fault_markdown(answers: FaultAnswers) -> list[str]:
     lines = ["## Faults", "", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(_cells(r)) + " |" for r in answers.results]
     lines += ["", f"{cost(answers)}.", ""]
-    return lines + [f"- {show(time, 's')}: {what}" for time, what in _once(answers)]
+    lines += [f"- {show(time, 's')}: {what}" for time, what in _once(answers)]
+    lines += ["", *(f"- {line}" for line in _copying(answers))] if _copying(answers) else []
+    if states := _shards(answers):
+        lines += ["", "| " + " | ".join(STATES) + " |", "|" + "---|" * len(STATES)]
+        lines += ["| " + " | ".join(row) + " |" for row in states]
+    return lines
 
 
 def _once(answers: FaultAnswers) -> list[tuple[float, str]]:
@@ -191,7 +221,10 @@ def fault_html(answers: FaultAnswers | None, table: Callable[[Sequence[str], Ite
         return ""
     rows = [[escape(cell) for cell in _cells(r)] for r in answers.results]
     items = "".join(f"<li>{escape(show(t, 's'))}: {escape(what)}</li>" for t, what in _once(answers))
-    return f"<h2>Faults</h2>{table(COLUMNS, rows)}<p>{escape(cost(answers))}.</p><ul>{items}</ul>"
+    items += "".join(f"<li>{escape(line)}</li>" for line in _copying(answers))
+    states = [[escape(cell) for cell in row] for row in _shards(answers)]
+    inner = f"<details><summary>Shards in time</summary>{table(STATES, states)}</details>" if states else ""
+    return f"<h2>Faults</h2>{table(COLUMNS, rows)}<p>{escape(cost(answers))}.</p><ul>{items}</ul>{inner}"
 
 
 def cost(answers: FaultAnswers) -> str:

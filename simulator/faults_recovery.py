@@ -209,6 +209,10 @@ class Copying:
         used: list[np.ndarray], before: list[np.ndarray], twice: float = 0.0,
     ) -> None:  # fmt: skip
         now = self.sim.env.now
-        shares = [tuple(float(x) for x in row) for row in (*used, *before)]
+        names = tuple(dict.fromkeys(hosts))
+        shares = []
+        for k, row in enumerate((*used, *before)):  # cards are the host's, volumes each process's own
+            of = [[float(x) for x, host in zip(row, hosts, strict=True) if host == name] for name in names]
+            shares.append(tuple(sum(x) if k % 2 == 0 else max(x) for x in of))
         until = now + size / rate if rate > 0 else now
-        self.d.report.recoveries.append(Recovery(n, system, what, now, until, size, rate, tuple(hosts), *shares, twice))
+        self.d.report.recoveries.append(Recovery(n, system, what, now, until, size, rate, names, *shares, twice))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.faults import LAWS, Fault
-from planner.fault_tell import fault_answers, fault_schema
+from planner.fault_tell import fault_answers, fault_html, fault_lines, fault_markdown, fault_schema
 from planner.timeline import MOST_ROWS, shards_in_time, tidy, timeline_figures, timelines
 from simulator.trace import Trace
 from tests.test_simulator_faults import run, stack
@@ -95,6 +95,16 @@ def test_json_carries_the_timelines_its_schema_names() -> None:
     told = fault_answers(run(it, "data-node-lost 1 at 31 s for 20 s"), it).as_dict()
     jsonschema.validate(json.loads(json.dumps(told, allow_nan=False)), fault_schema())
     assert told["timelines"]["shards"][0]["started"] == 6
+
+
+def test_terminal_page_and_wiki_tell_what_was_copied_and_where_shards_were() -> None:
+    it = stack(**LONG)
+    answers = fault_answers(lost("data-node-lost 1 at 31 s"), it)
+    page, wiki = fault_html(answers, lambda head, rows: str((head, list(rows)))), "\n".join(fault_markdown(answers))
+    shown = "\n".join(str(line) for line in fault_lines(answers)[1:])
+    for told in (page, wiki, shown):
+        assert "rebuilt by elasticsearch from" in told and "volume of elasticsearch-" in told
+    assert "Shards in time" in page and "| unassigned |" in wiki
 
 
 def test_charts_are_drawn_from_the_rows() -> None:

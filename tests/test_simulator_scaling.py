@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from planner.cli_scale import as_markdown, told
 from planner.forecast import coefficients_of
 from planner.refusal import ScenarioError
-from planner.scaling import apart, needs, scaling
+from planner.scaling import apart, needs, paid_executors, scaling
 from planner.scenario import from_yaml
 from simulator.scaling import Rules, Scaled, Work, needed, scale
 
@@ -168,3 +168,14 @@ def test_a_scenario_without_scaling_is_told_what_to_write() -> None:
     scenario = from_yaml(ELASTIC.replace(", scaling: {least: 1, most: 8, idle_timeout: 30 s}", ""))
     with pytest.raises(ScenarioError, match=r"spark\.scaling is missing; it says who adds executors"):
         scaling(scenario, coefficients_of(scenario))
+
+
+def test_what_is_paid_on_the_mean_is_what_the_policy_holds() -> None:
+    """A day of node-hours over 24: between least and most; without scaling the number that is stated."""
+    scenario = from_yaml(ELASTIC)
+    c = coefficients_of(scenario)
+    paid = paid_executors(scenario, c)
+    stated = scaling(scenario, c, 1.0).policies[0]
+    assert paid == pytest.approx(stated.node_hours / 24) and 1 <= paid <= 8
+    fixed = from_yaml(ELASTIC.replace(", scaling: {least: 1, most: 8, idle_timeout: 30 s}", ""))
+    assert paid_executors(fixed, c) == 1.0
