@@ -26,7 +26,7 @@ def domain(runs: Sequence[LabRun]) -> dict[str, tuple[float, float]]:
         "producer_records_per_second": [rate for e in asked for _, rate in e.plan],
         "records_per_batch": [float(n) for n in settled],
         "record_bytes": [e.record_bytes for e in asked],
-        "partitions": [float(e.partitions) for e in asked if e.plan],
+        "partitions": [float(run.experiment.partitions) for run in spark],
         "trigger_seconds": [e.trigger_seconds for e in asked if e.trigger_seconds],
         "spark_cores": [float(e.cores) for e in asked if e.trigger_seconds],
         "bulk_documents": [float(n) for n in bulk],
