@@ -212,7 +212,8 @@ def fault_markdown(answers: FaultAnswers) -> list[str]:
 
 def _once(answers: FaultAnswers) -> list[tuple[float, str]]:
     """All timelines as one, in order of time; what belongs to no fault alone stands in each of them."""
-    return sorted({moment for result in answers.results for moment in result.timeline})
+    moments = dict.fromkeys(moment for result in answers.results for moment in result.timeline)
+    return sorted(moments, key=itemgetter(0))
 
 
 def fault_html(answers: FaultAnswers | None, table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]) -> str:

@@ -150,11 +150,12 @@ class Copying:
     def node_rate(self) -> float:
         """Bytes a second that a data node may recover [bytes/s]: the setting, or what its volume and card have left.
 
-        Merges give way to it. Source: elasticsearch.md A13.
+        Each node both gives and takes, and a volume counts reading and writing together. Merges give way to it.
+        Source: elasticsearch.md A13.
         """
         into, out, written = self.of_nodes()
         card, disk = self.card(self.sim.built.placement.nodes), self.volume("elasticsearch")
-        free = min(card - float(np.maximum(into, out).max()), disk - float(written.max()))
+        free = min(card - float(np.maximum(into, out).max()), (disk - float(written.max())) / 2)
         return min(law("search.recovery_rate"), max(LEAST_SHARE * min(card, disk), free))
 
     def begin_copy(

@@ -128,17 +128,18 @@ class SparkFaults(Base):
             raise ValueError(f"'{fault}': the reference model does not know which task an executor runs; use 'fluid'")
         self.noticed(n)
         poison: tuple[int, int] | None = None
-        grown = 0.0
+        grown, killed = 0.0, 0
         while self.env.now < fault.end:
             for flow, number, e, since in running():
                 if poison is None and e == fault.number and self.env.now - since >= look:
                     poison, grown = (flow, number), self.env.now - since
                 if poison == (flow, number) and self.executors_up[e] and self.env.now - since >= grown - 1e-9:
                     self._kill_for_memory(n, e)
+                    killed += 1
                     break
             yield self.env.timeout(min(look, max(1e-6, fault.end - self.env.now)))
         self.ended(n)
-        told = f"; {self.kills} executors were killed" if self.kills else ": no task of it ran, nothing was killed"
+        told = f"; {killed} executors were killed" if killed else ": no task of it ran, nothing was killed"
         self.whole(n, f"tasks fit into their containers again{told}", "memory")
 
     def _kill_for_memory(self, n: int, e: int) -> None:

@@ -305,8 +305,8 @@ def test_the_only_copy_on_a_node_that_never_returns_is_lost() -> None:
 
 
 def test_lost_copies_are_rebuilt_after_a_minute_at_the_published_rate() -> None:
-    """elasticsearch.md A13: 60 s + S / (N - 1 nodes x 40 MB/s), S what the lost node held."""
-    it = stack(run={"measure": 200.0})
+    """elasticsearch.md A13: 60 s + S / (N - 1 nodes x 40 MB/s), S what the lost node held, where volumes suffice."""
+    it = stack(run={"measure": 200.0}, elasticsearch={"machine": "r7g.2xlarge"})
     lost = Fault(kind="data-node-lost", at=31.0, target="1")
     sim = Simulation(it, CALM, 3, "fluid", 1.0, (), False, faults=[lost])
     sim.run()
