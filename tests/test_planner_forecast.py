@@ -105,6 +105,8 @@ def test_p99_is_a_lower_bound_where_no_pause_process_was_fitted(lab: Scenario) -
     assert tails[1] == {"p50": False, "p90": False, "p95": False, "p99": True, "p999": True}
     assert "≥" in guessed.as_text() and "≥" not in fitted.as_text().partition("latency")[2].partition("throughput")[0]
     assert [f.targets[0].sure for f in (fitted, guessed)] == [True, False]
+    p99 = next(line for line in as_csv(guessed).splitlines() if "end_to_end.p99_" in line)
+    assert p99.endswith(",yes") and as_csv(fitted).count(",yes") == 0
     assert [sum(w.code == "tail-lower-bound" for w in f.warnings) for f in (fitted, guessed)] == [0, 1]
     assert forecast_parts._pauses_unknown(load_set("generic-2026-11"), "never measured")
 
