@@ -11,13 +11,16 @@ from typing import Any
 
 from calibration import kafka
 from calibration.elasticsearch import COUNTERS, Node, bulk_of, index_end_of
-from calibration.lab import TOPIC, Event, LabRun, experiment_of
-from calibration.observations import ObservationError
+from calibration.lab import TOPIC, Event, LabRun, experiment_of, tree_seconds
+from calibration.observations import ObservationError, Processes, counter
 from calibration.recording import Recording
 
 BROKER = "kafka-1"  # the one broker whose scrapes a run's own reader takes
 PAUSES = ("pauses", "pause_seconds")
-OURS = ("restarted",)  # events that the import inferred; a run's own are what was done to it
+OURS = (  # events that the import inferred; a run's own are what was done to it
+    *("restarted", "spark_application_started", "executor_added", "executor_removed", "query_started", "query_ended"),
+    *("reindex", "force_merge"),
+)
 
 
 def carries_settings(recording: Recording) -> bool:
@@ -52,7 +55,7 @@ def _run(r: Recording, told: Mapping[str, Any]) -> LabRun:
         polls=r.polls,
         batches=r.batches(),
         tasks=r.tasks,
-        processes=r.processes(),
+        processes=_processes(r),
         broker=broker,
         node=_node(r),
         index=_document(r, "index_end.json", index_end_of),
@@ -64,6 +67,13 @@ def _run(r: Recording, told: Mapping[str, Any]) -> LabRun:
 
 def _document(r: Recording, name: str, read: Callable[[Any], Any]) -> Any:
     return read(r.documents[name]) if name in r.documents else None
+
+
+def _processes(r: Recording) -> Processes:
+    """Process trees as the laboratory's own reader counts them: a child that ended takes its CPU out of the sum."""
+    seen = r.processes()
+    cpu = {name: counter(c.name, c.t.tolist(), tree_seconds(c.total.tolist())) for name, c in seen.cpu.items()}
+    return Processes(cpu, seen.resident, seen.steal)
 
 
 def _broker(r: Recording) -> kafka.Broker | None:

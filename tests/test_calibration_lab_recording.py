@@ -24,8 +24,9 @@ RESULTS = Path(__file__).parent.parent / "lab/results/2026-11-23-epyc-2core"
 def differences(one: Any, other: Any, where: str = "") -> list[str]:
     """Places at which two runs differ; names of counters say only who read them."""
     if dataclasses.is_dataclass(one) and not isinstance(one, type):
-        fields = [f.name for f in dataclasses.fields(one) if not (f.name == "name" and "t" in vars(one))]
         skip = {"run", "state_rows", "state_bytes"}  # of batches: the folder's own reader does not tell them
+        skip |= {"batch", "query", "executor"} if type(one).__name__ == "Task" else set()  # nor whose a task was
+        fields = [f.name for f in dataclasses.fields(one) if not (f.name == "name" and "t" in vars(one))]
         parts = [(name, getattr(one, name), getattr(other, name)) for name in fields if name not in skip]
         return [line for name, a, b in parts for line in differences(a, b, f"{where}.{name}")]
     if isinstance(one, np.ndarray):
