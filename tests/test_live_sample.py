@@ -80,4 +80,7 @@ def test_own_documents_are_measured_in_the_laboratory_s_server_and_nothing_is_le
     assert 0.5 < ratio.value < 1.2 and ratio.low < ratio.value < ratio.high and ratio.grade == "measured"
     scale = own["search.byte_cpu_seconds"] / generic["search.byte_cpu_seconds"]
     assert 0.2 < scale < 10 and own["kafka.byte_cpu_seconds"] == generic["kafka.byte_cpu_seconds"]
+    for codec in ("gzip", "zstd"):  # a record alone packs worse than a batch of them
+        sizes, ratios = zip(*own.compression[codec], strict=True)
+        assert len(sizes) >= 4 and sizes[0] < 700 and 1 < ratios[0] < ratios[-1] < 10, codec
     assert "starting the laboratory's server" in done.stderr and nothing_runs()

@@ -261,6 +261,19 @@ def test_discover_describes_the_running_stack(looked: dict[str, Any], pipeline: 
     flow = told["flows"][0]
     assert (flow["topic"]["partitions"], flow["topic"].get("copies", 1)) == (2, 1)
     assert flow["index"]["primaries"] == 1 and told["kafka"]["brokers"] == 1
+    assert told["elasticsearch"]["data_nodes"] == 1 and told["elasticsearch"]["version"].startswith("3.")
+    for part in ("kafka", "elasticsearch"):  # by totalBytes of the log dirs, and by _cat/allocation
+        assert told[part]["volume"]["size"].endswith(" GiB"), part
+
+
+def test_a_recording_tells_discover_the_load_and_the_settings(looked: dict[str, Any]) -> None:
+    asked = ["discover", str(looked["recording"]), "--index", INDEX, "--size", "600 B"]
+    told = yaml.safe_load(floodmark(*asked, code=3).stdout)
+    flow = told["flows"][0]
+    steps = flow["workload"]["steps"]
+    rate = sum(d * r for d, r in steps) / sum(d for d, _ in steps)
+    assert rate == pytest.approx(300, rel=0.15) and flow["name"] == "events" and flow["topic"]["partitions"] == 2
+    assert float(told["run"]["measure"].removesuffix(" s")) == pytest.approx(sum(d for d, _ in steps), rel=0.01)
 
 
 def test_cloudwatch_is_recorded_beside_a_real_cluster(
