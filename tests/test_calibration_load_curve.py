@@ -87,6 +87,14 @@ def test_of_several_topics_one_must_be_named_and_kafka_s_own_do_not_count() -> N
     assert load_of(Recording("r", (*own, counted(t, 3 * t, topic="audit"))), "audit").rate == 3  # type: ignore[union-attr]
 
 
+def test_offsets_stand_once_where_a_broker_was_recorded_twice() -> None:
+    """By its own page and by a Prometheus that scrapes it: its counter would count twice."""
+    t = np.arange(0, 100, 10.0)
+    twice = [counted(t, 30 * t, name, topic="a") for name in ("kafka-1", "127.0.0.1:9404")]
+    load = load_of(Recording("r", (*twice, counted(t, 30 * t, "cluster", "end_offset", topic="a"))))
+    assert load is not None and load.rate == pytest.approx(30) and "end offsets" in load.source
+
+
 def test_means_of_a_period_keep_their_counts() -> None:
     t = np.arange(0, 600, 60.0)
     rows = [
