@@ -82,7 +82,7 @@ def load_of(recording: Recording, topic: str = "") -> Load | None:
     plan = recording.arrivals.get("arrivals") or next(iter(recording.arrivals.values()), None)
     if plan is not None and len(plan.t) > 1 and not topic:
         return Load(np.asarray(plan.t), np.asarray(plan.count), f"{recording.name}: arrivals")
-    # offsets are the cluster's own and stand once; a broker may be in a recording twice, by its page and by a Prometheus
+    # offsets are the cluster's own and stand once; a broker may be there twice, by its page and by a Prometheus
     for quantity, told in (("end_offset", "end offsets"), ("records_in", "records in")):
         found = _of_topic(recording.find("kafka", quantity), topic)
         if found:
