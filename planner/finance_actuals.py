@@ -29,15 +29,21 @@ REGIONS = {prefix: region for region, prefix in PREFIXES.items() if prefix} | {"
 # Units meet under one usage type only, so that words of one meaning there (a metric asked for, a metric kept) are one.
 COMMON: dict[str, tuple[str, ...]] = {
     "hour": ("hour", "hr", "broker-hour", "cluster-hour", "effective hour", "address-hour", "endpoint-az-hour",
-             "partition-hour", "auth-scheme-hour"),
-    "LCU-hour": ("lcu-hour", "nlcu-hour", "lcu-hr", "nlcu-hr"), "vCPU-hour": ("vcpu-hour", "vcpu-hr"),
-    "GB-hour": ("gb-hour", "gb-hr"), "OCU-hour": ("ocu-hour", "ocu-hr"),
+             "partition-hour", "auth-scheme-hour", "attachment-hour", "cluster-hour surcharge", "shard-hour",
+             "shardhour", "consumer-shard-hour", "consumershardhour"),
+    "LCU-hour": ("lcu-hour", "nlcu-hour", "lcu-hr", "nlcu-hr"),
+    "vCPU-hour": ("vcpu-hour", "vcpu-hr", "vcpu-hour uplift"),
+    "GB-hour": ("gb-hour", "gb-hr", "gb-hour uplift"), "OCU-hour": ("ocu-hour", "ocu-hr"),
+    "DPU-hour": ("dpu-hour", "dpu-hr"), "GB-second": ("gb-second", "lambda-gb-second", "second"),
+    "put unit": ("25 kb unit", "putrequest"), "sample": ("sample", "sample processed"),
     "GB": ("gb", "gigabyte", "gb written", "gb retrieved", "gb scanned"), "GB-month": ("gb-month", "gb-mo"),
     "IOPS-month": ("iops-month", "iops-mo"), "MB/s-month": ("mb/s-month", "mibps-mo"), "request": ("request",),
     "metric": ("metric", "metric-month", "metric requested"), "alarm": ("alarm", "alarm-metric-month"),
     "user-month": ("user-month", "user"), "USD": ("usd of charges", "dollar", "month"),
 }  # fmt: skip
-UNITS = {text: (unit, 1) for unit, texts in COMMON.items() for text in texts} | {"gibps-mo": ("MB/s-month", 1024)}
+UNITS = {text: (unit, 1) for unit, texts in COMMON.items() for text in texts} | {
+    "gibps-mo": ("MB/s-month", 1024), "million requests": ("request", 1_000_000),
+}  # fmt: skip
 TRANSFER = ("datatransfer-", "aws-out-bytes", "aws-in-bytes")
 
 

@@ -29,10 +29,7 @@ class Pace:
 
     What stated faults did counts once a month: `resent_once`, `doubled_once` [documents], `reread_once` [records], and
     the bytes that brokers and data nodes moved or rebuilt. What a copy had missed and fetched later is not among them:
-    the month's replication holds it already.
-
-    `hosts` are executors' hosts on the mean where they come and go, at multiples of the mean rate at the start: pairs
-    (multiple, hosts), both rising; none: as many as the scenario says."""
+    the month's replication holds it already."""
 
     interval: float
     resent: float = 0.0
@@ -43,19 +40,28 @@ class Pace:
     reread_once: float = 0.0
     moved_topics: float = 0.0
     moved_indices: float = 0.0
-    hosts: tuple[tuple[float, float], ...] = ()
 
     def hosts_at(self, load: float) -> float | None:
-        """Executors' hosts on the mean at a multiple of the load, between the walked ones in a straight line; None
-        where none come and go."""
-        if not self.hosts:
-            return None
-        return float(np.interp(load, [m for m, _ in self.hosts], [n for _, n in self.hosts]))
+        """Executors' hosts on the mean at a multiple of the load; None where none come and go."""
+        return None
 
     def at(self, load: float) -> Pace:
         """The same with as many times the events; what happens once grows with them."""
         names = ("resent_once", "doubled_once", "reread_once", "moved_topics", "moved_indices")
         return replace(self, **{name: getattr(self, name) * load for name in names})
+
+
+@dataclass(frozen=True)
+class Hosted(Pace):
+    """A pace with executors' hosts on the mean, at multiples of the mean rate at the start: pairs (multiple, hosts),
+    both rising, in a straight line between."""
+
+    hosts: tuple[tuple[float, float], ...] = ()
+
+    def hosts_at(self, load: float) -> float | None:
+        if not self.hosts:
+            return None
+        return float(np.interp(load, [m for m, _ in self.hosts], [n for _, n in self.hosts]))
 
 
 def pace_of(traces: Sequence[Trace], name: str, stated: Sequence[Fault] | None = None) -> Pace:
@@ -66,7 +72,7 @@ def pace_of(traces: Sequence[Trace], name: str, stated: Sequence[Fault] | None =
     """
     seen = [_pace_of_run(trace, name, stated) for trace in traces]
     often = sum(1 / pace.interval for pace in seen) / len(seen)
-    rest = [n.name for n in fields(Pace) if n.name not in ("interval", "hosts")]
+    rest = [n.name for n in fields(Pace) if n.name != "interval"]
     return Pace(1 / often, **{n: sum(getattr(pace, n) for pace in seen) / len(seen) for n in rest})
 
 

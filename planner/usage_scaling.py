@@ -9,12 +9,12 @@ own number of executors, and several queries in one application are not walked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields
 
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
 from planner.refusal import ScenarioError
-from planner.usage_pace import Pace
+from planner.usage_pace import Hosted, Pace
 
 LOADS = (0.5, 1.0, 2.0, 4.0)  # multiples of the load that the policy is walked at
 Hosts = tuple[tuple[float, float], ...]
@@ -54,12 +54,20 @@ def with_hosts(
 ) -> dict[str, Pace]:
     """The paces with the hosts that the scaling policy holds."""
     held = hosts_by_scaling(scenario, coefficients, seed)
-    return {name: replace(one, hosts=held) for name, one in pace.items()}
+    return {name: _hosted(one, held) for name, one in pace.items()}
+
+
+def _hosted(pace: Pace, hosts: Hosts) -> Hosted:
+    return Hosted(**{f.name: getattr(pace, f.name) for f in fields(Pace)}, hosts=hosts)
 
 
 def held_as(pace: Mapping[str, Pace], other: Mapping[str, Pace]) -> dict[str, Pace]:
     """The paces with the hosts of others of the same flows."""
-    return {name: replace(one, hosts=other[name].hosts) for name, one in pace.items()}
+    found = {}
+    for name, one in pace.items():
+        like = other[name]
+        found[name] = _hosted(one, like.hosts) if isinstance(like, Hosted) else one
+    return found
 
 
 def hosts_told(scenario: Scenario, pace: Mapping[str, Pace]) -> Iterator[str]:

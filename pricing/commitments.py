@@ -22,9 +22,10 @@ from decimal import Decimal
 from typing import Literal
 
 from models.machines import box_name, machine
-from pricing.bill import NOTHING, Bill, Line, cents, exact
+from pricing.bill import NOTHING, Bill, Line, System, cents, exact
 from pricing.elasticsearch import search_name
 from pricing.price_book import MissingPrice, Price, PriceBook
+from pricing.usage import Tags
 
 Kind = Literal["ec2-ri", "ec2-instance-sp", "compute-sp", "opensearch-ri"]
 Payment = Literal["no", "partial", "all"]
@@ -33,6 +34,7 @@ Covers = Literal["family", "type", "anything"]
 HOURS_A_YEAR, MONTHS_A_YEAR = 8760, 12
 MONTH_HOURS = Decimal(HOURS_A_YEAR) / MONTHS_A_YEAR
 PLANS = {"ec2-ri": "ri", "ec2-instance-sp": "sp", "compute-sp": "compute-sp"}
+NEGLIGIBLE = Decimal("1e-6")  # hours of a commitment that are left over by division only
 HALF = Decimal("0.5")  # partial upfront: half of the term's price is paid at once (AWS RI payment options)
 
 
@@ -258,25 +260,34 @@ def apply(bill: Bill, offered: Offer, bought: float, book: PriceBook | None = No
     """The bill with a commitment on it, amortised: what it covers leaves the on-demand lines, all of it is paid.
 
     An RI or plan that covers the family covers other sizes in proportion to vCPU. A Compute Savings Plan is dollars an
-    hour: each machine, in any region, uses up its own rate of them, the one with the largest share off first.
+    hour: each machine, in any region, uses up its own rate of them, the one with the largest share off first. Each
+    system and its tags pay for what they use; what nobody uses is a line of its own.
     """
     left = exact(bought) * exact(bill.month.hours)
-    paid = left * offered.price.usd
     shares = [_covered_share(line, offered, book) for line in bill.lines]
     lines = list(bill.lines)
+    users: dict[tuple[System, Tags], Decimal] = {}
     for n in sorted(range(len(lines)), key=lambda n: shares[n] / (lines[n].price.usd or 1)):
         if shares[n] and left > 0:
             used = min(lines[n].quantity, left / shares[n])
             left -= used * shares[n]
+            whose = (lines[n].system, lines[n].tags)
+            users[whose] = users.get(whose, NOTHING) + used * shares[n]
             lines[n] = _less(lines[n], used)
-    name = f"{offered.kind} {offered.machine}, {offered.years} yr, {offered.payment} upfront (amortised)"
-    quantity = exact(bought) * exact(bill.month.hours)
-    first = next((x for x, share in zip(bill.lines, shares, strict=True) if share), None)
-    if first is not None or paid:
-        system = first.system if first is not None else "shared"
-        tags = first.tags if first is not None else ()
-        lines.append(Line(system, "compute", name, offered.price, quantity, cents(paid), "fixed", "commitment", tags))
+    lines += [_committed(offered, system, tags, hours) for (system, tags), hours in users.items() if hours]
+    if left > NEGLIGIBLE:
+        common = tuple(tag for tag in lines[0].tags if all(tag in x.tags for x in lines)) if lines else ()
+        lines.append(_committed(offered, "shared", common, left, "unused"))
     return replace(bill, lines=tuple(line for line in lines if line.quantity))
+
+
+def _committed(offered: Offer, system: System, tags: Tags, hours: Decimal, said: str = "") -> Line:
+    """Hours of a commitment as a line of the bill."""
+    hours = exact(float(hours))
+    told = ", ".join(filter(None, ["amortised", said]))
+    name = f"{offered.kind} {offered.machine}, {offered.years} yr, {offered.payment} upfront ({told})"
+    usd = cents(hours * offered.price.usd)
+    return Line(system, "compute", name, offered.price, hours, usd, "fixed", "commitment", tags)
 
 
 # The order in which AWS uses commitments up.
@@ -317,4 +328,5 @@ def _own_rate(line: Line, offered: Offer, book: PriceBook | None) -> Decimal:
 
 def _less(line: Line, used: Decimal) -> Line:
     quantity = line.quantity - used
+    quantity = quantity if quantity > NEGLIGIBLE else NOTHING
     return replace(line, quantity=quantity, monthly_usd=cents(quantity * line.price.usd))

@@ -168,6 +168,18 @@ def test_no_commitment_touches_msk_transfer_volumes_or_spot():
     assert reserved.monthly_usd > listed.monthly_usd  # nothing to cover: all wasted
 
 
+def test_each_system_pays_for_what_it_uses_of_a_plan_and_waste_stands_alone():
+    """Five boxes' hours bought, three used by Kafka and one by Spark: a fifth of the money is a line named unused."""
+    kafka = KafkaUsage("self-managed", "us-east-1", "m7g.xlarge", 3, volume=Volume("gp3", 100), tags=(("team", "a"),))
+    spark = SparkUsage("ec2", "us-east-1", "m7g.xlarge", 1, tags=(("team", "a"), ("stack", "s")))
+    made = apply(bill([kafka, spark], BOOK), ri(), 5, BOOK)
+    held = {x.system: x for x in made.lines if x.driver == "commitment"}
+    assert {name: x.quantity / 730 for name, x in held.items()} == {"kafka": 3, "spark": 1, "shared": 1}
+    assert "unused" in held["shared"].name and held["shared"].tags == (("team", "a"),)
+    assert held["spark"].tags == spark.tags
+    assert not [x for x in made.lines if x.price.item.startswith("ec2/on-demand/m7g")]
+
+
 @given(bought=st.integers(0, 20), base=st.integers(0, 20), swing=st.integers(0, 10))
 def test_the_best_count_is_never_beaten(bought, base, swing):
     demand = [float(base + swing * (m % 3)) for m in range(12)]
