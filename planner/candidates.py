@@ -8,6 +8,7 @@ An *excuse* is a rejection as data: what, which constraint, how much was needed,
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -181,8 +182,9 @@ class Builder:
         ok = [p for p in found if all(a >= b for a, b in zip(p, floor, strict=True)) and max(p) <= 2000]
         return sorted(ok)
 
-    def brokers(self, only: str = "") -> Iterator[Brokers]:
-        """The smallest count of each machine that carries the topics, for each number of partitions."""
+    def brokers(self, only: str = "", cheapest: bool = False) -> Iterator[Brokers]:
+        """The smallest count of each machine that carries the topics, for each number of partitions; with `cheapest`
+        those are left out whose hours alone cost more than another's whole month."""
         for kind in self.kinds["kafka"]:
             options = self.wants.topic_copies(self.scenario, kind)
             if not options:
@@ -191,15 +193,28 @@ class Builder:
             for copies, insync, zones in options:
                 counts = [n for n in _multiples(zones, MOST_BROKERS) if n >= max(copies)]
                 for parts in self.scales():
-                    yield from self._brokers_of(kind, boxes, counts, parts, copies, insync, zones)
+                    found = self._brokers_of(kind, boxes, counts, parts, copies, insync, zones)
+                    yield from self._priced(found, cheapest)
+
+    def _priced(self, found: Sequence[Brokers], cheapest: bool) -> Iterator[Brokers]:
+        """Settings with their price, those with the cheapest hours first."""
+        least, hours, hour = math.inf, self.prices.month.hours, self.prices.hourly
+        at_least = [(b.row.brokers * (hour("kafka", b.kind, b.row.machine) or 0.0) * hours, b) for b in found]
+        for hourly, made in sorted(at_least, key=lambda pair: pair[0]) if cheapest else at_least:
+            if cheapest and hourly > least:
+                return
+            usd = self.prices.brokers(made)
+            least = min(least, usd)
+            yield replace(made, usd=usd)
 
     def _brokers_of(
         self, kind: str, boxes: Sequence[Machine], counts: Sequence[int], parts: tuple[int, ...],
         copies: tuple[int, ...], insync: tuple[int, ...], zones: int,
-    ) -> Iterator[Brokers]:  # fmt: skip
+    ) -> list[Brokers]:  # fmt: skip
+        """The same of one number of partitions, not priced yet."""
         rows = [(box, n) for box in boxes for n in counts]
         if not rows:
-            return
+            return []
         self.considered += len(rows)
         included = (250 if kind == "msk-standard" else 125) * MIB
         fronts = [FrontRow(box.name, n, zones, parts, copies, included) for box, n in rows]
@@ -225,9 +240,9 @@ class Builder:
             front = replace(front, volume_throughput=max(included, _up(need, THROUGHPUT_STEP)))
             heap = self._broker_heap(box)
             made = Brokers(kind, front, insync, volume, heap, 0.0, n + self.prices.controllers(kind), mine)
-            best[box.name] = replace(made, usd=self.prices.brokers(made))
+            best[box.name] = made
         self.excuses += [e for name, e in nearest.items() if name not in best]
-        yield from best.values()
+        return list(best.values())
 
     def _loads(self, fronts: list[FrontRow], parts: tuple[int, ...], factor: float) -> dict[str, Any]:
         made = self.parts.front(fronts)
@@ -318,6 +333,18 @@ class Builder:
             found |= {(t,) * len(own) for t in TRIGGERS if t < self.wants.p99}
         return sorted(found)
 
+    def triggers_near(self, now: tuple[float, ...]) -> list[tuple[float, ...]]:
+        """Triggers with each flow's one step shorter, the same or one step longer; what all flows share is left out."""
+        if self.wants.p99 is None or not self.wants.free_trigger:
+            return []
+        shared, options = set(self.triggers()), []
+        for flow, mine in zip(self.scenario.flows, now, strict=True):
+            own = max(0.0, flow.query.trigger)
+            values = sorted({own, mine, *(t for t in TRIGGERS if t < self.wants.p99)})
+            at = values.index(mine)
+            options.append(values[max(0, at - 1) : at + 2])
+        return [each for each in itertools.product(*options) if each not in shared]
+
     def executors(self, counts: Sequence[int] = COUNTS, scales: Sequence[tuple[int, ...]] | None = None,
                   triggers: Sequence[tuple[float, ...]] | None = None, most_usd: float = math.inf,
                   only: str = "") -> Iterator[Executors]:  # fmt: skip
@@ -358,7 +385,9 @@ class Builder:
         own = tuple(f.query.state.shuffle_partitions if f.query.state else 0 for f in self.scenario.flows)
         if not any(own):
             return [own]
-        return sorted({tuple(min(n, max(2, slots)) if n else 0 for n in own), own})
+        floor = self.wants.least_shuffles or (0,) * len(own)
+        found = {tuple(min(n, max(2, slots)) if n else 0 for n in own), own}
+        return sorted({tuple(max(n, least) for n, least in zip(each, floor, strict=True)) for each in found})
 
     def _driver(self, kind: str) -> str:
         """The scenario's own driver machine, where the region sells it."""

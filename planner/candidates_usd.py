@@ -14,14 +14,11 @@ from models.coefficients import CoefficientSet
 from models.machines import box_name
 from models.stack import Scenario
 from planner.bill import book_of, terms_of
-from planner.usage import Flowing, Pace, flowing, month_of
-from planner.usage import _kafka as kafka_usage
-from planner.usage import _search as search_usage
-from planner.usage import _spark as spark_usage
+from planner.usage import Flowing, Pace, flowing, kafka_usage, month_of, search_usage, spark_usage
 from pricing import elasticsearch, kafka, spark
 from pricing.bill import Ledger
 from pricing.elasticsearch import search_name
-from pricing.price_book import MissingPrice, Price
+from pricing.price_book import Price
 
 if TYPE_CHECKING:
     from planner.candidates import Brokers, DataNodes
@@ -54,10 +51,9 @@ class Prices:
             "msk-standard": (f"msk/broker/kafka.{name}",), "self-managed": (box,), "ec2": (box,),
             "emr-ec2": (box, f"emr/ec2/{name}"), "opensearch-service": (f"opensearch/node/{search_name(name)}",),
         }.get(kind, (box,))  # fmt: skip
-        try:
-            found = [self.book.price(item, self.region) for item in items]
-        except MissingPrice:
+        if not all(self.book.has(item, self.region) for item in items):
             return None
+        found = [self.book.price(item, self.region) for item in items]
         return sum(float(price.usd) * (1 - self._share(price)) for price in found)
 
     def _share(self, price: Price) -> float:

@@ -50,6 +50,7 @@ class Wants:
     topic_floor: int = 0
     index_floor: int = 0
     least_partitions: tuple[int, ...] = ()
+    least_shuffles: tuple[int, ...] = ()
     least_volumes: tuple[float, float] = (0.0, 0.0)
     free_trigger: bool = True
     every_machine: bool = False

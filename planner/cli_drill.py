@@ -20,6 +20,7 @@ def drill(
     listed: Annotated[bool, typer.Option("--list", help="what drills there are")] = False,
     as_json: AsJson = False,
     output: Output = None,
+    runs: Annotated[int, typer.Option("--runs", help="of each drill, under dice of their own", min=1, max=50)] = 3,
     seed: Annotated[int, typer.Option("--seed", help="of all dice", min=0, max=2**31 - 1)] = 1,
 ) -> None:
     """Run the bad days on a scenario's stack: what holds, what is lost, and how long until all is green. Exit 3 if
@@ -42,7 +43,7 @@ def drill(
             print(f"{one.name:24}{one.meaning}")
         return
     with progress() as said:
-        results = run_drills(loaded, names or (), seed, said)
+        results = run_drills(loaded, names or (), seed, said, runs)
     writers = {
         ".json": lambda: json_text(loaded, results, seed),
         ".md": lambda: as_markdown(loaded, results),

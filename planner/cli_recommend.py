@@ -46,21 +46,24 @@ def recommend(
         str, typer.Option("--uncertain", help="file of unknowns, or 'coefficients' for theirs alone; see docs")
     ] = "",
     draws: Annotated[int, typer.Option("--draws", help="worlds drawn with --uncertain", min=2, max=8192)] = 256,
+    simulated: Annotated[
+        int, typer.Option("--simulated", help="worlds near a limit that are simulated; 0: the screen alone", min=0)
+    ] = 64,
     paste: Annotated[Path | None, typer.Option("--paste", help="write ready configuration into this folder")] = None,
     trials: Annotated[int, typer.Option("--trials", help="stacks that may be simulated", min=1, max=5000)] = 40,
+    settings_only: Annotated[
+        bool,
+        typer.Option("--settings-only", help="keep the machines: search partitions, trigger, cap, bulk, writers"),
+    ] = False,
     reasons: Annotated[bool, typer.Option("--reasons/--no-reasons", help="runner-up, growth, price of targets")] = True,
     seed: Annotated[int, typer.Option("--seed", help="of all dice", min=0, max=2**31 - 1)] = 1,
 ) -> None:
     """Which stack to buy: the cheapest that keeps its promises, and why not another. Exit 3 if none does."""
     from planner import cli
-    from planner import recommend_text as told
-    from planner.recommend import recommend as asked
     from planner.render import refuse_suffixes, write_files
     from planner.scenario import load_scenario
 
-    writers = {".json": told.as_json, ".md": told.as_markdown, ".html": told.as_html, ".txt": told.as_text,
-               ".yaml": told.as_yaml}  # fmt: skip
-    refuse_suffixes(output or [], writers)
+    refuse_suffixes(output or [], dict.fromkeys((".json", ".md", ".html", ".txt", ".yaml")))
     wanted: dict[str, Any] = {"headroom": headroom, "budget": budget, "months": months, "most_nodes": max_nodes}
     wanted |= {"p99": _seconds("--p99", p99), "catch_up": _seconds("--catch-up", catch_up)}
     wanted |= {"outage": _seconds("--outage", outage), "survive": _losses(survive)}
@@ -68,10 +71,13 @@ def recommend(
     wanted |= {"regions": _regions(loaded, regions), "families": _families(families)}
     wanted["managed"] = "either" if either else {True: "managed", False: "self-managed", None: None}[managed]
     today = load_scenario(keep) if keep else None
-    unknowns = _unknowns(unsure, scenario, loaded)
+    only = settings_only or all(getattr(loaded, part).hosts for part in ("kafka", "spark", "elasticsearch"))
+    unknowns = None if only and not unsure else _unknowns(unsure, scenario, loaded)
+    ask, told = _of_settings(unknowns, settings_only) if only else _of_machines(unknowns, draws, simulated)
     with cli.progress() as said:
-        out = asked(loaded, seed=seed, trials=trials, reasons=reasons, today=today, progress=said, unknowns=unknowns,
-                    draws=draws, **wanted)  # fmt: skip
+        out = ask(loaded, seed=seed, trials=trials, reasons=reasons, today=today, progress=said, **wanted)
+    writers = {".json": told.as_json, ".md": told.as_markdown, ".html": told.as_html, ".txt": told.as_text,
+               ".yaml": told.as_yaml}  # fmt: skip
     write_files(output or [], {suffix: lambda w=writer: w(out) for suffix, writer in writers.items()})  # type: ignore[misc]
     if paste is not None and out.scenario is not None:
         from planner.paste import write_paste
@@ -85,6 +91,30 @@ def recommend(
         raise typer.Exit(cli.INTERRUPTED)
     if not out.holds:
         raise typer.Exit(cli.TARGET_BROKEN)
+
+
+def _of_machines(unknowns: Any, draws: int, simulated: int) -> tuple[Any, Any]:
+    """What answers which machines to buy, and what tells it."""
+    from functools import partial
+
+    from planner import recommend_text
+    from planner.recommend import recommend as asked
+
+    return partial(asked, unknowns=unknowns, draws=draws, simulated=simulated), recommend_text
+
+
+def _of_settings(unknowns: Any, asked_for: bool) -> tuple[Any, Any]:
+    """What answers which settings to take on machines that are there, and what tells it."""
+    from planner import recommend_settings_text
+    from planner.recommend_settings import recommend_settings
+    from planner.refusal import ScenarioError
+
+    if unknowns is not None:
+        why = "--settings-only searches settings" if asked_for else "all hosts are named, so settings are searched"
+        raise ScenarioError(
+            f"--uncertain: {why} at the central values; its forecast brings the coefficients' intervals"
+        )
+    return recommend_settings, recommend_settings_text
 
 
 def _unknowns(unsure: str, source: str, scenario: Any) -> Any:

@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from models.stack import Scenario
 from models.units import show
 from planner.drill import DrillResult
 from planner.fault_tell import when
+from planner.look import STYLES
 
 COLUMNS = ("drill", "", "worst latency", "lost", "twice", "green after", "what saved or killed it")
 
@@ -25,12 +27,21 @@ def row(result: DrillResult) -> tuple[str, ...]:
     return (
         result.drill.name,
         "holds" if result.holds else "BROKEN",
-        when(result.worst_seconds) if result.worst_seconds != float("inf") else "without end",
+        _spread(result, "worst_seconds", result.worst_seconds, "without end"),
         show(result.lost_records, "count") if result.lost_records else "0",
         show(result.duplicated_documents, "count") if result.duplicated_documents else "0",
-        when(result.green_seconds),
+        _spread(result, "green_seconds", result.green_seconds, ""),
         result.why,
     )
+
+
+def _spread(result: DrillResult, name: str, worst: float, endless: str) -> str:
+    """The worst run's time, and where 90 of 100 other runs would lie."""
+    told = when(worst) if math.isfinite(worst) or not endless else endless
+    found = result.spread.get(name)
+    if found is None or found.sampling is None or not math.isfinite(found.sampling.high):
+        return told
+    return f"{told} ({when(found.sampling.low)} to {when(found.sampling.high)})"
 
 
 def drill_table(results: Sequence[DrillResult]) -> Table:
@@ -38,16 +49,18 @@ def drill_table(results: Sequence[DrillResult]) -> Table:
     table = Table(*COLUMNS, box=None, pad_edge=False, show_edge=False, header_style="dim")
     for result in results:
         cells: list[Any] = list(row(result))
-        cells[1] = Text(cells[1], "green" if result.holds else "bold red")
+        cells[1] = Text(cells[1], STYLES["holds" if result.holds else "broken"])
         table.add_row(*cells)
     return table
 
 
 def summary(results: Sequence[DrillResult]) -> str:
     broken = [r.drill.name for r in results if not r.holds]
+    runs = max((r.runs for r in results), default=1)
+    each = f", each under {runs} seeds: the worst told, in brackets where 90 of 100 others lie" if runs > 1 else ""
     if not broken:
-        return f"all {len(results)} drills hold"
-    return f"{len(results) - len(broken)} of {len(results)} drills hold; broken: {', '.join(broken)}"
+        return f"all {len(results)} drills hold{each}"
+    return f"{len(results) - len(broken)} of {len(results)} drills hold{each}; broken: {', '.join(broken)}"
 
 
 def as_dict(scenario: Scenario, results: Sequence[DrillResult], seed: int) -> dict[str, Any]:
@@ -69,7 +82,7 @@ def as_csv(results: Sequence[DrillResult]) -> str:
     """One row a drill; seconds and counts, empty where there is no end."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [name for name in results[0].as_dict() if name != "faults"]
+    names = [name for name in results[0].as_dict() if name not in ("faults", "over_runs")]
     writer.writerow(names)
     for result in results:
         told = result.as_dict()
@@ -91,29 +104,17 @@ def as_markdown(scenario: Scenario, results: Sequence[DrillResult]) -> str:
 
 def as_html(scenario: Scenario, results: Sequence[DrillResult]) -> str:
     """One page that opens offline: the table, and each drill's timeline as a bar and a list."""
-    rows = "".join(
-        f'<tr class="{"ok" if r.holds else "bad"}">' + "".join(f"<td>{html.escape(c)}</td>" for c in row(r)) + "</tr>"
-        for r in results
-    )
-    heads = "".join(f"<th>{html.escape(c)}</th>" for c in COLUMNS)
-    body = "".join(_story(result) for result in results)
-    title = html.escape(scenario.name)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Drills: {title}</title><style>{STYLE}</style>'
-        f"<h1>Drills: {title}</h1><p>{html.escape(summary(results))}</p>"
-        f"<table><tr>{heads}</tr>{rows}</table>{body}</html>\n"
-    )
+    from planner import look_page
+
+    rows = [[html.escape(cell) for cell in row(r)] for r in results]
+    for cells, r in zip(rows, results, strict=True):
+        cells[1] = look_page.judged(cells[1], "holds" if r.holds else "broken")
+    title = f"Drills: {scenario.name}"
+    body = [f"<h1>{html.escape(title)}</h1><p>{html.escape(summary(results))}</p>", look_page.table(COLUMNS, rows)]
+    return look_page.page(title, [*body, *(_story(result) for result in results)])
 
 
 def _story(result: DrillResult) -> str:
     events = result.answers.results[0].timeline
     items = "".join(f"<li><b>{html.escape(show(t, 's'))}</b> {html.escape(what)}</li>" for t, what in events)
     return f"<h2>{html.escape(result.drill.name)}</h2><p>{html.escape(result.drill.meaning)}</p><ul>{items}</ul>"
-
-
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em}"
-    "table{border-collapse:collapse}td,th{padding:.3em .8em;text-align:left;vertical-align:top;"
-    "border-bottom:1px solid #8884}tr.bad td:nth-child(2){color:#b00020;font-weight:bold}"
-    "tr.ok td:nth-child(2){color:#1b7f3b}li b{display:inline-block;min-width:6em}"
-)

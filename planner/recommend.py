@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,9 @@ from planner.domain import domain_of
 from planner.forecast import coefficients_of
 from planner.front import Point, front
 from planner.migrate import commitments
-from planner.recommend_growth import Step, by_month, grown
+from planner.recommend_faults import unwatched
+from planner.recommend_growth import Step, by_month
+from planner.recommend_horizon import to_the_horizon
 from planner.recommend_reasons import TargetPrice, family_excuses, price_of_targets, runner_up, zone_loss
 from planner.recommend_rollover import rolled_over
 from planner.recommend_search import TRIALS, Found, Search, screened
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from planner.recommend_unknowns import Unknowns
 
 SCHEMA_VERSION = 1
-DRAWS = 256  # worlds of an uncertain recommendation
+DRAWS, SIMULATED = 256, 64  # worlds of an uncertain recommendation; at most so many of those near a limit simulated
 BINDS = {
     "kafka": ("broker CPU", "kafka network in", "kafka network out", "kafka volume"),
     "search": ("data-node CPU", "write threads", "refresh threads", "bytes in flight", "data-node network",
@@ -113,11 +116,13 @@ class Recommendation(Shown):
 
 def recommend(
     scenario: Scenario, *, seed: int = 1, trials: int = TRIALS, reasons: bool = True, today: Scenario | None = None,
-    progress: Progress | None = None, unknowns: Unknowns | None = None, draws: int = DRAWS, **wanted: Any,
+    progress: Progress | None = None, unknowns: Unknowns | None = None, draws: int = DRAWS, simulated: int = SIMULATED,
+    **wanted: Any,
 ) -> Recommendation:  # fmt: skip
     """The cheapest stack that keeps the scenario's targets. `wanted` overrides wants by name (p99=10.0, months=12).
 
-    With `unknowns` the answer is held against so many drawn worlds. `today` is what runs: partitions never shrink
+    With `unknowns` the answer is held against so many drawn worlds, of which `simulated` at most are simulated where
+    they lie near a limit (0: the screen alone). `today` is what runs: partitions never shrink
     below it, and the way from there is told in steps.
     Raises ScenarioError for what cannot be searched.
     """
@@ -125,7 +130,7 @@ def recommend(
     if refused := unsearchable(scenario):
         raise ScenarioError(refused)
     if unknown := set(wanted) - {f.name for f in fields(Wants)}:
-        raise ScenarioError(_unknown_wants(unknown))
+        raise ScenarioError(unknown_wants(unknown))
     wants = _kept(wants_of(scenario, **wanted), today)
     coefficients, said = coefficients_of(scenario), progress or (lambda *_: None)
     scenario, rolled = rolled_over(scenario, coefficients)
@@ -138,16 +143,19 @@ def recommend(
     seconds = {"search": time.perf_counter() - began}
     region = min(regions, key=lambda r: _usd(regions[r][1]))
     search, found = regions[region]
-    out = _answer(scenario, wants, region, seed, search, found, coefficients)
-    out.seconds = seconds
-    out.notes += rolled
+    out = _answer(scenario, wants, search, found, region=region, seed=seed, c=coefficients)
+    if out.best is not None and not out.interrupted:
+        answer = partial(_answer, scenario, region=region, seed=seed, c=coefficients)
+        out, search, found = to_the_horizon(out, search, found, trials, answer, said)
+    out.seconds = seconds | {"growth": time.perf_counter() - began}
+    out.notes += [*rolled, *(unwatched(scenario, wants.survive) if out.best is not None else [])]
     if out.best is not None and reasons and not out.interrupted:
         _reasons(out, search, found, coefficients, trials, said)
     if out.best is not None and unknowns is not None and not out.interrupted:
         from planner.recommend_uncertain import uncertain
 
         try:
-            out.uncertainty = uncertain(out, search, unknowns, coefficients, draws, said=said)
+            out.uncertainty = uncertain(out, search, unknowns, coefficients, draws, simulated, said)
         except KeyboardInterrupt:
             out.interrupted = True
         out.seconds["uncertainty"] = time.perf_counter() - began
@@ -159,7 +167,7 @@ def recommend(
     return out
 
 
-def _unknown_wants(unknown: set[str]) -> list[str]:
+def unknown_wants(unknown: set[str]) -> list[str]:
     known, told = [f.name for f in fields(Wants)], []
     for name in sorted(unknown):
         near = difflib.get_close_matches(name, known, n=1)
@@ -172,7 +180,16 @@ def unsearchable(scenario: Scenario) -> list[str]:
     found = []
     for part in ("kafka", "spark", "elasticsearch"):
         if hosts := getattr(scenario, part).hosts:
-            found.append(f"{part}.hosts = {', '.join(hosts)}; expected none: machines are what is searched")
+            found.append(
+                f"{part}.hosts = {', '.join(hosts)}; expected none: machines are what is searched (settings_only keeps "
+                "them and searches settings)"
+            )
+    return found + ends(scenario)
+
+
+def ends(scenario: Scenario) -> list[str]:
+    """Queries that end by themselves, a line each."""
+    found = []
     for k, flow in enumerate(scenario.flows):
         if flow.query.trigger == AVAILABLE_NOW:
             found.append(f"flows[{k}].query.trigger = 'available now'; expected a trigger: it has no latency to keep")
@@ -195,7 +212,7 @@ def _usd(found: Found) -> float:
 
 
 def _answer(
-    scenario: Scenario, wants: Wants, region: str, seed: int, search: Search, found: Found, c: CoefficientSet
+    scenario: Scenario, wants: Wants, search: Search, found: Found, *, region: str, seed: int, c: CoefficientSet
 ) -> Recommendation:
     best = found.best
     made = built(scenario, best, region) if best is not None else None
@@ -248,12 +265,8 @@ def _reasons(out: Recommendation, search: Search, found: Found, c: CoefficientSe
         out.seconds["families"] = time.perf_counter() - began
         out.runner = runner_up(search, found, others)
         out.seconds["runner-up"] = time.perf_counter() - began
-        said("growth", 0, 0)
         out.zone_loss = zone_loss(out.scenario or out.given, c) if "zone" in out.wants.survive else []
-        out.steps, notes = grown(out, search, c)
         out.commit = commitments(by_month(out))
-        out.notes += notes
-        out.seconds["growth"] = time.perf_counter() - began
         out.prices = price_of_targets(search, found, max(4, trials // 6), said)
         out.seconds["prices"] = time.perf_counter() - began
         out.front = front(search, found, max(4, trials // 6), said)

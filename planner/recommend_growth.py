@@ -1,11 +1,13 @@
 """Growth: when the stack of day 1 stops holding, and the smallest step that carries it on, dated, to the horizon.
 
-Steps add nodes or take larger ones of the same kind; what cannot be taken back (partitions, state partitions) is the
-same from day 1 on, and chosen so that the last month can be reached.
+Steps add nodes or take larger ones of the same kind, or of any kind where that does not do; what cannot be taken back
+(partitions, state partitions) is the same from day 1 on. Where a month cannot be reached with day 1's, the last month
+is searched for what it needs, and day 1 is sought again with no fewer (`floors`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ import numpy as np
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
 from planner.bill import monthly_bill
-from planner.candidates import Builder
+from planner.candidates import SYSTEMS, Builder, Excuse
 from planner.candidates_wants import FIRST_MONTHS, growth_of
 from planner.recommend_search import Found, Search, chance, margins, screened
 from planner.recommend_stack import Stack, built
@@ -44,19 +46,20 @@ class Step:
                 "outcome": self.outcome and self.outcome.as_dict()}  # fmt: skip
 
 
-def grown(out: Recommendation, search: Search, c: CoefficientSet) -> tuple[list[Step], list[str]]:
-    """The steps after day 1, and what a reader must know of them."""
+def grown(out: Recommendation, search: Search, c: CoefficientSet) -> tuple[list[Step], list[str], int | None]:
+    """The steps after day 1, what a reader must know of them, and the month that nothing carries, if there is one."""
     scenario, wants, best = out.given, out.wants, out.best
     if best is None:
-        return [], []
+        return [], [], None
     last, steps, notes, now, month = wants.months, [], [], best, wants.growth_to_first
+    missed = None
     if growth_of(scenario, last - 1) == growth_of(scenario, wants.growth_to_first - 1):
         if last > 1:
             bill = monthly_bill(built(scenario, best, out.region), c, seed=out.seed, pace=_pace(out))
             notes.append(
                 f"the load does not grow: day 1's stack lasts all {last} months at {bill.monthly_usd:,.0f} USD"
             )
-        return [], notes
+        return [], notes, None
     while month < last:
         breaks = _first_break(search, now, month, last)
         if breaks is None:
@@ -64,8 +67,7 @@ def grown(out: Recommendation, search: Search, c: CoefficientSet) -> tuple[list[
         until = min(last, breaks + FIRST_MONTHS - 1)
         found = _next(search, now, until)
         if found.best is None:
-            notes.append(f"from month {breaks} on nothing was found that carries {growth_of(scenario, breaks - 1):.2f} "
-                         f"times today's load on {now.kafka.row.partitions} partitions")  # fmt: skip
+            missed = breaks
             break
         bill = monthly_bill(_loaded(out, found.best, until), c, seed=out.seed, pace=_pace(out, found.best))
         steps.append(Step(breaks, _changes(now, found.best), found.best, found.outcome, float(bill.monthly_usd),
@@ -75,9 +77,26 @@ def grown(out: Recommendation, search: Search, c: CoefficientSet) -> tuple[list[
     if steps:
         steps[-1] = replace(steps[-1], monthly_usd=float(final.monthly_usd), p90_usd=final.range.p90_usd, until=last)
     else:
-        steps = [Step(last, "no change: day 1's stack lasts to the horizon, disks enlarged in place as they fill", now,
-                      None, float(final.monthly_usd), final.range.p90_usd, last)]  # fmt: skip
-    return steps, notes
+        why = "no change: day 1's stack lasts to the horizon, disks enlarged in place as they fill"
+        steps = [] if missed else [
+            Step(last, why, now, None, float(final.monthly_usd), final.range.p90_usd, last)
+        ]  # fmt: skip
+    return steps, notes, missed
+
+
+def floors(search: Search, trials: int) -> tuple[Stack | None, list[Excuse]]:
+    """The cheapest stack of the last month, whatever day 1 has: what cannot grow later must be bought for it at once.
+
+    With None, what the last month's stacks fell short of.
+    """
+    old, month = search.builder, search.wants.months
+    builder = Builder(old.scenario, old.c, search.wants, old.prices.region, growth_of(old.scenario, month - 1), old)
+    other = Search(builder, _trials(search, month), search.wants, search.said)
+    found = other.solve(trials)
+    if found.interrupted:
+        raise KeyboardInterrupt
+    failed = [outcome.excuse for _, outcome in found.outcomes if outcome.excuse is not None]
+    return found.best, [*failed, *other.nearest(), *builder.excuses]
 
 
 def _pace(out: Recommendation, stack: Stack | None = None) -> Any:
@@ -148,23 +167,29 @@ def _holds(search: Search, stack: Stack, month: int) -> bool:
 
 
 def _next(search: Search, now: Stack, month: int) -> Found:
-    """The cheapest stack that carries a month on today's machines and one-way settings, nothing made smaller."""
+    """The cheapest stack that carries a month with today's one-way settings, nothing made smaller: on machines of
+    today's families, or of any."""
+    found = _on(search, now, month, True)
+    return found if found.best is not None else _on(search, now, month, False)
+
+
+def _on(search: Search, now: Stack, month: int, same_families: bool) -> Found:
     growth = growth_of(search.builder.scenario, month - 1)
     old = search.builder
     builder = Builder(old.scenario, old.c, search.wants, old.prices.region, growth, old)
-    families = {
-        system: m.split(".")[0] for system, m in zip(("kafka", "spark", "elasticsearch"), now.machines, strict=True)
-    }
+    families = dict.fromkeys(SYSTEMS, "")
+    if same_families:
+        families = {system: m.split(".")[0] for system, m in zip(SYSTEMS, now.machines, strict=True)}
     parts, triggers = now.kafka.row.partitions, now.spark.row.triggers
     brokers = [k for k in builder.brokers(families["kafka"]) if k.row.partitions == parts
-               and k.row.brokers >= now.kafka.row.brokers]  # fmt: skip
+               and (k.row.brokers >= now.kafka.row.brokers or not same_families) and math.isfinite(k.usd)]  # fmt: skip
     spark = [
         s
         for s in builder.executors(scales=[parts], triggers=[triggers], only=families["spark"], most_usd=6 * now.usd)
         if s.row.shuffles == now.spark.row.shuffles
     ]
     nodes = [d for d in builder.data_nodes(only=families["elasticsearch"], most_usd=6 * now.usd)
-             if d.row.nodes >= now.search.row.nodes]  # fmt: skip
+             if (d.row.nodes >= now.search.row.nodes or not same_families) and math.isfinite(d.usd)]  # fmt: skip
     other = Search.__new__(Search)
     other.__dict__.update(search.__dict__)
     other.builder, other.trials = builder, _trials(search, month)

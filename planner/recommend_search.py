@@ -37,6 +37,7 @@ TRIALS = 40
 GUARD = {"capacity": 0.45, "p99": 0.50, "p99 quiet": 0.15, "cpu": 0.20, "loss": 0.45}
 SIGMA = {"capacity": 0.15, "p99": 0.25, "p99 quiet": 0.06, "cpu": 0.08, "loss": 0.15}
 BUSY = 0.7
+STEPS_APART = 3  # of the flows' triggers away from a shared one
 COMFORT = 1.3  # standard deviations: a stack that is likely enough to hold to end the first look
 LEAST_SAVING = 0.005  # USD a month
 
@@ -161,7 +162,7 @@ class Search:
     def _cheapest_brokers(self) -> dict[tuple[int, ...], Brokers]:
         """The cheapest setting for each number of partitions: brokers move latency by milliseconds only."""
         found: dict[tuple[int, ...], Brokers] = {}
-        for made in self.builder.brokers():
+        for made in self.builder.brokers(cheapest=True):
             key = made.row.partitions
             if math.isfinite(made.usd) and (key not in found or made.usd < found[key].usd):
                 found[key] = made
@@ -195,13 +196,18 @@ class Search:
         spark, search = self._hopeful_spark(spark), self._hopeful_search(search)
         return self._pairs(spark, search, math.inf, ROUND, until_likely=True)
 
-    def enumerate(self, bound: float, most: int = MOST_SCREENED, until_likely: bool = False) -> None:
+    def enumerate(
+        self, bound: float, most: int = MOST_SCREENED, until_likely: bool = False,
+        triggers: Sequence[tuple[float, ...]] | None = None,
+    ) -> None:  # fmt: skip
         """Screen every stack below a price, cheapest first, into the table; or until one is likely to hold."""
         least_search = min((d.usd for d in self._all_search(bound)), default=math.inf)
         least_kafka = min((k.usd for k in self._kafka.values()), default=math.inf)
         spark = [
             s
-            for s in self.builder.executors(most_usd=bound - least_search - least_kafka, scales=sorted(self._kafka))
+            for s in self.builder.executors(
+                most_usd=bound - least_search - least_kafka, scales=sorted(self._kafka), triggers=triggers
+            )
             if s.usd + self._kafka[s.row.partitions].usd + least_search <= bound
         ]
         spark = self._hopeful_spark(spark)
@@ -339,10 +345,30 @@ class Search:
                     bound *= 1.5
                     self.enumerate(bound)
                     self.decide(found, self.wants, trials)
+                self._triggers_apart(found, trials)
         except KeyboardInterrupt:
             found.interrupted = True
         found.screened = self.screened
         return found
+
+    def _triggers_apart(self, found: Found, trials: int) -> None:
+        """Let each flow have a trigger of its own: from the best with a shared one, step by step while that saves."""
+        if len(self.builder.scenario.flows) < 2:
+            return
+        tables, untried, tried = [self.table], found.untried, set()
+        for _ in range(STEPS_APART):
+            best = found.best
+            if best is None or not (near := set(self.builder.triggers_near(best.spark.row.triggers)) - tried):
+                break
+            tried |= near
+            self.enumerate(best.usd, triggers=sorted(near))
+            self.decide(found, self.wants, trials)
+            tables.append(self.table)
+            untried += found.untried
+            if found.best is best:
+                break
+        self.table = _stacked([t for t in tables if len(t)]) if any(len(t) for t in tables) else Table.empty()
+        found.untried = untried
 
     def decide(self, found: Found, wants: Wants, trials: int) -> None:
         """Simulate stacks of the table until nothing cheaper than the best is left, or the trials are."""
@@ -366,7 +392,7 @@ class Search:
             found.untried = len(left)
             if len(left) == 0 or spent >= trials:
                 return
-            pick = left[_most_to_win(table.usd[left], bias.chance(score[left]), best)]
+            pick = left[most_to_win(table.usd[left], bias.chance(score[left]), best)]
             stack = table.stack(int(pick))
             outcome = self._try(found, stack, wants)
             spent += 1
@@ -405,7 +431,7 @@ class Bias:
         self.weight = self.weight * np.maximum(1e-6, share if held else 1 - share)
 
 
-def _most_to_win(usd: Array, chances: Array, best: float) -> int:
+def most_to_win(usd: Array, chances: Array, best: float) -> int:
     """The stack with the largest expected saving; with no best yet, the cheapest that is likely to hold."""
     if math.isfinite(best):
         return int(np.argmax(chances * (best - usd)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from typing import TYPE_CHECKING, Any
 
 from models.units import show
+from planner import recommend_page
 from planner.recommend_stack import Stack
 from planner.scenario import resolved, to_yaml
 
@@ -225,51 +225,24 @@ def _sought(out: Recommendation) -> list[str]:
     return told
 
 
-def as_text(out: Recommendation, width: int = 110) -> str:
-    """As on a terminal, without colours."""
-    import textwrap
+def _title(out: Recommendation) -> str:
+    return f"{out.given.name}: which stack to buy"
 
-    told = [f"{out.given.name}: which stack to buy", ""]
-    for title, body in lines(out):
-        if title:
-            told.append(title)
-        for line in body:
-            told += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="    ") if title else [line]
-        told.append("")
-    return "\n".join(told)
+
+def as_text(out: Recommendation) -> str:
+    """As on a terminal, without colours."""
+    return recommend_page.as_text(_title(out), lines(out))
 
 
 def as_markdown(out: Recommendation) -> str:
-    told = [f"# {out.given.name}: which stack to buy", ""]
-    for title, body in lines(out):
-        told += [f"## {title}", ""] if title else []
-        told += [f"- {line}" for line in body] if title else [f"**{line}**" for line in body]
-        told.append("")
-    return "\n".join(told)
+    return recommend_page.as_markdown(_title(out), lines(out))
 
 
 def as_html(out: Recommendation) -> str:
     """One page that opens offline."""
-    body = []
-    for title, told in lines(out):
-        body.append(f"<h2>{html.escape(title)}</h2>" if title else "")
-        body.append("<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in told) + "</ul>")
-    name = html.escape(out.given.name)
-    style = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}li{margin:.2rem 0}"
-    return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}: which stack to buy</title>'
-            f"<style>{style}</style><h1>{name}: which stack to buy</h1>{''.join(body)}</html>\n")  # fmt: skip
+    return recommend_page.as_html(_title(out), lines(out))
 
 
 def rendered(out: Recommendation) -> Any:
     """For a terminal."""
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.text import Text
-
-    parts: list[Any] = [Text(f"{out.given.name}: which stack to buy", style="bold")]
-    for title, body in lines(out):
-        parts.append(Text(""))
-        if title:
-            parts.append(Text(title, style="bold"))
-        parts += [Padding(Text(line), (0, 0, 0, 2)) if title else Text(line, style="yellow") for line in body]
-    return Group(*parts)
+    return recommend_page.rendered(_title(out), lines(out))

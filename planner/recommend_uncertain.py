@@ -30,6 +30,7 @@ from planner.storage import document_bytes, stored_event_bytes
 from planner.usage import Pace
 from pricing.spread import totals
 from simulator.screen import screen
+from simulator.screen_numbers import NEARBY
 from simulator.screen_parts import Parts, joined
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGER = (1.15, 1.35, 1.65, 2.2)  # stacks are also sought for so many times the load
 NEAR = 1.0  # standard deviations of the screen's error within which a world is simulated
-SIMULATED = 24  # worlds at most
 BINS = 4  # of an unknown's draws, when it is asked what knowing it is worth
 SHUFFLES = 60  # with which the same is asked of an unknown that tells nothing
 CHANCE = 0.95  # of those shuffles: what is not above is put down to chance
@@ -64,10 +64,12 @@ class Uncertainty:
     worth: list[tuple[str, float]]
     nowhere: float
     notes: list[str] = field(default_factory=list)
+    near: int = 0  # worlds within the screen's error of a limit
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "worlds": self.worlds, "simulated": self.simulated,
+            "worlds": self.worlds, "simulated": self.simulated, "near_a_limit": self.near,
+            "on_the_screen_alone": self.simulated == 0,
             "quantiles": {k: [_plain(x) for x in v] for k, v in self.quantiles.items()},
             "probability_of_breaking": self.breaks, "probability_over_budget": self.over_budget,
             "stacks": [{"stack": s.as_dict(), "probability_infeasible": p, "mean_regret_usd": r, "mean_usd": u}
@@ -76,9 +78,15 @@ class Uncertainty:
             "worth_knowing_usd": [{"unknown": n, "usd_a_month": usd} for n, usd in self.worth], "notes": self.notes,
         }  # fmt: skip
 
+    def _how(self) -> str:
+        if not self.simulated:
+            return f"on the screen alone: none was simulated, {self.near} lie within its error of a limit"
+        if self.near > self.simulated:
+            return f"{self.simulated} of the {self.near} near a limit simulated, the nearest first"
+        return f"the {self.simulated} near a limit simulated"
+
     def lines(self) -> list[str]:
-        said = "simulated where near a limit" if self.simulated else "on the screen alone"
-        told = [f"{self.worlds} drawn worlds, {self.simulated} of them {said}"]
+        told = [f"{self.worlds:,} drawn worlds, {self._how()}"]
         for name, (low, middle, high) in self.quantiles.items():
             unit = {"p99": "s"}.get(name, "")
             told.append(f"{name}: P10 {_said(low, unit)}, P50 {_said(middle, unit)}, P90 {_said(high, unit)}")
@@ -116,10 +124,10 @@ def _said(value: float, unit: str) -> str:
 
 
 def uncertain(
-    out: Recommendation, search: Search, unknowns: Unknowns, c: CoefficientSet, count: int, simulated: int = SIMULATED,
+    out: Recommendation, search: Search, unknowns: Unknowns, c: CoefficientSet, count: int, simulated: int,
     said: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Uncertainty | None:  # fmt: skip
-    """The recommendation held against drawn worlds."""
+    """The recommendation held against drawn worlds, at most `simulated` of those near a limit simulated."""
     if out.best is None:
         return None
     scenario, wants, growth = out.given, out.wants, search.builder.growth
@@ -133,7 +141,7 @@ def uncertain(
         factors.append(_factors(world, scenario, c))
     table = _table(tables, stacks, len(worlds))
     holds, by_name, score = _judged(table, wants, stacks, factors, search, len(worlds))
-    near = _simulated(worlds, out.best, wants, out, growth, score, holds, by_name, simulated, said)
+    near, settled = _simulated(worlds, out.best, wants, out, growth, score, holds, by_name, simulated, said)
     cost = _costs(stacks, out, c, factors, len(worlds))
     regret = regrets(cost, holds)
     mean = regret.mean(axis=0)
@@ -145,7 +153,7 @@ def uncertain(
     notes = ["p99 and capacity of the worlds are the screen's, good to some 10 % below 70 % load and to 60 % above"]
     return Uncertainty(
         len(worlds),
-        near,
+        settled,
         {k: _quantiles(v) for k, v in asked.items()},
         {name: float((~ok[:, 0]).mean()) for name, ok in by_name.items()},
         over,
@@ -157,6 +165,7 @@ def uncertain(
         worth_knowing(regret, normals, out.seed),
         float((~holds.any(axis=1)).mean()),
         notes,
+        near,
     )
 
 
@@ -179,7 +188,7 @@ def _larger(search: Search, best: Stack) -> list[Stack]:
 
 def _numbers(world: World, stacks: Sequence[Stack], growth: float) -> dict[str, Array]:
     rates = [peak_of(f.workload) * growth for f in world.scenario.flows]
-    parts = Parts(world.scenario, world.coefficients, rates)
+    parts = Parts(world.scenario, world.coefficients, rates, NEARBY)
     rows = np.arange(len(stacks))
     found = joined(parts.front([s.kafka.row for s in stacks]), parts.spark([s.spark.row for s in stacks]),
                    parts.search([s.search.row for s in stacks]), (rows, rows, rows))  # fmt: skip
@@ -243,14 +252,15 @@ def most_volume(stack: Stack) -> tuple[float, float]:
 def _simulated(
     worlds: list[World], best: Stack, wants: Wants, out: Recommendation, growth: float, score: Array, holds: Array,
     by_name: dict[str, Array], most: int, said: Callable[[str, int, int], None],
-) -> int:  # fmt: skip
-    """Settle by simulation the worlds in which the screen is not sure of the recommended stack."""
-    near = [int(n) for n in np.argsort(np.abs(score[:, 0])) if abs(score[n, 0]) < NEAR and by_name["disk"][n, 0]][:most]
-    for k, n in enumerate(near):
-        said("simulating worlds near a limit", k, len(near))
+) -> tuple[int, int]:  # fmt: skip
+    """Settle by simulation the worlds in which the screen is not sure of the recommended stack; how many those are, and
+    how many were simulated. One run tells a world: scatter between runs is among what the worlds draw."""
+    near = [int(n) for n in np.argsort(np.abs(score[:, 0])) if abs(score[n, 0]) < NEAR and by_name["disk"][n, 0]]
+    for k, n in enumerate(near[:most]):
+        said("simulating worlds near a limit", k, min(most, len(near)))
         world = worlds[n]
         rates = [peak_of(f.workload) * growth for f in world.scenario.flows]
-        trials = Trials(world.scenario, world.coefficients, rates, run_seed(out.seed, n))
+        trials = Trials(world.scenario, world.coefficients, rates, run_seed(out.seed, n), repeats=1)
         seen = trials.judge(best, wants, out.region)
         holds[n, 0] = seen.holds
         for ok in by_name.values():
@@ -258,7 +268,7 @@ def _simulated(
         if seen.excuse is not None:
             name = {"p99": "p99", "p50": "p50"}.get(seen.excuse.constraint, "capacity")
             by_name.setdefault(name, np.ones_like(holds))[n, 0] = False
-    return len(near)
+    return len(near), min(most, len(near))
 
 
 def _costs(

@@ -17,6 +17,7 @@ import yaml
 
 from models.stack import Scenario
 from planner.bill import monthly_bill
+from planner.fault_spot import spot_faults
 from planner.forecast import coefficients_of, run_seed, too_long
 from planner.refusal import ScenarioError
 from planner.scenario import load_scenario, resolved
@@ -88,7 +89,7 @@ def swept(
     made = [_stack(scenario, cell) for cell in cells]
     repeats = scenario.run.repeats
     jobs = [
-        Job(stack, coefficients_of(stack), run_seed(seed, k), level)  # type: ignore[arg-type]
+        Job(interrupted(stack, run_seed(seed, k)), coefficients_of(stack), run_seed(seed, k), level)  # type: ignore[arg-type]
         for stack in made if isinstance(stack, Scenario) for k in range(repeats)
     ]  # fmt: skip
     results = iter(sweep(jobs, workers=workers, measure=measured, folder=folder, dask=dask))
@@ -99,6 +100,13 @@ def swept(
         else:
             found.append(_cell(cell, stack, [next(results) for _ in range(repeats)]))
     return found
+
+
+def interrupted(stack: Scenario, seed: int) -> Scenario:
+    """The stack with the interruptions that its spot share brings under these dice, as a forecast has them."""
+    if not stack.money.spot_share:
+        return stack
+    return stack.model_copy(update={"faults": (*stack.faults, *spot_faults(stack, seed))})
 
 
 def measured(trace: Trace) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from simulator.spark import costs_of, split
 Array = np.ndarray[Any, np.dtype[Any]]
 Numbers = dict[str, Array]
 KNOTS = np.geomspace(2.0**-10, 2.0**10, 41)  # factors on the rate at which the brokers' front is tabulated
+NEARBY = np.geomspace(2.0**-3, 2.0**4, 8)  # the same where many worlds are asked one question each
 MANY = 1e9  # records that stand for "in proportion"
 
 # which fields each part of the numbers depends on; a path is a field of the scenario, `workload`, `topic`, `query`
@@ -46,8 +47,11 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def numbers_of(scenario: Scenario, coefficients: CoefficientSet) -> Numbers:
-    """All numbers of one scenario, one row each. Raises ValueError for what cannot be placed."""
+def numbers_of(scenario: Scenario, coefficients: CoefficientSet, knots: Array = KNOTS) -> Numbers:
+    """All numbers of one scenario, one row each; the front is tabulated at `knots` times the rate.
+
+    Raises ValueError for what cannot be placed.
+    """
     if any(flow.query.trigger == AVAILABLE_NOW for flow in scenario.flows):
         raise ValueError("query.trigger = 'available now' has no steady batches to screen; simulate it")
     placement = place(scenario, coefficients)
@@ -58,7 +62,7 @@ def numbers_of(scenario: Scenario, coefficients: CoefficientSet) -> Numbers:
     spend_background(scenario, coefficients, placement, fronts, corners, False)
     base = np.cumsum([0] + [flow.topic.partitions for flow in scenario.flows]).astype(np.int64)
     tables = layout_tables(scenario, coefficients, placement, fronts, corners, base, False)
-    found = _front_numbers(scenario, coefficients, placement)
+    found = _front_numbers(scenario, coefficients, placement, knots)
     found |= _spark_numbers(scenario, coefficients, placement, tables)
     found |= _search_numbers(scenario, coefficients, placement, tables)
     return {name: np.asarray(value, dtype=np.float64)[None, ...] for name, value in found.items()}
@@ -71,10 +75,10 @@ def _part_of(name: str) -> str:
 # ---------------------------------------------------------------- the front: producers and brokers
 
 
-def _front_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement) -> dict[str, Any]:
+def _front_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement, knots: Array) -> dict[str, Any]:
     """Producer batches, brokers' CPU, cards and volumes. Tables run over the rate of one stream."""
     kafka, flows = scenario.kafka, scenario.flows
-    tables = [_front_table(flow, scenario, placement, c) for flow in flows]
+    tables = [_front_table(flow, scenario, placement, c, knots) for flow in flows]
     units = [_busiest_broker(flow, scenario, placement, c) for flow in flows]
     sites = [placement.sites[k] for k in placement.brokers]
     volume = kafka.volume.throughput
@@ -100,12 +104,14 @@ def _front_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement) 
     }
 
 
-def _front_table(flow: Flow, scenario: Scenario, placement: Placement, c: CoefficientSet) -> tuple[Array, ...]:
+def _front_table(
+    flow: Flow, scenario: Scenario, placement: Placement, c: CoefficientSet, knots: Array = KNOTS
+) -> tuple[Array, ...]:
     """Rate of a stream, records of a batch, wire bytes of a record, delay to the high watermark: at the knots."""
     rate = flow.workload.events_per_second
-    fronts = [front_of(flow, scenario.kafka, rate * x, placement, c) for x in KNOTS]
+    fronts = [front_of(flow, scenario.kafka, rate * x, placement, c) for x in knots]
     return (
-        rate * KNOTS / fronts[0].streams,
+        rate * knots / fronts[0].streams,
         np.array([f.batch_records for f in fronts]),
         np.array([f.wire_bytes for f in fronts]),
         np.array([f.delay for f in fronts]),

@@ -23,7 +23,7 @@ from models.machines import machine
 from models.stack import Scenario
 from simulator.hosts import Site, _of_machine, place
 from simulator.screen import _broker_cpu
-from simulator.screen_numbers import Numbers, _busiest_broker, _front_table, numbers_of
+from simulator.screen_numbers import KNOTS, Numbers, _busiest_broker, _front_table, numbers_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -67,11 +67,14 @@ class SearchRow:
 class Parts:
     """Makes the numbers of parts that vary one scenario, at the rates given [1/s, one a flow]."""
 
-    def __init__(self, scenario: Scenario, coefficients: CoefficientSet, rates: Sequence[float]) -> None:
+    def __init__(
+        self, scenario: Scenario, coefficients: CoefficientSet, rates: Sequence[float], knots: Array = KNOTS
+    ) -> None:
         if any(getattr(scenario, part).hosts for part in ("kafka", "spark", "elasticsearch")):
             raise ValueError("hosts are given by name: parts on hosts of their own only")
         self.scenario, self.c = scenario, coefficients
-        self.base = numbers_of(scenario, coefficients)
+        self.base = numbers_of(scenario, coefficients, knots[:2])  # the table is made anew for each row's partitions
+        self.knots = knots
         self.rates = np.asarray(rates, dtype=np.float64)[None, :]
         self._tables: dict[Any, Any] = {}
         self._shares: dict[Any, Any] = {}
@@ -174,7 +177,7 @@ class Parts:
         if key not in self._tables:
             variant = self._variant(row, max(row.zones, *row.copies))
             placement = place(variant, self.c)
-            each = [_front_table(flow, variant, placement, self.c) for flow in variant.flows]
+            each = [_front_table(flow, variant, placement, self.c, self.knots) for flow in variant.flows]
             self._tables[key] = [np.stack([table[k] for table in each]) for k in range(4)]
         return self._tables[key]
 

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from models.stack import Scenario
-from planner import cli, yaml_text
+from planner import cli, fault_spot, yaml_text
 from planner.compare import compare, compared
 from planner.compare_tell import LONGEST, MARKER, as_csv, as_json, as_markdown
 from planner.forecast import forecast
@@ -147,6 +147,19 @@ def test_a_sweep_is_the_same_over_processes_and_goes_on_from_its_folder(tmp_path
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert len(kept) == 4 and swept(scenario(), axes, folder=tmp_path) == alone
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")} == kept
+
+
+def test_a_sweep_sees_the_interruptions_that_a_forecast_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spot executors, taken back many times a minute: p99 of a cell is the forecast's, not the calm one."""
+    monkeypatch.setattr(fault_spot, "interruptions_per_month", lambda _: 60_000.0)
+    run = scenario().run.model_copy(update={"measure": 300.0, "repeats": 2})  # a notice of two minutes comes first
+    plain = scenario().model_copy(update={"run": run})
+    stack = plain.model_copy(update={"money": plain.money.model_copy(update={"spot_share": 1.0})})
+    (cell,), (calm,) = (swept(it, {Q + "trigger": ["2 s"]}) for it in (stack, plain))
+    told = forecast(with_values(stack, {Q + "trigger": "2 s"}), draws_of_coefficients=0)
+    assert cell.answers["p99_seconds"] > 1.05 * float(calm.answers["p99_seconds"])
+    runs = [trace.flows[told.worst.name].latency.quantile(0.99) for trace in told.traces]
+    assert cell.answers["p99_seconds"] == pytest.approx(sum(runs) / len(runs), rel=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore")  # of Dask's own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from typer.testing import CliRunner
 
 from models.stack import Scenario
 from planner import cli
-from planner.drill import DrillResult, beyond_memory, drills, run_drills
+from planner.drill import DrillResult, beyond_memory, drills, run_drills, together
 from planner.drill_tell import as_csv, as_html, as_markdown, drill_table, row, summary
 from planner.fault_spot import spot_faults
 from planner.fault_words import with_faults
+from planner.forecast import coefficients_of, run_seed
 from planner.refusal import ScenarioError
 from planner.scenario import load_scenario
 
@@ -83,6 +85,26 @@ def test_the_backlog_beyond_memory_is_longer_than_the_page_cache_reaches() -> No
     it = small()
     cache_seconds = 1024**3 / (500 * 571)
     assert beyond_memory(it) == pytest.approx(1.5 * cache_seconds, rel=0.05)
+
+
+def test_under_several_dice_a_drill_holds_if_it_does_under_all_of_them() -> None:
+    (several,) = run_drills(small(), ["data-node-lost"], runs=3)
+    each = [run_drills(small(), ["data-node-lost"], seed=run_seed(1, n))[0] for n in range(3)]
+    assert (several.runs, several.held) == (3, sum(one.holds for one in each))
+    assert several.worst_seconds in {one.worst_seconds for one in each}
+    assert several.green_seconds == max(one.green_seconds for one in each)
+    told = several.spread["green_seconds"].sampling
+    assert told is not None and told.low < told.high
+    assert "to" in row(several)[5] and "each under 3 seeds" in summary([several])
+    assert several.as_dict()["over_runs"]["green_seconds"]["sampling"] == [told.low, told.high]
+
+
+def test_one_broken_run_breaks_the_drill_and_says_how_often() -> None:
+    good = run_drills(small(), ["broker-lost"])[0]
+    bad = replace(good, holds=False, held=0, why="made up")
+    both = together(small(), coefficients_of(small()), [good, bad, good])
+    assert not both.holds and both.held == 2
+    assert both.why == "in 1 of 3 runs: made up"
 
 
 def test_the_table_says_what_each_drill_did() -> None:
