@@ -102,7 +102,7 @@ TRIPS = {  # code: (a change that trips it, a change that clears it)
         [("kind: opensearch-service", "kind: self-managed-opensearch\n  heap: 8 GiB")],
     ),
     "heap-full-executor": ([("keys: 3_000_000", "keys: 70_000_000")], []),
-    "heap-full-driver": ([("heap: 8 GiB", "heap: 8 GiB\n  driver_heap: 120 MiB")], []),
+    "heap-full-driver": ([("heap: 8 GiB", "heap: 8 GiB\n  driver_heap: 100 MiB")], []),
     "heap-full-broker": ([("machine: m7g.large", "machine: m7g.large\n  heap: 256 MiB")], []),
     "heap-full-data-node": (
         [("kind: opensearch-service", "kind: self-managed-opensearch\n  heap: 512 MiB")],
