@@ -92,7 +92,7 @@ def calibrate(
         said("holding out the last part", 0, 1)
         held, refused = _held_out(gathered, base, prior, holdout, work)
     said("fitting", 0, 1)
-    outcome = _fitted(runs, base)
+    outcome = _fitted(gathered, base)
     if leave_out:
         said("leaving out each experiment in turn", 0, 1)
         _own_error(outcome, gathered, base, prior, work)
@@ -123,11 +123,13 @@ def loaded(text: str, path: Path) -> CoefficientSet:
     return load_set(str(path))
 
 
-def _fitted(runs: Sequence[LabRun], base: Base) -> Outcome:
+def _fitted(gathered: Gathered, base: Base) -> Outcome:
     try:
-        return fit_runs(runs, base)
+        return fit_runs(gathered.runs, base)
     except ObservationError as error:
-        raise ScenarioError([f"cannot be fitted: {line}" for line in str(error).splitlines()]) from None
+        lines = [f"cannot be fitted: {line}" for line in str(error).splitlines()]
+        lines += [f"not taken: {name}: {why}" for name, why in gathered.skipped.items()]
+        raise ScenarioError(lines) from None
 
 
 def _held_out(
