@@ -155,6 +155,11 @@ class Load:
     def events(self) -> Array:
         return self.mean * STEP
 
+    def until(self, hour: int) -> Load:
+        """The same with nothing from an hour on."""
+        before = np.arange(len(self.mean)) < hour
+        return Load(self.flow, self.mean * before, self.peak * before)
+
     @property
     def factor(self) -> Array:
         """Mean rate of the hour over the scenario's own [1]."""
@@ -211,9 +216,17 @@ def months_ahead(
     series: dict[str, Array] = {"rate": sum((one.mean for one in loads), np.zeros(hours))}
     series["rate_peak"] = sum((one.peak for one in loads), np.zeros(hours))
     series |= disks(scenario, coefficients, loads)
+    full = np.flatnonzero(series["kafka"] >= scenario.kafka.volume.size)
+    if len(full):  # its disk stays full, as a broker that is down deletes nothing, and nothing more comes to the index
+        came = [load.until(int(full[0]) + 1) for load in loads]
+        series |= {"kafka": np.minimum(series["kafka"], np.where(np.arange(hours) < full[0], np.inf,
+                                                                 scenario.kafka.volume.size))}  # fmt: skip
+        series |= {name: held for name, held in disks(scenario, coefficients, came).items() if name != "kafka"}
+    else:
+        came = loads
     capacity = tuple(_capacity(scenario, coefficients, f, tables) for f in range(len(loads)))
     shut = blocked(
-        scenario, coefficients, [load.events for load in loads], [able.per_second for able in capacity],
+        scenario, coefficients, [load.events for load in came], [able.per_second for able in capacity],
         series["elasticsearch"], series["elasticsearch_plain"],
     )  # fmt: skip
     series |= {"elasticsearch": shut.fullest, "elasticsearch_plain": shut.fullest_plain}
@@ -353,7 +366,9 @@ def unread(
 ) -> Mapping[str, Array]:
     """Records unread, their age and those that retention ends, by hour, of all flows.
 
-    Nothing is read from `stops` [s] on, nor in hours in which the index takes nothing (`takes`: 1 or 0).
+    Nothing is read in hours in which the index takes nothing (`takes`: 1 or 0). From `stops` [s] on the brokers are
+    down: nothing is read either, nothing is taken in (producers give up after two minutes, models/faults.py), and the
+    topic keeps what it has.
     """
     hours = len(loads[0].mean)
     left, age, lost = np.zeros(hours), np.zeros(hours), np.zeros(hours)
@@ -362,8 +377,10 @@ def unread(
         reads = np.full(hours, able.per_second if math.isfinite(able.per_second) else 1e15)
         if load.flow.query.sink.kind != "noop":
             reads = reads * takes
-        if stops is not None:
-            reads = reads * np.clip((stops - (ends - STEP)) / STEP, 0.0, 1.0)
-        one, old, gone = backlog(load.mean, reads, STEP, load.flow.topic.retention)
-        left, age, lost = left + one, np.maximum(age, old), lost + gone
+        up = np.ones(hours) if stops is None else np.clip((stops - (ends - STEP)) / STEP, 0.0, 1.0)
+        one, old, gone = backlog(load.mean * up, reads * up, STEP, load.flow.topic.retention)
+        if stops is not None and (down := np.flatnonzero(up < 1.0)).size:
+            first = int(down[0])
+            one[first:], old[first:], gone[first:] = one[first], old[first] + (ends[first:] - ends[first]), 0.0
+        left, age, lost = left + one, np.maximum(age, old), lost + gone + load.mean * (1 - up) * STEP
     return {"unread": left, "unread_seconds": age, "lost": lost}

@@ -95,13 +95,14 @@ def lost_records(h: Hours, stops: float | None) -> Iterator[Breaking]:
     if day is None:
         return
     shut = next((a * STEP / DAY for a, b in reversed(h.shut.stretches) if a * STEP / DAY <= day), None)
-    if stops is not None and stops / DAY <= day:
-        why = f"nothing is read from day {stops / DAY:.1f} on"
-    elif shut is not None:
-        why = f"the index takes nothing from day {shut:.1f} on"
-    else:
-        why = "the lag"
     keeps = min(load.flow.topic.retention for load in h.loads)
+    down = stops is not None and stops / DAY <= day + STEP / DAY
+    if down:
+        why = f"the brokers are down from day {(stops or 0.0) / DAY:.1f} on, and producers keep two minutes at most"
+    elif shut is not None:
+        why = f"the index takes nothing from day {shut:.1f} on, and the topic keeps {show(keeps, 's')}"
+    else:
+        why = f"the lag, and the topic keeps {show(keeps, 's')}"
     total = float(h.more["lost"].sum())
     rate = total / max(1, int((h.more["lost"] > 0.5).sum())) * DAY / STEP
     yield Breaking(
@@ -109,9 +110,8 @@ def lost_records(h: Hours, stops: float | None) -> Iterator[Breaking]:
         day,
         "critical",
         "flows",
-        "records expire before they are read",
-        f"{why}, and the topic keeps {show(keeps, 's')}; {show(rate, 'count')} a day are lost, "
-        f"{show(total, 'count')} within the horizon",
-        "act on what stopped the reading, or longer retention",
+        "producers find no broker: what they cannot keep is lost" if down else "records expire before they are read",
+        f"{why}; {show(rate, 'count')} a day are lost, {show(total, 'count')} within the horizon",
+        "more room on the brokers" if down else "act on what stopped the reading, or longer retention",
         "kafka.md E: retention is the deadline",
     )

@@ -100,6 +100,18 @@ def test_records_are_lost_one_retention_after_the_block() -> None:
     assert "disk-write-block" not in {b.code for b in out.breaks}  # at 98 %, where nothing is written any more
 
 
+def test_a_full_broker_takes_nothing_in_from_then_on() -> None:
+    """Its disk stays full, the index drains, and what arrives is lost at the producers at once."""
+    out = ahead(60.0, ("volume: {size: 4 TiB}", "volume: {size: 300 GiB}"))
+    full = found(out, "broker-disk-full").day
+    assert found(out, "records-lost").day == pytest.approx(full, abs=0.06)
+    assert "producers keep two minutes" in found(out, "records-lost").evidence
+    hours = round(full * 24)
+    assert out.series["kafka"][hours:] == pytest.approx(np.full(60 * 24 - hours, 300 * GIB))
+    assert out.series["lost"].sum() == pytest.approx(2000 * (60 * DAY - full * DAY), rel=0.01)
+    assert out.series["elasticsearch"][-1] < 0.1 * out.series["elasticsearch"][hours]
+
+
 SUPERVISED = ("kafka: {volume", "spark: {restart: {policy: supervisor}}\nkafka: {volume")
 
 
