@@ -102,6 +102,18 @@ def test_spark_s_page_of_executors_tells_the_driver_of_a_local_job() -> None:
     assert gained(r, "spark", "tasks_done", "driver") > 0
 
 
+def test_spark_s_servlet_tells_a_named_query() -> None:
+    """200 rows a second from the rate source, counted in windows every two seconds."""
+    r = read("spark-servlet")
+    assert set(r.entities("spark")) == {"driver", "ordersToSearch"}
+    told = {s.quantity: float(s.value[-1]) for s in r.find("spark", entity="ordersToSearch")}
+    assert told["records_in_per_second"] == pytest.approx(200, rel=0.02)
+    assert told["records_done_per_second"] > told["records_in_per_second"] and 0 < told["batch_seconds"] < 2
+    assert 1 <= told["state_rows"] <= 20 and told["state_bytes"] > 0
+    assert 0 < gained(r, "spark", "cpu_seconds", "driver") < r.span()[1] - r.span()[0]
+    assert r.one("spark", "heap_max_bytes", "driver").value[-1] > r.one("spark", "heap_used_bytes", "driver").value[-1]
+
+
 def test_no_page_holds_a_path_or_an_address_of_the_machine_that_said_it() -> None:
     import gzip
 
