@@ -26,7 +26,7 @@ from planner.cli_dashboard import ROOT, command
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync",
          "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # fmt: skip
-START_SECONDS = 120.0  # a fresh checkout compiles its kernels first
+START_SECONDS = float(os.environ.get("FLOODMARK_BROWSER_SECONDS", 120))  # a fresh checkout compiles its kernels first
 DRAWN = "Number(document.querySelector('.fm-drawn')?.dataset.times || 0)"
 IDLE = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 

@@ -52,11 +52,18 @@ def _open() -> None:
     st.button("Search a stack for this workload", key="open-recommend", on_click=_recommend, width="stretch")
 
 
+def _opened() -> None:
+    """Something was chosen: the popover closes, so that a click elsewhere is not taken for its closing."""
+    st.session_state["open"] = False
+
+
 def _open_example(name: str) -> None:
+    _opened()
     state.load(state.editing(), example(name), f"example {name}")
 
 
 def _recommend() -> None:
+    _opened()
     st.session_state["view"] = "Recommend"
 
 
@@ -64,6 +71,7 @@ def _open_upload() -> None:
     file = st.session_state["upload"]
     if file is None:
         return
+    _opened()
     if file.name.lower().endswith(".toml"):
         _open_set(file.getvalue(), file.name)
     else:

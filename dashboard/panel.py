@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.files import files
-from planner.controls import GROUPS, Control, at, controls
+from planner.controls import DEFAULT, GROUPS, Control, at, controls
 from planner.told import brief
 
 OPEN = "Workload"  # the group that is unfolded at first
@@ -98,22 +98,25 @@ def _draw(control: Control, slot: str) -> None:
 
 
 def _word(value: Any) -> str:
-    return "none" if value is None else brief(str(value))
+    return {True: "yes", False: "no"}.get(value) or brief(str(value))
 
 
 def _shown(control: Control, variant: state.Variant) -> Any:
     """What a control shows: what was typed into it, else the scenario's value."""
     if control.place in variant.moves:
-        return variant.moves[control.place]
+        value = variant.moves[control.place]
+        return DEFAULT if value is None and control.kind == "choice" else value
     value = at(variant.scenario, control.place)
     if control.kind == "switch":
         return control.value
+    if control.kind == "choice":
+        return DEFAULT if value is None else value
     return control.say(value) if control.kind in ("quantity", "text") else value
 
 
 def _moved(control: Control, slot: str, name: str) -> None:
     value = st.session_state[name]
-    if isinstance(value, str) and not value.strip() and control.optional:
+    if control.optional and isinstance(value, str) and (value == DEFAULT or not value.strip()):
         value = None
     variant = state.variants()[slot]
     before = variant.scenario

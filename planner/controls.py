@@ -48,6 +48,7 @@ FIRST = {  # what most plans turn on; the rest is folded
     "money.spot_share", "money.load_spread", "run.measure", "run.repeats", "coefficients", "name",
 }  # fmt: skip
 SERIES = ("rate", "size", "bytes_per_second", "steps", "recorded")  # alternatives of each other in a workload
+DEFAULT = "its own default"  # of a choice: what stands where the field says nothing
 TRIGGERS = {0.0: "as fast as possible", -1.0: "available now"}
 SYSTEMS = {"topic": "topic", "kafka": "brokers", "query": "query", "spark": "Spark", "index": "index",
            "elasticsearch": "nodes"}  # fmt: skip
@@ -154,7 +155,8 @@ def _control(scenario: Scenario, path: str, flow: int, about: Scenario) -> Contr
         options = stops(path, extra(info, "unit"), value if there is None else there, low, high)
         options = options if value is None or value in options else tuple(sorted({*options, value}))
     elif kind == "choice":
-        options = words(scenario, path, info.annotation, value)
+        found = (True, False) if _plain_type(info.annotation) is bool else words(scenario, path, info.annotation, value)
+        options = (DEFAULT, *found) if _optional(info.annotation) else found
     return Control(
         path, place, _label(place), help_of(path_of(place), info), kind, value, group, path in FIRST,
         extra(info, "unit"), options, low, high, _optional(info.annotation),
@@ -212,8 +214,10 @@ def _plain_type(annotation: Any) -> Any:
 
 def _kind(path: str, info: FieldInfo) -> Kind:
     plain, unit = _plain_type(info.annotation), extra(info, "unit")
-    if path in parts() or plain is bool:
+    if path in parts() or (plain is bool and not _optional(info.annotation)):
         return "switch"
+    if plain is bool:
+        return "choice"
     if choices(info.annotation) or path.endswith("machine") or path in ("coefficients", "money.region"):
         return "choice"
     if plain is str:

@@ -15,6 +15,7 @@ pytest.importorskip("streamlit")
 
 from streamlit.testing.v1 import AppTest
 
+from planner.controls import DEFAULT, at, controls
 from planner.quick import quick
 from planner.scenario import example, example_text
 from planner.share import from_query, to_query
@@ -258,3 +259,21 @@ def test_a_set_that_is_brought_is_judged_and_fills_from_the_package_alone(tmp_pa
                       (raw.replace(b"[coefficients.", b"[coefficients.x", 1), "no law reads")):  # fmt: skip
         with pytest.raises(ScenarioError, match=why):
             kept_set(text, "mine.toml", tmp_path)
+
+
+@pytest.mark.parametrize("group", ["Workload", "Kafka", "Spark", "Search", "Promises", "Money", "Run"])
+def test_every_control_of_a_group_draws(app: AppTest, group: str) -> None:
+    app.session_state[f"more-{group}"] = True
+    unfold(app, group)
+    assert not app.exception
+    drawn = sum(len(getattr(app, k)) for k in ("select_slider", "number_input", "selectbox", "text_input", "toggle"))
+    assert drawn >= len(controls(example(), only=(group,)))
+
+
+def test_what_a_version_decides_may_be_said_and_left_to_it_again(app: AppTest) -> None:
+    app.session_state["more-Kafka"] = True
+    unfold(app, "Kafka")
+    maybe = next(c for c in controls(example(), only=("Kafka",)) if c.options[:2] == (DEFAULT, True))
+    for said, told in ((True, True), (DEFAULT, None)):
+        control(app, "selectbox", maybe.label).set_value(said).run()
+        assert at(app.session_state["variants"]["A"].scenario, maybe.place) is told
