@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("item", "region", "usd", "unit", "tier_from", "tier_to", "service_code", "usage_type", "operation", "identity",
          "grade", "as_of", "source")  # fmt: skip
+MOST_NAMED = 20  # rows of a kind that a terminal shows
 LINEAR = 0.01  # EC2 prices are linear in vCPU within a family and region (aws-prices.md A1), t families excepted
 
 
@@ -50,10 +51,11 @@ def rows(folder: str, region: str, start: str) -> list[dict[str, str]]:
     """The prices of a region whose item starts so."""
     from pricing.price_book import ANYWHERE
 
-    wanted = (region, ANYWHERE)
-    found = [
-        r for (item, where, _), r in every_row(opened(folder)).items() if where in wanted and item.startswith(start)
-    ]
+    wanted, every = (region, ANYWHERE), every_row(opened(folder))
+    regions = sorted({where for _, where, _ in every} - {ANYWHERE})
+    if region not in regions:
+        raise ScenarioError(f"--region {region}: not in the price book; it has {', '.join(regions)}")
+    found = [row for (item, where, _), row in every.items() if where in wanted and item.startswith(start)]
     if not found:
         raise ScenarioError(f"no price starts with '{start}' in {region}")
     found.sort(key=lambda r: (r.item, float(r.tier_from or 0)))
@@ -67,6 +69,9 @@ def table(found: Sequence[Mapping[str, str]]) -> RenderableType:
     out = Table("item", "USD", "unit", "from", "usage type", "sure", "as of", "source", box=None, pad_edge=False,
                 show_edge=False, header_style="dim")  # fmt: skip
     out.columns[1].justify = "right"
+    for name in (0, 4):  # names are to be copied: folded, never cut short
+        out.columns[name].overflow = "fold"
+    out.columns[0].min_width = max(len(r["item"]) for r in found)
     for r in found:
         usage = r["usage_type"] + ("" if r["identity"].startswith("read") or not r["usage_type"] else "?")
         out.add_row(r["item"], r["usd"], r["unit"], r["tier_from"], usage, r["grade"], r["as_of"], r["source"])
@@ -74,7 +79,8 @@ def table(found: Sequence[Mapping[str, str]]) -> RenderableType:
 
 
 def moved(old: str, new: str, region: str = "") -> dict[str, Any]:
-    """Rows of two books that differ: gone, new, and dearer or cheaper with the share."""
+    """Rows of two books that differ: gone, new, dearer or cheaper with the share, and those billed under another name
+    or unit."""
     before, after = every_row(opened(old)), every_row(opened(new))
     if region:
         before, after = ({k: r for k, r in rows.items() if k[1] == region} for rows in (before, after))
@@ -84,11 +90,19 @@ def moved(old: str, new: str, region: str = "") -> dict[str, Any]:
         for k, row in after.items() if k in before and float(before[k].usd) != float(row.usd)
     ]  # fmt: skip
     changed.sort(key=lambda x: -abs(x["change"] or 0.0))
+    renamed = [
+        {"item": k[0], "region": k[1], "was": _identity(before[k]), "is": _identity(row)}
+        for k, row in sorted(after.items()) if k in before and _identity(before[k]) != _identity(row)
+    ]  # fmt: skip
     return {
-        "changed": changed, "gone": sorted({k[:2] for k in before.keys() - after.keys()}),
+        "changed": changed, "renamed": renamed, "gone": sorted({k[:2] for k in before.keys() - after.keys()}),
         "new": sorted({k[:2] for k in after.keys() - before.keys()}),
         "same": sum(1 for k in before.keys() & after.keys() if float(before[k].usd) == float(after[k].usd)),
     }  # fmt: skip
+
+
+def _identity(row: Row) -> str:
+    return " ".join(filter(None, [row.service_code, row.usage_type, row.operation, f"({row.unit})"]))
 
 
 def _share(old: str, new: str) -> float | None:
@@ -105,10 +119,16 @@ def moved_table(found: Mapping[str, Any]) -> RenderableType:
     for x in found["changed"]:
         change = "" if x["change"] is None else f"{x['change']:+.1%}"
         out.add_row(x["item"], x["region"], x["old_usd"], x["new_usd"], change)
-    counts = (
-        f"{len(found['changed'])} changed, {len(found['new'])} new, {len(found['gone'])} gone, {found['same']} same"
-    )
-    return Group(out, Text(counts))
+    for x in found["renamed"][:MOST_NAMED]:
+        out.add_row(x["item"], x["region"], x["was"], x["is"], "other identity")
+    parts: list[RenderableType] = [out]
+    for what in ("new", "gone"):
+        items = [f"{item} in {region}" for item, region in found[what][:MOST_NAMED]]
+        more = len(found[what]) - len(items)
+        if items:
+            parts.append(Text(f"{what}: {', '.join(items)}{f' and {more} more (--json)' if more else ''}"))
+    told = [f"{len(found[what])} {what}" for what in ("changed", "renamed", "new", "gone")]
+    return Group(*parts, Text(f"{', '.join(told)}, {found['same']} at the same price"))
 
 
 def verified(folder: str) -> dict[str, Any]:

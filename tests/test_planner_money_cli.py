@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import openpyxl
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -106,6 +107,9 @@ def test_prices_are_shown_with_unit_grade_and_source(run):
     (row,) = json.loads(done.stdout)
     assert row["usd"] == "0.2275" and row["unit"] == "broker-hour" and row["source"] and row["as_of"]
     assert run("prices", "show", "no/such", "-r", "eu-west-1").exit_code == 1
+    assert run("prices", "show", "msk/", "-r", "eu-west-9").exit_code == 1  # a quota holds anywhere: no price list
+    text = run("prices", "show", "msk/serverless").stdout
+    assert "msk/serverless-partition" in text  # a name to copy is not cut short
 
 
 @pytest.fixture
@@ -125,7 +129,28 @@ def test_two_books_differ_by_what_moved(run, other):
     assert [(x["item"], round(x["change"], 6)) for x in told["changed"]] == [("msk/standard-storage", 0.1)]
     assert told["gone"] == [["msk/connect", "us-east-1"]] and told["new"] == []
     assert json.loads(run("prices", "diff", "packaged", other, "-r", "eu-west-1", "--json").stdout)["changed"] == []
-    assert "+10.0%" in run("prices", "diff", "packaged", other).stdout
+    text = run("prices", "diff", "packaged", other).stdout
+    assert "+10.0%" in text and "gone: msk/connect in us-east-1" in text
+
+
+def test_a_price_that_is_billed_under_another_name_or_unit_is_told(run, other):
+    """The same dollars under another usage type join no invoice any more."""
+    rows = [r._replace(usage_type="X-Kafka") if (r.item, r.region) == ("msk/standard-storage", "eu-west-1") else r
+            for r in unpack(DATA / "msk.csv.gz")]  # fmt: skip
+    (other / "msk.csv.gz").write_bytes(pack(rows))
+    (row,) = json.loads(run("prices", "diff", "packaged", other, "--json").stdout)["renamed"]
+    assert row["item"] == "msk/standard-storage" and "X-Kafka" in row["is"] and "X-Kafka" not in row["was"]
+    assert "other identity" in run("prices", "diff", "packaged", other).stdout
+
+
+def test_alternatives_are_written_where_the_bill_is(run, file, tmp_path):
+    for name in ("x.json", "x.md", "x.xlsx"):
+        assert run("bill", file, "--no-simulate", "--alternatives", "-o", tmp_path / name).exit_code in (0, 3)
+    told = json.loads((tmp_path / "x.json").read_text())["alternatives"]
+    assert [way["name"] for way in told][-1] == "OpenSearch Serverless"
+    assert "| MSK Serverless |" in (tmp_path / "x.md").read_text()
+    sheet = openpyxl.load_workbook(tmp_path / "x.xlsx")["alternatives"]
+    assert sheet["A2"].value == told[0]["name"] and sheet["B2"].value == round(told[0]["monthly_usd"], 2)
 
 
 def test_the_packaged_book_holds_and_a_damaged_one_does_not(run, other):
