@@ -94,13 +94,15 @@ def lost_records(h: Hours, stops: float | None) -> Iterator[Breaking]:
     day = day_of(h.more["lost"] > 0.5)
     if day is None:
         return
-    shut = next((a * STEP / DAY for a, b in reversed(h.shut.stretches) if a * STEP / DAY <= day), None)
+    shut = next(((a, b) for a, b in reversed(h.shut.stretches) if a * STEP / DAY <= day), None)
     keeps = min(load.flow.topic.retention for load in h.loads)
     down = stops is not None and stops / DAY <= day + STEP / DAY
     if down:
         why = f"the brokers are down from day {(stops or 0.0) / DAY:.1f} on, and producers keep two minutes at most"
     elif shut is not None:
-        why = f"the index takes nothing from day {shut:.1f} on, and the topic keeps {show(keeps, 's')}"
+        since, hours = shut[0] * STEP / DAY, sum(min(b, len(h.shut.open)) - a for a, b in h.shut.stretches)
+        again = f", again and again: {hours} hours of the horizon" if len(h.shut.stretches) > 1 else ""
+        why = f"the index takes nothing from day {since:.1f} on{again}; the topic keeps {show(keeps, 's')}"
     else:
         why = f"the lag, and the topic keeps {show(keeps, 's')}"
     total = float(h.more["lost"].sum())

@@ -327,6 +327,7 @@ class Topics:
         rate = self.d.copying.broker_rate(sources, brokers, cold, None)
         told = f"; {cold:.0%} of it from the leaders' volumes" if cold > 0 else ""
         self.d.note(n, f"{missed / 1e6:.0f} MB to fetch again at {rate / 1e6:.0f} MB/s{told}")
+        self.d.report.stories[n].expected = self.env.now + missed / rate
         yield from self._copied(n, "refetched", sources, brokers, missed, rate, cold)
 
     def _cold(self, since: float) -> float:
@@ -421,6 +422,7 @@ class Topics:
             n, f"{stored / 1e9:.3g} GB move at {rate / 1e6:.3g} MB/s: {stored / rate / 60:.3g} min; "
             f"until then {stored / 1e9:.3g} GB lie twice"
         )  # fmt: skip
+        self.d.report.stories[n].expected = self.env.now + stored / rate
         yield from self._copied(n, "moved", alive, alive, stored, rate, cold)
         self.d.ended(n)
         self.d.whole(n, "the partitions are where they should be")

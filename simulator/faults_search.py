@@ -331,6 +331,7 @@ class Shards:
         )  # fmt: skip
         alive = [node for node, up in enumerate(self.up) if up]
         moves = [(alive[k], alive[(k + 1) % len(alive)], size / len(alive)) for k in range(len(alive))]
+        self.d.report.stories[n].expected = self.env.now + seconds
         taken = self.d.copying.begin_copy(n, "moved", moves, seconds, twice)
         for done in range(shards):
             self._on_their_way(n, counts, min(at_once, shards - done))
