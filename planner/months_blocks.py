@@ -114,10 +114,14 @@ class _Walk:
         self.at: list[Callable[[float], list[float]]] = [
             _index_at(scenario, c, nodes, relieve=relieve, kept=self.kept) for relieve in (True, False)
         ]
+        self.still = _index_at(scenario, c, nodes, transient=False, relieve=False, kept=self.kept)
 
     def hour(self, k: int, runs: bool) -> tuple[float, float]:
-        """Bytes of the fullest node at the end of an hour: with the allocator's moves, and without."""
-        self.now = k
+        """Bytes of the fullest node at the end of an hour: with the allocator's moves, and without.
+
+        While nothing is written no merge runs, and a flush has emptied the translogs.
+        """
+        self.now, writes = k, False
         for f, flow in enumerate(self.flows):
             made, mine = self.created[f], self.written[f]
             expired = float(
@@ -126,6 +130,10 @@ class _Walk:
             self.gone[f] = max(self.gone[f], expired - mine[k])
             unread = made[k + 1] - mine[k] - self.gone[f]
             mine[k + 1] = mine[k] + (min(max(0.0, unread), self.able[f] * HOUR) if runs else 0.0)
+            writes |= mine[k + 1] > mine[k] and self.document[f] > 0
+        if not writes:
+            held = max(self.still((k + 1) * HOUR))
+            return held, held
         return max(self.at[0]((k + 1) * HOUR)), max(self.at[1]((k + 1) * HOUR))
 
     def kept(self, flow: Flow, seconds: float) -> float:
