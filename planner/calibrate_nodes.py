@@ -73,9 +73,10 @@ def _cores(traces: Sequence[Trace], role: str) -> list[float]:
 
 def _covers(node: OneNode, start: float, end: float) -> bool:
     """Whether its CPU was sampled over all but a tenth of the window."""
-    slack = 0.1 * (end - start)
-    t = node.cpu.t if node.cpu is not None else ()
-    return len(t) > 1 and t[0] <= start + slack and t[-1] >= end - slack
+    if node.cpu is None or len(node.cpu.t) < 2:
+        return False
+    slack, t = 0.1 * (end - start), node.cpu.t
+    return bool(t[0] <= start + slack and t[-1] >= end - slack)
 
 
 def _grown(node: OneNode, start: float, end: float) -> float | None:
