@@ -375,7 +375,7 @@ class Builder:
         """Machines of a system that are not beaten in everything; of one family, all that can be used."""
         key = (system, kind)
         if key not in self._usable:
-            boxes = list(self._with_heap(kind)) if system == "spark" else self.boxes(system, kind)
+            boxes = self._with_heap(kind) if system == "spark" else self.boxes(system, kind)
             self._usable[key] = boxes, self._undominated(system, kind, boxes)
         boxes, best = self._usable[key]
         return [b for b in boxes if b.family == only] if only else best
@@ -398,7 +398,19 @@ class Builder:
         spark = self.scenario.spark
         return min(MOST_HEAP, _up(spark.heap / spark.cores * box.vcpu, 64 * MIB))
 
-    def _with_heap(self, kind: str) -> Iterator[Machine]:
+    def _with_heap(self, kind: str) -> list[Machine]:
+        """Machines on which an executor fits; worked out once for all loads."""
+        key = ("heap", kind, self.prices.region, self.wants.families, self.wants.memory_headroom)
+        if key not in self.shared:
+            before = len(self.excuses)
+            boxes = list(self._fitting(kind))
+            self.shared[key] = boxes, self.excuses[before:]
+            del self.excuses[before:]
+        found: tuple[list[Machine], list[Excuse]] = self.shared[key]
+        self.excuses += found[1]
+        return found[0]
+
+    def _fitting(self, kind: str) -> Iterator[Machine]:
         spark = self.scenario.spark
         for box in self.boxes("spark", kind):
             room = yarn_bytes(box.name) if kind == "emr-ec2" else box.memory_bytes - sizes()["system"].value

@@ -15,6 +15,7 @@ from planner.recommend_stack import Stack
 if TYPE_CHECKING:
     from planner.recommend import Recommendation
 
+DEAR = 1.25  # times the last month's own best: what day 1 cannot change is not to cost more than that later
 Progress = Callable[[str, int, int], None]
 Answered = Callable[[Wants, Search, Found], "Recommendation"]
 
@@ -26,13 +27,15 @@ def to_the_horizon(
     said("growth", 0, 0)
     try:
         out.steps, notes, missed = grown(out, search, search.builder.c)
-        if missed is not None:
-            said(f"day 1 does not reach month {missed}: the last month is searched", 0, 0)
+        changed = [step for step in out.steps if out.best is not None and step.stack.key != out.best.key]
+        if missed is not None or changed:
+            said("the last month is searched for what it needs", 0, 0)
             last, short = floors(search, trials)
-            if last is None:
+            if missed is not None and last is None:
                 notes.append(_unreached(out, missed, short))
-            else:
-                out, search, found, notes = _sought_again(out, search, last, trials, answer, missed)
+            elif last is not None and (missed is not None or changed[-1].stack.usd > DEAR * last.usd):
+                month = missed or changed[-1].month
+                out, search, found, notes = _sought_again(out, search, last, trials, answer, month)
         out.notes += notes
     except KeyboardInterrupt:
         out.interrupted = True
@@ -52,8 +55,8 @@ def _sought_again(
         return out, search, Found(out.best, out.outcome), [_unreached(out, missed, other.nearest())]
     again = answer(wants, other, found)
     again.steps, notes, still = grown(again, other, old.c)
-    notes.append(f"{before} would do today, but not from month {missed} on: {_fixed(found.best)} from day 1, since "
-                 "more of them later moves keys, or starts state anew")  # fmt: skip
+    notes.append(f"{before} would do today, but not at all, or only dearly, from month {missed} on: "
+                 f"{_fixed(found.best)} from day 1, as more of them later moves keys or starts state anew")  # fmt: skip
     if still is not None:
         notes.append(_unreached(again, still, other.nearest()))
     return again, other, found, notes

@@ -355,7 +355,8 @@ class Search:
         """Let each flow have a trigger of its own: from the best with a shared one, step by step while that saves."""
         if len(self.builder.scenario.flows) < 2:
             return
-        tables, untried, tried = [self.table], found.untried, set()
+        tables, untried = [self.table], found.untried
+        tried: set[tuple[float, ...]] = set()
         for _ in range(STEPS_APART):
             best = found.best
             if best is None or not (near := set(self.builder.triggers_near(best.spark.row.triggers)) - tried):

@@ -166,8 +166,8 @@ class SettingsSearch:
         """The choices that are worth a look, and what the screen says of them."""
         flows = len(self.scenario.flows)
         if flows == 1:
-            found = [(s,) for s in self.of_flow(0)]
-            return found, self.screen(found)
+            alone: list[Choice] = [(s,) for s in self.of_flow(0)]
+            return alone, self.screen(alone)
         now = self._together()
         seen: dict[Choice, None] = {}
         for _ in range(ROUNDS):

@@ -24,7 +24,7 @@ from planner.candidates_wants import Wants, peak_of
 from planner.forecast import run_seed
 from planner.recommend_search import SIGMA, Search, Table, margins, tabled
 from planner.recommend_stack import Stack, built
-from planner.recommend_trial import Trials
+from planner.recommend_trial import Seen, Trials
 from planner.recommend_unknowns import Unknowns, World, draw
 from planner.storage import document_bytes, stored_event_bytes
 from planner.usage import Pace
@@ -261,6 +261,7 @@ def _simulated(
         world = worlds[n]
         rates = [peak_of(f.workload) * growth for f in world.scenario.flows]
         trials = Trials(world.scenario, world.coefficients, rates, run_seed(out.seed, n), repeats=1)
+        trials.seen[best.key] = Seen(static=())  # copies are the same in every world, and disks are judged apart
         seen = trials.judge(best, wants, out.region)
         holds[n, 0] = seen.holds
         for ok in by_name.values():
