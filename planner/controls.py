@@ -47,6 +47,7 @@ FIRST = {  # what most plans turn on; the rest is folded
     "targets.catch_up", "targets.throughput_headroom", "targets.monthly_budget_usd", "money.region", "money.month",
     "money.spot_share", "money.load_spread", "run.measure", "run.repeats", "coefficients", "name",
 }  # fmt: skip
+FOLDERS = ("money.price_book",)  # read on the machine that serves a page: never typed there
 SERIES = ("rate", "size", "bytes_per_second", "steps", "recorded")  # alternatives of each other in a workload
 DEFAULT = "its own default"  # of a choice: what stands where the field says nothing
 TRIGGERS = {0.0: "as fast as possible", -1.0: "available now"}
@@ -188,7 +189,7 @@ def at(scenario: Any, place: Place) -> Any:
 
 def _offered(scenario: Scenario, path: str, place: Place, info: FieldInfo) -> bool:
     """Whether a control here would move something, and can be one: no lists, no tables, no part that is not there."""
-    if path.count("[]") > 1 or get_origin(info.annotation) in (tuple, dict):
+    if path.count("[]") > 1 or get_origin(info.annotation) in (tuple, dict) or path in FOLDERS:
         return False
     if not path.startswith("flows[]") and "[]" in path:
         return False

@@ -277,3 +277,8 @@ def test_what_a_version_decides_may_be_said_and_left_to_it_again(app: AppTest) -
     for said, told in ((True, True), (DEFAULT, None)):
         control(app, "selectbox", maybe.label).set_value(said).run()
         assert at(app.session_state["variants"]["A"].scenario, maybe.place) is told
+
+
+def test_no_control_names_a_file_or_folder_of_the_server() -> None:
+    offered = {c.path for c in controls(example())}
+    assert "money.region" in offered and not offered & {"money.price_book", "flows[].workload.recorded"}
