@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from planner.paste import write_paste
     from planner.paste_read import read_paste
     from planner.recommend import Recommendation, recommend
+    from planner.recommend_settings import SettingsAdvice, recommend_settings
     from planner.recommend_unknowns import read_unknowns
     from planner.sampling import Sampled
     from planner.scaling import scaling
@@ -76,6 +77,7 @@ __all__ = [
     "Sampled",
     "Scenario",
     "ScenarioError",
+    "SettingsAdvice",
     "Sizers",
     "Sweep",
     "Targets",
@@ -113,6 +115,7 @@ __all__ = [
     "read_paste",
     "read_unknowns",
     "recommend",
+    "recommend_settings",
     "record",
     "resolved",
     "review",
@@ -146,10 +149,12 @@ _WHEN_ASKED = {  # they fit, and fitting needs scipy, which nobody else waits fo
     "run_drills": "planner.drill",
     "with_faults": "planner.fault_words",
     "Recommendation": "planner.recommend",
+    "SettingsAdvice": "planner.recommend_settings",
     "months_ahead": "planner.months_ahead",
     "read_paste": "planner.paste_read",
     "read_unknowns": "planner.recommend_unknowns",
     "recommend": "planner.recommend",
+    "recommend_settings": "planner.recommend_settings",
     "write_paste": "planner.paste",
     "Discovered": "planner.discover",
     "LiveError": "calibration.live",

@@ -207,7 +207,8 @@ def _refused(scenario: Scenario, wanted: dict[str, Any]) -> list[str]:
     found = ends(scenario)
     for name in CHOOSE_MACHINES:
         if wanted.get(name) is not None:
-            found.append(f"{name} = {wanted[name]}; it chooses machines, and settings alone are searched: leave it out")
+            value = ", ".join(wanted[name]) if isinstance(wanted[name], tuple) else wanted[name]
+            found.append(f"{name} = {value}; it chooses machines, and settings alone are searched: leave it out")
     return found
 
 

@@ -82,7 +82,7 @@ class SettingsSearch:
         promised = self.wants.p99 or math.inf
         found: dict[str, set[Any]] = {
             "partitions": {p for p in PARTITIONS if floor <= p <= most},
-            "trigger": {t for t in TRIGGERS if t < promised} if self.wants.free_trigger else set(),
+            "trigger": {t for t in TRIGGERS if t < promised} if self.wants.p99 and self.wants.free_trigger else set(),
             "bulk": set(), "writers": set(), "shuffles": set(),
         }  # fmt: skip
         if flow.query.sink.kind != "noop":

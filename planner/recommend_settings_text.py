@@ -195,6 +195,8 @@ def _sought(out: SettingsAdvice) -> list[str]:
     c = out.counts
     told = [f"{c['screened']:,} settings screened, {c['simulated']} simulated in {c['runs']} runs, seed {out.seed}",
             "the machines are as they are, so the price of a setting is the CPU that it takes"]  # fmt: skip
+    if out.wants.p99 is None:
+        told.append("no p99 is promised, so triggers stay as they are: --p99 lets them move")
     if out.untried:
         told.append(f"{out.untried} settings that the screen sees taking less were not simulated: --trials goes on")
     return told

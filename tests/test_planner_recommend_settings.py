@@ -146,6 +146,13 @@ def test_each_flow_has_a_trigger_of_its_own() -> None:
     assert any(a.trigger != b.trigger for a, b in search.choices()[0])
 
 
+def test_triggers_stay_where_no_latency_is_promised() -> None:
+    found = recommend_settings(orders(p99=None), reasons=False, trials=6)
+    assert found.best is not None
+    assert found.best.choice[0].trigger == found.now.choice[0].trigger == 10.0
+    assert "triggers stay as they are" in found.as_text()
+
+
 def test_what_chooses_machines_is_refused() -> None:
     with pytest.raises(ScenarioError, match="most_nodes = 5; it chooses machines"):
         recommend_settings(orders(), most_nodes=5)
