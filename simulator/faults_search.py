@@ -322,7 +322,8 @@ class Shards:
         seconds = size / rate
         kept = [indices_kept(flow.index.retention, flow.index.rollover) for flow in flows]
         counts = [sum(self._started(f)) * kept[f] for f in range(len(flows))]
-        shards = min(sum(counts), max(1, math.ceil(size / (held / sum(counts)) - 1e-9))) if held > 0 else 0
+        total = sum(counts)  # started: none, while every node is down
+        shards = min(total, max(1, math.ceil(size / (held / total) - 1e-9))) if held > 0 and total > 0 else 0
         at_once = min(int(law("search.moves_at_once")), shards)
         twice = at_once * size / max(1, shards)
         self.d.note(

@@ -12,12 +12,13 @@ by event, with the same dice.
 
 All tables live in two flat arrays, I (integers) and F (floats), because numba passes every array of a
 struct by value and a hundred of them cost more than the work (measured: 22 µs an event as a tuple of
-arrays). `TABLES` names them; `I[row(I, TASK_FLOW, t)]` is task t's flow, `F[cell(I, JOB_V, h, k)]` the k-th
+arrays). `TABLES` names them; `I[row(I, TASK_FLOW, t)]` is task t's flow, `F[cube(I, JOB_FLOAT, h, k, V)]` the k-th
 job's virtual finish on host h. `memory.py` lays them out and gives Python named views.
 
 All compiled code lives in this one file: numba's cache does not see an inlined function change in
-another (engine.md B2). No globals are written, nothing is allocated in loops. Most tables have a size
-proven from slots and threads; the few that a run may outgrow ask for more (`GROW`) one event early.
+another (engine.md B2). Python calls the doors at its end. No globals are written, nothing is allocated
+in loops. Most tables have a size proven from slots and threads; the few that a run may outgrow ask for
+more (`GROW`) one event early.
 """
 
 from __future__ import annotations
@@ -25,13 +26,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import config, njit
+from numba import config, njit, types
+from numba.extending import intrinsic
 
+# What is handed from function to function is a typed number (`int64`): numba would compile a function anew for each
+# plain literal that it is called with.
 # events
-HOST_JOB, HOST_PAUSE, HOST_RESUME, TASK_READY, TASK_FETCHED, TASK_WAITED, BULK_ARRIVES, BULK_ANSWERED = range(8)
-REFRESH_DUE, BATCH_CLOSES, LINK_ARRIVES, LINK_ACKED, SHARE_EXPIRES = range(8, 13)
-# jobs
-PIECE, COORDINATE, PRIMARY, REPLICA, REFRESH, MERGE, DRIVER, APPEND, SERVE, FOLLOW = range(10)
+HOST_PAUSE, HOST_RESUME, TASK_READY, TASK_FETCHED, TASK_WAITED, BULK_ARRIVES, BULK_ANSWERED = map(np.int64, range(7))
+REFRESH_DUE, BATCH_CLOSES, LINK_ARRIVES, LINK_ACKED, SHARE_EXPIRES = map(np.int64, range(7, 12))
+# jobs, done: the first of a host's jobs is an event too, and has the form of one
+PIECE, COORDINATE, PRIMARY, REPLICA, REFRESH, MERGE, DRIVER, APPEND, SERVE, FOLLOW = map(np.int64, range(12, 22))
+NONE = np.int64(0)  # nothing to say: no second subject, no permits held, no interval that waits for a refresh
+TICKING = np.int64(1)  # a refresh whose end starts the next interval
+AT, ABOVE = np.int64(0), np.int64(1)  # whether a count is to reach an offset or to exceed it
 # streams of dice
 DICE_PAUSE_GAP, DICE_PAUSE, DICE_SHARE, DICE_WAIT, DICE_PHASE, DICE_ARRIVALS, DICE_GAP, DICE_COUNT, DICE_STICKY = range(
     9
@@ -48,13 +55,42 @@ NOBODYS, ALIVE, GHOST, VOID = range(
 )  # a ghost's client is gone: servers finish it, nobody hears; a void one never left
 UNDER_WAY, COORDINATED, SPLIT, ANSWERED = range(4)
 BLOCK_RETRIED, BLOCK_FATAL = 1, 2  # what a blocked index answers: 429 for each item, or 403
+# what Python asks compiled code to do
+(
+    ACT_ADVANCE,
+    ACT_DRIVER_JOB,
+    ACT_SET_CORES,
+    ACT_SET_SPEED,
+    ACT_LOOK,
+    ACT_PUSH,
+    ACT_OPEN_BATCH,
+    ACT_ADD_JOB,
+    ACT_DROP_JOB,
+    ACT_SEND,
+    ACT_ASK_THREADS,
+    ACT_QUEUE_SHARE,
+    ACT_RELEASE,
+    ACT_SHARE_OVER,
+    ACT_FREE_BULK,
+    ACT_END_STAGE,
+    ACT_FIRST_IN_LINE,
+    ACT_NEXT_TASK,
+    ACT_UNBLOCK,
+) = range(19)
 # scalars at the head of I, then of F
 N_EVENTS, SEQUENCE, N_DONE, N_READY, READY_HEAD, FREE_TASKS, FREE_BULKS, EVENTS_SEEN, GROW_WHAT, N_LOG = range(10)
-SEED, EXACT_FRONT, DRIVER_HOST, GROUPS_ARE_NODES = range(10, 14)
-NOW, WINDOW_FROM, WINDOW_UNTIL, FINE_WIDTH, COARSE_WIDTH = range(5)
+SEED, EXACT_FRONT, DRIVER_HOST, GROUPS_ARE_NODES, N_STALE, FIRST_HOST, POST_HEAD, N_POST = range(10, 18)
+NOW, WINDOW_FROM, WINDOW_UNTIL, FINE_WIDTH, COARSE_WIDTH, LAST_POSTED = range(6)
 GROW_PENDING, GROW_CURVE = 1, 2
 # columns of the flow counters
 PRODUCED, COMMITTED, CUT, INDEXED, VISIBLE, REJECTED, DUPLICATED, LOST = range(8)
+# columns of an event, of a letter in the post, and of a job
+KEY, KIND, A, B, HELD = map(np.int64, range(5))
+V, WEIGHT = map(np.int64, range(2))
+# and of a producer batch: in its partition's line its records, in the log all records up to and with it; when its first
+# record came, when it closed, how long its producer had been blocked then; when the high watermark passed it
+TOTAL, OPENED, CLOSED, STOOD, PASSED = map(np.int64, range(5))
+FIRST = np.int64(0)  # place of a heap, or of a curve, that all others follow
 ROLE_BITS, ROLE_MASK = 20, (1 << 20) - 1  # a share's node and role in one number; role: g, or replica of it: G + g
 MOST_TASK_ATTEMPTS = 4  # spark.task.maxFailures, spark.md B2
 ACKS_ALL = 2
@@ -147,30 +183,28 @@ TABLES = (
     ("link_copy", "i", 1),  # which follower of that partition, 0 ..
     ("leader_start", "i", 1),  # [P + 1] into leader_link: links a partition feeds
     ("leader_link", "i", 1),
-    ("ev_time", "f", 1),
-    ("ev_key", "i", 1),  # sequence: deterministic ties
-    ("ev_kind", "i", 1),
-    ("ev_a", "i", 1),
-    ("ev_b", "i", 1),
+    ("event_time", "f", 1),  # a heap
+    ("event", "i", 2),  # [events, 4] key (sequence: deterministic ties), kind, a, b
+    ("post_time", "f", 1),  # a ring: what arrives after a delay that is the same for all comes in the order it left
+    ("post", "i", 2),  # [post, 4]
     ("host_time", "f", 1),  # [H] when v was brought up to date
     ("host_v", "f", 1),  # [H] virtual time: reference CPU seconds each thread has got
     ("host_work", "f", 1),  # [H] reference CPU seconds done
     ("host_busy", "f", 1),  # [H] thread-seconds busy
     ("host_weight", "f", 1),  # [H] threads wanting a core
+    ("host_share", "f", 1),  # [H] reference CPU seconds a second that each of them gets
     ("host_paused", "i", 1),  # [H]
     ("host_pauses", "i", 1),  # [H] pauses so far
     ("pause_at", "f", 1),  # [H] work at which the next pause comes
     ("host_next", "f", 1),  # [H] time of its next event
     ("host_next_key", "i", 1),  # [H]
-    ("host_next_kind", "i", 1),  # [H]
-    ("host_tree", "i", 1),  # winners of a tournament over host_next, root at 1
+    ("host_next_is_pause", "i", 1),  # [H]
+    ("pause_event", "i", 2),  # [H, 4] its next pause in the form of an event: key, kind, a, b
+    ("host_stale", "i", 1),  # [H] 1: its next event is to be found before time goes on
+    ("stale", "i", 1),  # those hosts
     ("host_jobs", "i", 1),  # [H] jobs
-    ("job_v", "f", 2),  # [H, J]
-    ("job_key", "i", 2),
-    ("job_weight", "f", 2),
-    ("job_kind", "i", 2),
-    ("job_a", "i", 2),
-    ("job_b", "i", 2),
+    ("job_float", "f", 3),  # [H, J, 2] virtual finish, weight: a heap of each host
+    ("job", "i", 3),  # [H, J, 5] key, kind, a, b, permits held
     ("exec_free", "i", 1),  # [E]
     ("exec_amplitude", "f", 1),  # [E] A of the warm-up of an executor that replaced a lost one; 0: as its query
     ("exec_warm_work", "f", 1),  # [E] w0
@@ -238,7 +272,6 @@ TABLES = (
     ("queue_head", "i", 1),  # [N]
     ("queue_length", "i", 1),  # [N]
     ("queue_ops", "i", 1),  # [N]
-    ("held", "i", 2),  # permits that a job holds, by host job: [H, J]
     ("fresh", "f", 2),  # [F, N] documents indexed since the last refresh
     ("refreshing", "i", 2),  # [F, N]
     ("refresh_mark", "i", 2),  # [F, N] pending entries the running refresh will show
@@ -274,10 +307,7 @@ TABLES = (
     ("blocked_n", "i", 1),  # [F] blocked streams of a flow
     ("unsent_batches", "i", 1),  # [F]
     ("unsent", "f", 1),  # [F] bytes
-    ("part_queue", "f", 2),  # [P, Q] stream batches waiting: n
-    ("part_first", "f", 2),
-    ("part_blocked", "f", 2),  # time that its producer was blocked before it
-    ("part_close", "f", 2),
+    ("part_line", "f", 3),  # [P, Q, 4] producer batches that wait, a ring
     ("part_head", "i", 1),  # [P]
     ("part_length", "i", 1),  # [P]
     ("part_busy", "i", 1),  # [P]
@@ -287,45 +317,85 @@ TABLES = (
     ("broker_length", "i", 1),
     ("log_count", "i", 1),  # [P] batches appended
     ("log_end", "f", 1),  # [P] records appended
-    ("log_records", "f", 2),  # [P, G] cumulative records by batch
-    ("log_first", "f", 2),  # [P, G]
-    ("log_blocked", "f", 2),
-    ("log_close", "f", 2),  # [P, G]
+    ("log", "f", 3),  # [P, G, 5] producer batches in their leader's log
     ("fetched", "i", 2),  # [P, R] batches fetched by a follower
     ("acked", "i", 2),  # [P, R]
     ("commit_count", "i", 1),  # [P]
-    ("commit_time", "f", 2),  # [P, G]
     ("link_busy", "i", 1),  # [K]
+    ("link_news", "i", 1),  # [K] batches that its leader has logged since the last fetch
     ("link_upto", "i", 1),  # [entries] batches in the fetch under way
     ("publish_slope", "f", 2),  # [F, bins]
     ("publish_step", "f", 2),
     ("link_work", "f", 1),  # [K] CPU of the append at the follower
 )
 HEAD = 64  # scalars before the first descriptor
-DESCRIPTOR = 4  # where a table starts, the lengths of its first and second stride, its first length
+DESCRIPTOR = 5  # where a table starts, the lengths of its first and second stride, its first and second length
+SECOND = 4
 if clash := [name for name, _, _ in TABLES if name.upper() in globals()]:
     raise ImportError(f"tables named like constants: {clash}")
-globals().update({name.upper(): HEAD + DESCRIPTOR * n for n, (name, _, _) in enumerate(TABLES)})
+globals().update({name.upper(): np.int64(HEAD + DESCRIPTOR * n) for n, (name, _, _) in enumerate(TABLES)})
 
 
-# one way of compiling for all: cached, and without Python's tests for division by zero (every divisor here is > 0)
-compiled = njit(cache=True, error_model="numpy")
+# Every divisor here is > 0: no tests for division by zero. `compiled` may be called from Python; `inner` only from
+# compiled code, to which I and F are bare addresses: an array costs a locked count up and down at every call.
+compiled = njit(cache=True, error_model="numpy", forceinline=False)
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=False)
+within = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)  # one caller
+WATCHED = bool(config.DISABLE_JIT or config.BOUNDSCHECK)  # arrays stay arrays: their indices are watched
+
+
+@intrinsic
+def _address(typingctx, array):
+    """Where an array's first entry lies."""
+
+    def code(context, builder, signature, args):
+        return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), code
+
+
+@intrinsic
+def _fixed(typingctx, entries, at):
+    """entries[at], which no compiled code changes: once read, LLVM may keep it."""
+
+    def code(context, builder, signature, args):
+        first = args[0]
+        if isinstance(signature.args[0], types.Array):
+            first = context.make_array(signature.args[0])(context, builder, first).data
+        found = builder.load(builder.gep(first, [args[1]]))
+        found.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return found
+
+    return entries.dtype(entries, types.intp), code
+
+
+@compiled
+def _as_it_is(array):
+    return array
+
+
+@compiled
+def _entry(entries, at):
+    return entries[at]
+
+
+bare, fixed = (_as_it_is, _entry) if WATCHED else (_address, _fixed)
 
 
 @compiled
 def row(I, table, a):
-    """Where entry a of a table lies; unsigned, so that numba adds no test for negative indices."""
-    return np.uint64(I[table] + a)
+    """Where entry a of a table lies."""
+    return fixed(I, table) + a
 
 
 @compiled
 def cell(I, table, a, b):
-    return np.uint64(I[table] + a * I[table + 1] + b)
+    return fixed(I, table) + a * fixed(I, table + 1) + b
 
 
 @compiled
 def cube(I, table, a, b, c):
-    return np.uint64(I[table] + a * I[table + 1] + b * I[table + 2] + c)
+    return fixed(I, table) + a * fixed(I, table + 1) + b * fixed(I, table + 2) + c
 
 
 @compiled
@@ -448,264 +518,270 @@ def poisson(mean, seed, stream, a, b, c):
 # ---------------------------------------------------------------- event list
 
 
-@compiled
-def push(I, F, time, kind, a, b):
+@inner
+def _write(I, at, key, kind, a, b):
+    I[at + KEY] = key
+    I[at + KIND] = kind
+    I[at + A] = a
+    I[at + B] = b
+
+
+@inner
+def _push(I, F, time, kind, a, b):
     n = I[N_EVENTS]
     key = I[SEQUENCE]
     I[SEQUENCE] = key + 1
     I[N_EVENTS] = n + 1
     while n > 0:
         up = (n - 1) >> 1
-        if F[row(I, EV_TIME, up)] < time or (F[row(I, EV_TIME, up)] == time and I[row(I, EV_KEY, up)] < key):
+        before = F[row(I, EVENT_TIME, up)]
+        at = cell(I, EVENT, up, KEY)
+        if before < time or (before == time and I[at] < key):
             break
-        F[row(I, EV_TIME, n)] = F[row(I, EV_TIME, up)]
-        I[row(I, EV_KEY, n)] = I[row(I, EV_KEY, up)]
-        I[row(I, EV_KIND, n)] = I[row(I, EV_KIND, up)]
-        I[row(I, EV_A, n)] = I[row(I, EV_A, up)]
-        I[row(I, EV_B, n)] = I[row(I, EV_B, up)]
+        F[row(I, EVENT_TIME, n)] = before
+        _write(I, cell(I, EVENT, n, KEY), I[at + KEY], I[at + KIND], I[at + A], I[at + B])
         n = up
-    F[row(I, EV_TIME, n)] = time
-    I[row(I, EV_KEY, n)] = key
-    I[row(I, EV_KIND, n)] = kind
-    I[row(I, EV_A, n)] = a
-    I[row(I, EV_B, n)] = b
+    F[row(I, EVENT_TIME, n)] = time
+    _write(I, cell(I, EVENT, n, KEY), key, kind, a, b)
 
 
-@compiled
+@inner
 def _pop(I, F):
+    """Take the first event off the heap: the last takes its place and sinks."""
     n = I[N_EVENTS] - 1
     I[N_EVENTS] = n
-    time, key, kind, a, b = (
-        F[row(I, EV_TIME, n)],
-        I[row(I, EV_KEY, n)],
-        I[row(I, EV_KIND, n)],
-        I[row(I, EV_A, n)],
-        I[row(I, EV_B, n)],
-    )
+    time = F[row(I, EVENT_TIME, n)]
+    last = cell(I, EVENT, n, KEY)
+    key, kind, a, b = I[last + KEY], I[last + KIND], I[last + A], I[last + B]
     k = 0
     while True:
         child = 2 * k + 1
         if child >= n:
             break
-        right = child + 1
-        if right < n and (
-            F[row(I, EV_TIME, right)] < F[row(I, EV_TIME, child)]
-            or (
-                F[row(I, EV_TIME, right)] == F[row(I, EV_TIME, child)]
-                and I[row(I, EV_KEY, right)] < I[row(I, EV_KEY, child)]
-            )
-        ):
-            child = right
-        if F[row(I, EV_TIME, child)] > time or (F[row(I, EV_TIME, child)] == time and I[row(I, EV_KEY, child)] > key):
+        at = cell(I, EVENT, child, KEY)
+        first = F[row(I, EVENT_TIME, child)]
+        if child + 1 < n:
+            right, other = cell(I, EVENT, child + 1, KEY), F[row(I, EVENT_TIME, child + 1)]
+            if other < first or (other == first and I[right + KEY] < I[at + KEY]):
+                child, at, first = child + 1, right, other
+        if first > time or (first == time and I[at + KEY] > key):
             break
-        F[row(I, EV_TIME, k)] = F[row(I, EV_TIME, child)]
-        I[row(I, EV_KEY, k)] = I[row(I, EV_KEY, child)]
-        I[row(I, EV_KIND, k)] = I[row(I, EV_KIND, child)]
-        I[row(I, EV_A, k)] = I[row(I, EV_A, child)]
-        I[row(I, EV_B, k)] = I[row(I, EV_B, child)]
+        F[row(I, EVENT_TIME, k)] = first
+        _write(I, cell(I, EVENT, k, KEY), I[at + KEY], I[at + KIND], I[at + A], I[at + B])
         k = child
-    F[row(I, EV_TIME, k)] = time
-    I[row(I, EV_KEY, k)] = key
-    I[row(I, EV_KIND, k)] = kind
-    I[row(I, EV_A, k)] = a
-    I[row(I, EV_B, k)] = b
+    F[row(I, EVENT_TIME, k)] = time if n > 0 else math.inf
+    _write(I, cell(I, EVENT, k, KEY), key, kind, a, b)
 
 
-@compiled
-def _schedule(I, F, h, time, kind):
-    """Set host h's next event; the tournament tree finds the earliest of all hosts."""
-    F[row(I, HOST_NEXT, h)] = time
-    I[row(I, HOST_NEXT_KEY, h)] = I[SEQUENCE]
-    I[row(I, HOST_NEXT_KIND, h)] = kind
+@inner
+def _post(I, F, time, kind, a, b):
+    """An event that mostly comes after all that were posted before it: a ring needs no sorting. Else it is pushed."""
+    if time < F[LAST_POSTED] or I[N_POST] == fixed(I, POST_TIME + 3):
+        _push(I, F, time, kind, a, b)
+        return
+    F[LAST_POSTED] = time
+    at = _wrapped(I[POST_HEAD] + I[N_POST], fixed(I, POST_TIME + 3))
+    I[N_POST] += 1
+    F[row(I, POST_TIME, at)] = time
+    _write(I, cell(I, POST, at, KEY), I[SEQUENCE], kind, a, b)
     I[SEQUENCE] += 1
-    leaves = I[HOST_TREE + 3] // 2
-    k = (leaves + h) >> 1
-    while k >= 1:
-        left, right = I[row(I, HOST_TREE, 2 * k)], I[row(I, HOST_TREE, 2 * k + 1)]
-        a, b = F[row(I, HOST_NEXT, left)], F[row(I, HOST_NEXT, right)]
-        I[row(I, HOST_TREE, k)] = (
-            left if a < b or (a == b and I[row(I, HOST_NEXT_KEY, left)] <= I[row(I, HOST_NEXT_KEY, right)]) else right
-        )
-        k >>= 1
+
+
+@within
+def _set_clocks(I, F):
+    """Find the next event of each host where something has changed, and which host's is the first of all."""
+    moved = False
+    while I[N_STALE] > 0:
+        I[N_STALE] -= 1
+        h, first = I[row(I, STALE, I[N_STALE])], I[FIRST_HOST]
+        before = F[row(I, HOST_NEXT, h)]
+        _set_clock(I, F, h)
+        now, key = F[row(I, HOST_NEXT, h)], I[row(I, HOST_NEXT_KEY, h)]
+        if h == first:
+            moved |= now >= before
+        elif now < F[row(I, HOST_NEXT, first)]:
+            I[FIRST_HOST] = h
+        else:
+            moved |= now == F[row(I, HOST_NEXT, first)] and key < I[row(I, HOST_NEXT_KEY, first)]
+    if moved:
+        _find_first_host(I, F)
+
+
+@within
+def _set_clock(I, F, h):
+    """Find host h's next event: its first job done, or a pause before that. An idle host's first job never ends."""
+    I[row(I, HOST_STALE, h)] = 0
+    share = F[row(I, HOST_SHARE, h)]
+    to_job = max(0.0, F[cube(I, JOB_FLOAT, h, FIRST, V)] - F[row(I, HOST_V, h)]) / share
+    if F[row(I, PAUSE_AT, h)] < math.inf:
+        to_pause = math.inf
+        if I[row(I, HOST_PAUSED, h)] == 1:
+            to_job = math.inf
+        elif I[row(I, HOST_JOBS, h)] > 0:
+            to_pause = max(0.0, F[row(I, PAUSE_AT, h)] - F[row(I, HOST_WORK, h)]) / (share * F[row(I, HOST_WEIGHT, h)])
+        I[row(I, HOST_NEXT_IS_PAUSE, h)] = 1 if to_pause < to_job else 0
+        to_job = min(to_pause, to_job)
+    F[row(I, HOST_NEXT, h)] = F[row(I, HOST_TIME, h)] + to_job
+
+
+@within
+def _find_first_host(I, F):
+    """The host with the earliest event; all are looked at, without a branch that a processor must guess."""
+    times, keys, hosts = row(I, HOST_NEXT, FIRST), row(I, HOST_NEXT_KEY, FIRST), fixed(I, HOST_NEXT + 3)
+    a, b, c, d = math.inf, math.inf, math.inf, math.inf
+    for h in range(0, hosts, 4):
+        w, x, y, z = F[times + h], F[times + h + 1], F[times + h + 2], F[times + h + 3]
+        a, b, c, d = (w if w < a else a), (x if x < b else b), (y if y < c else c), (z if z < d else d)
+    a, c = (b if b < a else a), (d if d < c else c)
+    best = c if c < a else a
+    first, found = FIRST, 0
+    for h in range(hosts):
+        is_it = F[times + h] == best
+        first = h if is_it else first
+        found += 1 if is_it else 0
+    if found > 1:
+        for h in range(hosts):
+            if F[times + h] == best and I[keys + h] < I[keys + first]:
+                first = h
+    I[FIRST_HOST] = first
 
 
 # ---------------------------------------------------------------- hosts: processor sharing
 
 
-@compiled
-def _share(I, F, h):
-    """Reference CPU seconds a second that each thread gets now."""
-    w = F[row(I, HOST_WEIGHT, h)]
-    return F[row(I, HOST_SPEED, h)] * (1.0 if w <= F[row(I, HOST_CORES, h)] else F[row(I, HOST_CORES, h)] / w)
+@inner
+def _weigh(I, F, h, weight):
+    """Host h has so many threads that want a core: what each gets of it is worked out now, and not at every look."""
+    F[row(I, HOST_WEIGHT, h)] = weight
+    cores = F[row(I, HOST_CORES, h)]
+    F[row(I, HOST_SHARE, h)] = F[row(I, HOST_SPEED, h)] * (1.0 if weight <= cores else cores / weight)
 
 
-@compiled
-def settle(I, F, h):
+@inner
+def _settle(I, F, h):
     """Bring a host's virtual time up to now."""
     now = F[NOW]
     passed = now - F[row(I, HOST_TIME, h)]
     F[row(I, HOST_TIME, h)] = now
-    if passed > 0.0 and I[row(I, HOST_PAUSED, h)] == 0 and I[row(I, HOST_JOBS, h)] > 0:
-        share = _share(I, F, h)
-        F[row(I, HOST_V, h)] += passed * share
-        F[row(I, HOST_WORK, h)] += passed * share * F[row(I, HOST_WEIGHT, h)]
-        F[row(I, HOST_BUSY, h)] += passed * min(F[row(I, HOST_WEIGHT, h)], F[row(I, HOST_CORES, h)])
+    if passed > 0.0 and I[row(I, HOST_PAUSED, h)] == 0:
+        weight, share = F[row(I, HOST_WEIGHT, h)], F[row(I, HOST_SHARE, h)]
+        F[row(I, HOST_V, h)] += passed * share if I[row(I, HOST_JOBS, h)] > 0 else 0.0
+        F[row(I, HOST_WORK, h)] += passed * share * weight
+        F[row(I, HOST_BUSY, h)] += passed * min(weight, F[row(I, HOST_CORES, h)])
 
 
-@compiled
+@inner
 def _arm(I, F, h):
-    """Announce the host's next event: its first job done, or a pause before that."""
-    if I[row(I, HOST_PAUSED, h)] == 1 or I[row(I, HOST_JOBS, h)] == 0:
-        _schedule(I, F, h, math.inf, HOST_JOB)
-        return
-    share = _share(I, F, h)
-    to_job = max(0.0, F[cell(I, JOB_V, h, 0)] - F[row(I, HOST_V, h)]) / share
-    to_pause = max(0.0, F[row(I, PAUSE_AT, h)] - F[row(I, HOST_WORK, h)]) / (share * F[row(I, HOST_WEIGHT, h)])
-    if to_pause < to_job:
-        _schedule(I, F, h, F[NOW] + to_pause, HOST_PAUSE)
-    else:
-        _schedule(I, F, h, F[NOW] + to_job, HOST_JOB)
+    """Host h's next event is another now. It is found before time goes on, once for all that happens in a moment;
+    its place among events of one time is that of the last cause.
+    """
+    I[row(I, HOST_NEXT_KEY, h)] = I[SEQUENCE]
+    I[SEQUENCE] += 1
+    if I[row(I, HOST_STALE, h)] == 0:
+        I[row(I, HOST_STALE, h)] = 1
+        I[row(I, STALE, I[N_STALE])] = h
+        I[N_STALE] += 1
 
 
-@compiled
-def add_job(I, F, h, work, weight, kind, a, b, held):
+@inner
+def _add_job(I, F, h, work, weight, kind, a, b, held):
     """A job of `work` CPU seconds on `weight` threads enters host h."""
-    settle(I, F, h)
+    _settle(I, F, h)
     v = F[row(I, HOST_V, h)] + work / weight
     key = I[SEQUENCE]
     I[SEQUENCE] = key + 1
     n = I[row(I, HOST_JOBS, h)]
     I[row(I, HOST_JOBS, h)] = n + 1
-    F[row(I, HOST_WEIGHT, h)] += weight
-    while n > 0:
-        up = (n - 1) >> 1
-        if F[cell(I, JOB_V, h, up)] < v or (F[cell(I, JOB_V, h, up)] == v and I[cell(I, JOB_KEY, h, up)] < key):
-            break
-        _copy_job(I, F, h, up, n)
-        n = up
-    F[cell(I, JOB_V, h, n)] = v
-    I[cell(I, JOB_KEY, h, n)] = key
-    F[cell(I, JOB_WEIGHT, h, n)] = weight
-    I[cell(I, JOB_KIND, h, n)] = kind
-    I[cell(I, JOB_A, h, n)] = a
-    I[cell(I, JOB_B, h, n)] = b
-    I[cell(I, HELD, h, n)] = held
+    _weigh(I, F, h, F[row(I, HOST_WEIGHT, h)] + weight)
+    k = _risen(I, F, h, n, v, key)
+    F[cube(I, JOB_FLOAT, h, k, V)] = v
+    F[cube(I, JOB_FLOAT, h, k, WEIGHT)] = weight
+    at = cube(I, JOB, h, k, KEY)
+    _write(I, at, key, kind, a, b)
+    I[at + HELD] = held
     _arm(I, F, h)
 
 
-@compiled
+@inner
+def _risen(I, F, h, n, v, key):
+    """The place in host h's heap to which a job rises from place n; those it passes go down."""
+    while n > 0:
+        up = (n - 1) >> 1
+        before = F[cube(I, JOB_FLOAT, h, up, V)]
+        if before < v or (before == v and I[cube(I, JOB, h, up, KEY)] < key):
+            break
+        _copy_job(I, F, h, up, n)
+        n = up
+    return n
+
+
+@inner
 def _copy_job(I, F, h, source, target):
-    F[cell(I, JOB_V, h, target)] = F[cell(I, JOB_V, h, source)]
-    I[cell(I, JOB_KEY, h, target)] = I[cell(I, JOB_KEY, h, source)]
-    F[cell(I, JOB_WEIGHT, h, target)] = F[cell(I, JOB_WEIGHT, h, source)]
-    I[cell(I, JOB_KIND, h, target)] = I[cell(I, JOB_KIND, h, source)]
-    I[cell(I, JOB_A, h, target)] = I[cell(I, JOB_A, h, source)]
-    I[cell(I, JOB_B, h, target)] = I[cell(I, JOB_B, h, source)]
-    I[cell(I, HELD, h, target)] = I[cell(I, HELD, h, source)]
+    x, y = cube(I, JOB_FLOAT, h, source, V), cube(I, JOB_FLOAT, h, target, V)
+    F[y + V] = F[x + V]
+    F[y + WEIGHT] = F[x + WEIGHT]
+    x, y = cube(I, JOB, h, source, KEY), cube(I, JOB, h, target, KEY)
+    _write(I, y, I[x + KEY], I[x + KIND], I[x + A], I[x + B])
+    I[y + HELD] = I[x + HELD]
 
 
-@compiled
-def _take_job(I, F, h):
-    """Remove the first job of host h; returns kind, a, b, permits held."""
-    kind, a, b, held = (
-        I[cell(I, JOB_KIND, h, 0)],
-        I[cell(I, JOB_A, h, 0)],
-        I[cell(I, JOB_B, h, 0)],
-        I[cell(I, HELD, h, 0)],
-    )
-    F[row(I, HOST_WEIGHT, h)] -= F[cell(I, JOB_WEIGHT, h, 0)]
+@inner
+def _remove(I, F, h, at):
+    """Take the job at a place of host h's heap away: the last one takes the place, and rises or sinks."""
     n = I[row(I, HOST_JOBS, h)] - 1
     I[row(I, HOST_JOBS, h)] = n
-    if n == 0:
-        F[row(I, HOST_WEIGHT, h)] = 0.0  # no dust of floating point on an idle host
-        return kind, a, b, held
-    v, key = F[cell(I, JOB_V, h, n)], I[cell(I, JOB_KEY, h, n)]
-    k = 0
+    weight = F[row(I, HOST_WEIGHT, h)] - F[cube(I, JOB_FLOAT, h, at, WEIGHT)]
+    _weigh(I, F, h, weight if n > 0 else 0.0)  # no dust of floating point on an idle host
+    if at == n:
+        if n == 0:
+            F[cube(I, JOB_FLOAT, h, FIRST, V)] = math.inf
+        return
+    v, key = F[cube(I, JOB_FLOAT, h, n, V)], I[cube(I, JOB, h, n, KEY)]
+    k = _risen(I, F, h, at, v, key)
     while True:
         child = 2 * k + 1
         if child >= n:
             break
-        right = child + 1
-        if right < n and (
-            F[cell(I, JOB_V, h, right)] < F[cell(I, JOB_V, h, child)]
-            or (
-                F[cell(I, JOB_V, h, right)] == F[cell(I, JOB_V, h, child)]
-                and I[cell(I, JOB_KEY, h, right)] < I[cell(I, JOB_KEY, h, child)]
-            )
-        ):
-            child = right
-        if F[cell(I, JOB_V, h, child)] > v or (
-            F[cell(I, JOB_V, h, child)] == v and I[cell(I, JOB_KEY, h, child)] > key
-        ):
+        first, order = F[cube(I, JOB_FLOAT, h, child, V)], I[cube(I, JOB, h, child, KEY)]
+        if child + 1 < n:
+            other, its = F[cube(I, JOB_FLOAT, h, child + 1, V)], I[cube(I, JOB, h, child + 1, KEY)]
+            if other < first or (other == first and its < order):
+                child, first, order = child + 1, other, its
+        if first > v or (first == v and order > key):
             break
         _copy_job(I, F, h, child, k)
         k = child
-    if k != n:
-        _copy_job(I, F, h, n, k)
-    return kind, a, b, held
+    _copy_job(I, F, h, n, k)
 
 
-@compiled
-def drop_job(I, F, h, at):
+@inner
+def _drop_job(I, F, h, at):
     """Take the job at place `at` of host h's heap away, unfinished; returns the CPU it still wanted."""
-    settle(I, F, h)
-    left = max(0.0, F[cell(I, JOB_V, h, at)] - F[row(I, HOST_V, h)]) * F[cell(I, JOB_WEIGHT, h, at)]
-    F[row(I, HOST_WEIGHT, h)] -= F[cell(I, JOB_WEIGHT, h, at)]
-    n = I[row(I, HOST_JOBS, h)] - 1
-    I[row(I, HOST_JOBS, h)] = n
-    if n == 0:
-        F[row(I, HOST_WEIGHT, h)] = 0.0
-    if at < n:
-        v, key = F[cell(I, JOB_V, h, n)], I[cell(I, JOB_KEY, h, n)]
-        k = at
-        while k > 0:  # the last job takes the place: up, if it comes before its parent
-            up = (k - 1) >> 1
-            if F[cell(I, JOB_V, h, up)] < v or (F[cell(I, JOB_V, h, up)] == v and I[cell(I, JOB_KEY, h, up)] < key):
-                break
-            _copy_job(I, F, h, up, k)
-            k = up
-        while True:  # or down
-            child = 2 * k + 1
-            if child >= n:
-                break
-            right = child + 1
-            if right < n and (
-                F[cell(I, JOB_V, h, right)] < F[cell(I, JOB_V, h, child)]
-                or (
-                    F[cell(I, JOB_V, h, right)] == F[cell(I, JOB_V, h, child)]
-                    and I[cell(I, JOB_KEY, h, right)] < I[cell(I, JOB_KEY, h, child)]
-                )
-            ):
-                child = right
-            if F[cell(I, JOB_V, h, child)] > v or (
-                F[cell(I, JOB_V, h, child)] == v and I[cell(I, JOB_KEY, h, child)] > key
-            ):
-                break
-            _copy_job(I, F, h, child, k)
-            k = child
-        if k != n:
-            _copy_job(I, F, h, n, k)
+    _settle(I, F, h)
+    place = cube(I, JOB_FLOAT, h, at, V)
+    left = max(0.0, F[place + V] - F[row(I, HOST_V, h)]) * F[place + WEIGHT]
+    _remove(I, F, h, at)
     _arm(I, F, h)
     return left
 
 
-@compiled
+@inner
 def _pause(I, F, h):
     """Stop the world on host h for an exponential time."""
-    settle(I, F, h)
+    _settle(I, F, h)
     F[row(I, HOST_WORK, h)] = F[row(I, PAUSE_AT, h)]
     I[row(I, HOST_PAUSED, h)] = 1
     _arm(I, F, h)
-    length = F[row(I, PAUSE_MEAN, h)] * exponential(I[SEED], DICE_PAUSE, h, I[row(I, HOST_PAUSES, h)], 0)
-    push(I, F, F[NOW] + length, HOST_RESUME, h, 0)
+    length = F[row(I, PAUSE_MEAN, h)] * exponential(I[SEED], DICE_PAUSE, h, I[row(I, HOST_PAUSES, h)], NONE)
+    _push(I, F, F[NOW] + length, HOST_RESUME, h, NONE)
 
 
-@compiled
+@inner
 def _resume(I, F, h):
-    settle(I, F, h)
+    _settle(I, F, h)
     I[row(I, HOST_PAUSED, h)] = 0
     I[row(I, HOST_PAUSES, h)] += 1
-    gap = exponential(I[SEED], DICE_PAUSE_GAP, h, I[row(I, HOST_PAUSES, h)], 0) / F[row(I, PAUSE_RATE, h)]
+    gap = exponential(I[SEED], DICE_PAUSE_GAP, h, I[row(I, HOST_PAUSES, h)], NONE) / F[row(I, PAUSE_RATE, h)]
     F[row(I, PAUSE_AT, h)] = F[row(I, HOST_WORK, h)] + gap
     _arm(I, F, h)
 
@@ -713,49 +789,49 @@ def _resume(I, F, h):
 # ---------------------------------------------------------------- tasks on slots
 
 
-@compiled
+@inner
 def _free_executor(I, F):
     """The executor with most free slots, -1 if none has any; ties go to the lowest number."""
     best = -1
     most = 0
-    for e in range(I[EXEC_FREE + 3]):
+    for e in range(fixed(I, EXEC_FREE + 3)):
         if I[row(I, EXEC_FREE, e)] > most:
             most = I[row(I, EXEC_FREE, e)]
             best = e
     return best
 
 
-@compiled
+@inner
 def _task_ready(I, F, task):
     e = _free_executor(I, F)
     if e < 0:
-        cap = I[READY + 3]
+        cap = fixed(I, READY + 3)
         I[row(I, READY, _wrapped(I[READY_HEAD] + I[N_READY], cap))] = task
         I[N_READY] += 1
     else:
         _task_starts(I, F, task, e)
 
 
-@compiled
+@inner
 def _task_starts(I, F, task, e):
     I[row(I, EXEC_FREE, e)] -= 1
     I[row(I, TASK_EXEC, task)] = e
     I[row(I, TASK_STATE, task)] = RUNNING
     F[row(I, TASK_STARTED, task)] = F[NOW]
     if F[row(I, TASK_FETCH, task)] > 0.0:
-        push(I, F, F[NOW] + F[row(I, TASK_FETCH, task)], TASK_FETCHED, task, I[row(I, TASK_EPOCH, task)])
+        _push(I, F, F[NOW] + F[row(I, TASK_FETCH, task)], TASK_FETCHED, task, I[row(I, TASK_EPOCH, task)])
     else:
         _next_piece(I, F, task, F[row(I, TASK_SETUP, task)])
 
 
-@compiled
+@inner
 def _documents_of(I, F, task, k):
     """Documents of a task's bulk k."""
     most = F[row(I, BULK_MOST, I[row(I, TASK_FLOW, task)])]
     return min(most, F[row(I, TASK_DOCUMENTS, task)] - k * most)
 
 
-@compiled
+@inner
 def _next_piece(I, F, task, setup):
     """The CPU before a task's next bulk: set-up, the bulk's records, the request."""
     work = setup
@@ -771,10 +847,10 @@ def _next_piece(I, F, task, setup):
     if F[row(I, EXEC_AMPLITUDE, e)] > 0.0:
         work *= 1.0 + F[row(I, EXEC_AMPLITUDE, e)] * math.exp(-F[row(I, EXEC_WORK, e)] / F[row(I, EXEC_WARM_WORK, e)])
         F[row(I, EXEC_WORK, e)] += work
-    add_job(I, F, I[row(I, EXEC_HOST, e)], work, F[row(I, TASK_WEIGHT, task)], PIECE, task, 0, 0)
+    _add_job(I, F, I[row(I, EXEC_HOST, e)], work, F[row(I, TASK_WEIGHT, task)], PIECE, task, NONE, NONE)
 
 
-@compiled
+@inner
 def _piece_done(I, F, task):
     I[row(I, TASK_PIECE, task)] = 0
     if I[row(I, TASK_BULKS, task)] == 0:
@@ -785,7 +861,7 @@ def _piece_done(I, F, task):
     _after_bulk(I, F, task)
 
 
-@compiled
+@inner
 def _after_bulk(I, F, task):
     """Go on with a task whose piece or bulk is done: next piece, wait, or end."""
     f = I[row(I, TASK_FLOW, task)]
@@ -802,7 +878,7 @@ def _after_bulk(I, F, task):
         _task_tail(I, F, task)
 
 
-@compiled
+@inner
 def _task_over_again(I, F, task):
     """A bulk ran out of retries: the attempt fails, the task runs again from its first record."""
     f = I[row(I, TASK_FLOW, task)]
@@ -816,26 +892,26 @@ def _task_over_again(I, F, task):
     else:
         I[row(I, TASK_FAILED, task)] = 0
         I[row(I, TASK_NEXT, task)] = 0
-        first_in_line(I, F, task)
-    next_task(I, F)
+        _first_in_line(I, F, task)
+    _next_task(I, F)
 
 
-@compiled
-def first_in_line(I, F, task):
+@inner
+def _first_in_line(I, F, task):
     """A task that failed is the next to get a slot: Spark adds it to the end of the list that it takes from."""
     I[row(I, TASK_STATE, task)] = WAITING
-    I[READY_HEAD] = (I[READY_HEAD] if I[READY_HEAD] > 0 else I[READY + 3]) - 1
+    I[READY_HEAD] = (I[READY_HEAD] if I[READY_HEAD] > 0 else fixed(I, READY + 3)) - 1
     I[row(I, READY, I[READY_HEAD])] = task
     I[N_READY] += 1
 
 
-@compiled
+@inner
 def _task_ends(I, F, task):
     """Its row is kept until the stage ends: what it indexed counts if the stage has to be run again."""
     I[row(I, TASK_STATE, task)] = OVER
     F[row(I, SLOT_SECONDS, I[row(I, TASK_EXEC, task)])] += F[NOW] - F[row(I, TASK_STARTED, task)]
     k = I[N_LOG]
-    if k < I[TASK_LOG + 3]:
+    if k < fixed(I, TASK_LOG + 3):
         F[cell(I, TASK_LOG, k, 0)] = I[row(I, TASK_FLOW, task)]
         F[cell(I, TASK_LOG, k, 1)] = I[row(I, TASK_BATCH, task)]
         F[cell(I, TASK_LOG, k, 2)] = I[row(I, TASK_PARTITION, task)]
@@ -845,8 +921,8 @@ def _task_ends(I, F, task):
         I[N_LOG] = k + 1
 
 
-@compiled
-def end_stage(I, F, f):
+@inner
+def _end_stage(I, F, f):
     """Give the rows of a stage's tasks back; a row that ghosts still point to is kept until the last of them ends."""
     for k in range(I[row(I, STAGE_TASKS, f)]):
         task = I[cell(I, STAGE_ROW, f, k)]
@@ -857,50 +933,50 @@ def end_stage(I, F, f):
     I[row(I, STAGE_TASKS, f)] = 0
 
 
-@compiled
+@inner
 def _free_task(I, task):
     I[row(I, TASK_STATE, task)] = FREE
     I[row(I, TASK_FREE, I[FREE_TASKS])] = task
     I[FREE_TASKS] += 1
 
 
-@compiled
+@inner
 def _task_tail(I, F, task):
     if F[row(I, TASK_TAIL, task)] > 0.0:
-        push(I, F, F[NOW] + F[row(I, TASK_TAIL, task)], TASK_WAITED, task, I[row(I, TASK_EPOCH, task)])
+        _push(I, F, F[NOW] + F[row(I, TASK_TAIL, task)], TASK_WAITED, task, I[row(I, TASK_EPOCH, task)])
     else:
         _task_done(I, F, task)
 
 
-@compiled
+@inner
 def _task_done(I, F, task):
     f = I[row(I, TASK_FLOW, task)]
     I[row(I, EXEC_FREE, I[row(I, TASK_EXEC, task)])] += 1
     F[row(I, STAGE_SINK_WAIT, f)] += F[row(I, TASK_SINK_WAIT, task)]
     if I[row(I, REFRESH_PER_WRITE, f)] == 1 and I[row(I, TASK_BULKS, task)] > 0:
-        for n in range(I[NODE_HOST + 3]):
+        for n in range(fixed(I, NODE_HOST + 3)):
             if I[cell(I, SHARDS_ON, f, n)] > 0:
-                _refresh_due(I, F, f, n, 0)
+                _refresh_due(I, F, f, n, NONE)
     _task_ends(I, F, task)
     I[row(I, STAGE_LEFT, f)] -= 1
     if I[row(I, STAGE_LEFT, f)] == 0:
-        end_stage(I, F, f)
+        _end_stage(I, F, f)
         _tell(I, F, DONE_STAGE, f)
-    next_task(I, F)
+    _next_task(I, F)
 
 
-@compiled
-def next_task(I, F):
+@inner
+def _next_task(I, F):
     if I[N_READY] > 0:
         e = _free_executor(I, F)
         if e >= 0:
             task = I[row(I, READY, I[READY_HEAD])]
-            I[READY_HEAD] = _wrapped(I[READY_HEAD] + 1, I[READY + 3])
+            I[READY_HEAD] = _wrapped(I[READY_HEAD] + 1, fixed(I, READY + 3))
             I[N_READY] -= 1
             _task_starts(I, F, task, e)
 
 
-@compiled
+@inner
 def _tell(I, F, kind, a):
     I[row(I, DONE_KIND, I[N_DONE])] = kind
     I[row(I, DONE_A, I[N_DONE])] = a
@@ -910,7 +986,7 @@ def _tell(I, F, kind, a):
 # ---------------------------------------------------------------- bulks
 
 
-@compiled
+@inner
 def _send_bulk(I, F, task):
     I[FREE_BULKS] -= 1
     bulk = I[row(I, BULK_FREE, I[FREE_BULKS])]
@@ -923,15 +999,15 @@ def _send_bulk(I, F, task):
     F[row(I, BULK_DOCUMENTS, bulk)] = _documents_of(I, F, task, k)
     I[row(I, BULK_ATTEMPT, bulk)] = 0
     F[row(I, BULK_SENT, bulk)] = F[NOW]
-    for g in range(I[PRIMARY_SHARE + 1]):
+    for g in range(fixed(I, PRIMARY_SHARE + 1)):
         I[cell(I, BULK_TODO, bulk, g)] = 1 if F[cell(I, PRIMARY_SHARE, f, g)] > 0.0 else 0
-    I[row(I, BULK_NODE, bulk)] = (I[row(I, TASK_NUMBER, task)] + k) % I[NODE_HOST + 3]
+    I[row(I, BULK_NODE, bulk)] = (I[row(I, TASK_NUMBER, task)] + k) % fixed(I, NODE_HOST + 3)
     _date(I, F, bulk)
-    send(I, F, bulk, 0.0)
+    _send(I, F, bulk, 0.0)
 
 
-@compiled
-def send(I, F, bulk, wait):
+@inner
+def _send(I, F, bulk, wait):
     """A bulk leaves its client after a wait."""
     I[row(I, BULK_STATE, bulk)] = ALIVE
     I[row(I, BULK_PLACE, bulk)] = UNDER_WAY
@@ -939,11 +1015,11 @@ def send(I, F, bulk, wait):
     I[row(I, BULK_KEY, bulk)] = I[SEQUENCE]
     F[row(I, BULK_LEAVES, bulk)] = F[NOW] + wait
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
-    push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, 0)
+    _push(I, F, F[NOW] + wait + F[row(I, HALF_TRIP, f)], BULK_ARRIVES, bulk, NONE)
 
 
-@compiled
-def free_bulk(I, F, bulk):
+@inner
+def _free_bulk(I, F, bulk):
     """A bulk's row is free; if it was a ghost, its task's row may be too."""
     if I[row(I, BULK_STATE, bulk)] != ALIVE:
         task = I[row(I, BULK_TASK, bulk)]
@@ -955,18 +1031,18 @@ def free_bulk(I, F, bulk):
     I[FREE_BULKS] += 1
 
 
-@compiled
+@inner
 def _bulk_arrives(I, F, bulk):
     """At the coordinating node (the next alive): refused whole if too many bytes are in flight, else parsed, split."""
     if I[row(I, BULK_STATE, bulk)] == VOID:
-        free_bulk(I, F, bulk)
+        _free_bulk(I, F, bulk)
         return
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
     n = I[row(I, BULK_NODE, bulk)]
-    for _ in range(I[NODE_HOST + 3]):
+    for _ in range(fixed(I, NODE_HOST + 3)):
         if I[row(I, NODE_DOWN, n)] == 0:
             break
-        n = _wrapped(n + 1, I[NODE_HOST + 3])
+        n = _wrapped(n + 1, fixed(I, NODE_HOST + 3))
     I[row(I, BULK_NODE, bulk)] = n
     share = _share_left(I, F, f, bulk)
     if I[row(I, NODE_DOWN, n)] == 1:  # nobody is there
@@ -981,30 +1057,30 @@ def _bulk_arrives(I, F, bulk):
     F[row(I, NODE_BYTES, n)] += size
     I[row(I, BULK_PLACE, bulk)] = COORDINATED
     work = _cold(I, F, n, F[row(I, BULK_CPU, f)])
-    add_job(I, F, I[row(I, NODE_HOST, n)], work, 1.0, COORDINATE, bulk, 0, 0)
+    _add_job(I, F, I[row(I, NODE_HOST, n)], work, 1.0, COORDINATE, bulk, NONE, NONE)
 
 
-@compiled
+@inner
 def _share_left(I, F, f, bulk):
     """Share of a bulk's documents that is not indexed yet."""
     share = 0.0
-    for g in range(I[PRIMARY_SHARE + 1]):
+    for g in range(fixed(I, PRIMARY_SHARE + 1)):
         if I[cell(I, BULK_TODO, bulk, g)] == 1:
             share += F[cell(I, PRIMARY_SHARE, f, g)]
     return share
 
 
-@compiled
+@inner
 def _refuse(I, F, f, bulk, share):
     """All that is left of a bulk is refused at once; the answer goes back."""
     F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * share
     F[row(I, BULK_BYTES, bulk)] = 0.0
     I[row(I, BULK_LEFT, bulk)] = 0
     I[row(I, BULK_PLACE, bulk)] = ANSWERED
-    push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, 0)
+    _push(I, F, F[NOW] + F[row(I, HALF_TRIP, f)], BULK_ANSWERED, bulk, NONE)
 
 
-@compiled
+@inner
 def _bulk_split(I, F, bulk):
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
     if I[row(I, INDEX_BLOCK, f)] > 0:
@@ -1012,7 +1088,7 @@ def _bulk_split(I, F, bulk):
         I[row(I, BULK_FATAL, bulk)] = 1 if I[row(I, INDEX_BLOCK, f)] == BLOCK_FATAL else 0
         _refuse(I, F, f, bulk, _share_left(I, F, f, bulk))
         return
-    groups = I[PRIMARY_SHARE + 1]
+    groups = fixed(I, PRIMARY_SHARE + 1)
     I[row(I, BULK_PLACE, bulk)] = SPLIT
     left = 0
     for g in range(groups):
@@ -1020,18 +1096,18 @@ def _bulk_split(I, F, bulk):
     I[row(I, BULK_LEFT, bulk)] = left
     for g in range(groups):
         if I[cell(I, BULK_TODO, bulk, g)] == 1:
-            ask_threads(I, F, I[cell(I, PRIMARY_NODE, f, g)], bulk, g, I[cell(I, PRIMARY_THREADS, f, g)])
+            _ask_threads(I, F, I[cell(I, PRIMARY_NODE, f, g)], bulk, g, I[cell(I, PRIMARY_THREADS, f, g)])
     if I[row(I, BULK_LEFT, bulk)] == 0:
         bulk_complete(I, F, bulk)
 
 
-@compiled
-def ask_threads(I, F, node, bulk, role, wanted):
+@inner
+def _ask_threads(I, F, node, bulk, role, wanted):
     """A share of a bulk asks for a node's write threads; a primary's is refused if the queue is full. A dead node's
     share waits until another has the primary, or is answered 503.
     """
     down = I[row(I, NODE_DOWN, node)] == 1
-    primary = role < I[PRIMARY_SHARE + 1]
+    primary = role < fixed(I, PRIMARY_SHARE + 1)
     if not down and I[row(I, NODE_FREE, node)] > 0 and I[row(I, QUEUE_LENGTH, node)] == 0:
         _run_share(I, F, node, bulk, role, wanted)
     elif primary and I[row(I, QUEUE_OPS, node)] + wanted > WRITE_QUEUE:
@@ -1039,27 +1115,27 @@ def ask_threads(I, F, node, bulk, role, wanted):
         F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, role)]
         I[row(I, BULK_LEFT, bulk)] -= 1
     else:
-        queue_share(I, F, node, bulk, role, wanted)
+        _queue_share(I, F, node, bulk, role, wanted)
         if down and primary:
             expire_later(I, F, node, bulk, role)
 
 
-@compiled
-def queue_share(I, F, node, bulk, role, wanted):
-    at = _wrapped(I[row(I, QUEUE_HEAD, node)] + I[row(I, QUEUE_LENGTH, node)], I[NODE_QUEUE + 1])
+@inner
+def _queue_share(I, F, node, bulk, role, wanted):
+    at = _wrapped(I[row(I, QUEUE_HEAD, node)] + I[row(I, QUEUE_LENGTH, node)], fixed(I, NODE_QUEUE + 1))
     I[cell(I, NODE_QUEUE, node, at)] = (bulk << ROLE_BITS) | role
     I[row(I, QUEUE_LENGTH, node)] += 1
     I[row(I, QUEUE_OPS, node)] += wanted
 
 
-@compiled
+@inner
 def expire_later(I, F, node, bulk, role):
     """A share at a dead node waits for a primary no longer than PRIMARY_TIMEOUT."""
     a = (I[row(I, BULK_KEY, bulk)] << ROLE_BITS) | bulk
-    push(I, F, F[NOW] + PRIMARY_TIMEOUT, SHARE_EXPIRES, a, (node << ROLE_BITS) | role)
+    _push(I, F, F[NOW] + PRIMARY_TIMEOUT, SHARE_EXPIRES, a, (node << ROLE_BITS) | role)
 
 
-@compiled
+@inner
 def _share_expires(I, F, a, b):
     """Answered 503 if it still waits at that node, which is still dead."""
     bulk, node, role = a & ROLE_MASK, b >> ROLE_BITS, b & ROLE_MASK
@@ -1067,7 +1143,7 @@ def _share_expires(I, F, a, b):
         return
     code, cap, head, n = (
         (bulk << ROLE_BITS) | role,
-        I[NODE_QUEUE + 1],
+        fixed(I, NODE_QUEUE + 1),
         I[row(I, QUEUE_HEAD, node)],
         I[row(I, QUEUE_LENGTH, node)],
     )
@@ -1081,11 +1157,11 @@ def _share_expires(I, F, a, b):
             I[row(I, QUEUE_LENGTH, node)] = n - 1
             I[row(I, QUEUE_OPS, node)] -= I[cell(I, PRIMARY_THREADS, f, role)]
             F[cell(I, COUNTS, f, REJECTED)] += F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, role)]
-            share_over(I, F, bulk)
+            _share_over(I, F, bulk)
             return
 
 
-@compiled
+@inner
 def _cold(I, F, node, work):
     """Work as a JVM does it that has not warmed up: c (1 + A exp(-w/w0)), w all CPU it has spent since it started."""
     amplitude = F[row(I, WARM_AMPLITUDE, node)]
@@ -1097,9 +1173,9 @@ def _cold(I, F, node, work):
     return work
 
 
-@compiled
+@inner
 def _run_share(I, F, node, bulk, role, wanted):
-    nodes, groups = I[NODE_HOST + 3], I[PRIMARY_SHARE + 1]
+    nodes, groups = fixed(I, NODE_HOST + 3), fixed(I, PRIMARY_SHARE + 1)
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
     threads = min(wanted, I[row(I, NODE_FREE, node)])
@@ -1126,7 +1202,7 @@ def _run_share(I, F, node, bulk, role, wanted):
         share_address(groups, nodes, node, role, I[GROUPS_ARE_NODES]),
     )
     work = _cold(I, F, node, work)
-    add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, (node << ROLE_BITS) | role, threads)
+    _add_job(I, F, I[row(I, NODE_HOST, node)], work, float(threads), kind, bulk, (node << ROLE_BITS) | role, threads)
 
 
 @compiled
@@ -1137,7 +1213,7 @@ def share_address(groups, nodes, node, role, groups_are_nodes):
     return node * 2 * groups + role
 
 
-@compiled
+@inner
 def _count_threads(I, F, node):
     F[row(I, WRITE_SECONDS, node)] += (I[row(I, NODE_THREADS, node)] - I[row(I, NODE_FREE, node)]) * (
         F[NOW] - F[row(I, WRITE_SEEN, node)]
@@ -1145,35 +1221,35 @@ def _count_threads(I, F, node):
     F[row(I, WRITE_SEEN, node)] = F[NOW]
 
 
-@compiled
-def release(I, F, node, threads):
+@inner
+def _release(I, F, node, threads):
     """Give write threads back; the queue's head takes what is free."""
     _count_threads(I, F, node)
     I[row(I, NODE_FREE, node)] += threads
     while I[row(I, QUEUE_LENGTH, node)] > 0 and I[row(I, NODE_FREE, node)] > 0:
         code = I[cell(I, NODE_QUEUE, node, I[row(I, QUEUE_HEAD, node)])]
-        I[row(I, QUEUE_HEAD, node)] = _wrapped(I[row(I, QUEUE_HEAD, node)] + 1, I[NODE_QUEUE + 1])
+        I[row(I, QUEUE_HEAD, node)] = _wrapped(I[row(I, QUEUE_HEAD, node)] + 1, fixed(I, NODE_QUEUE + 1))
         I[row(I, QUEUE_LENGTH, node)] -= 1
         bulk, role = code >> ROLE_BITS, code & ROLE_MASK
         f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
-        wanted = threads_wanted(I, f, node, role)
+        wanted = _threads_wanted(I, f, node, role)
         I[row(I, QUEUE_OPS, node)] -= wanted
         _run_share(I, F, node, bulk, role, wanted)
 
 
-@compiled
-def threads_wanted(I, f, node, role):
-    groups = I[PRIMARY_SHARE + 1]
+@inner
+def _threads_wanted(I, f, node, role):
+    groups = fixed(I, PRIMARY_SHARE + 1)
     return (
         I[cell(I, PRIMARY_THREADS, f, role)] if role < groups else I[cube(I, REPLICA_THREADS, f, role - groups, node)]
     )
 
 
-@compiled
+@inner
 def _primary_done(I, F, bulk, node, group, threads):
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
-    nodes, groups = I[NODE_HOST + 3], I[PRIMARY_SHARE + 1]
+    nodes, groups = fixed(I, NODE_HOST + 3), fixed(I, PRIMARY_SHARE + 1)
     documents = F[row(I, BULK_DOCUMENTS, bulk)] * F[cell(I, PRIMARY_SHARE, f, group)]
     I[cell(I, BULK_TODO, bulk, group)] = 0
     F[cell(I, FRESH, f, node)] += documents
@@ -1188,22 +1264,22 @@ def _primary_done(I, F, bulk, node, group, threads):
     for y in range(nodes):
         if F[cube(I, REPLICA_SHARE, f, group, y)] > 0.0:
             I[row(I, BULK_LEFT, bulk)] += 1
-    release(I, F, node, threads)
+    _release(I, F, node, threads)
     for y in range(nodes):
         if F[cube(I, REPLICA_SHARE, f, group, y)] > 0.0:
-            ask_threads(I, F, y, bulk, groups + group, I[cube(I, REPLICA_THREADS, f, group, y)])
-    share_over(I, F, bulk)
+            _ask_threads(I, F, y, bulk, groups + group, I[cube(I, REPLICA_THREADS, f, group, y)])
+    _share_over(I, F, bulk)
 
 
-@compiled
-def share_over(I, F, bulk):
+@inner
+def _share_over(I, F, bulk):
     """A share of a bulk is done, or refused."""
     I[row(I, BULK_LEFT, bulk)] -= 1
     if I[row(I, BULK_LEFT, bulk)] == 0:
         bulk_complete(I, F, bulk)
 
 
-@compiled
+@inner
 def _replica_done(I, F, bulk, node, group, threads):
     f = I[row(I, TASK_FLOW, I[row(I, BULK_TASK, bulk)])]
     documents = (
@@ -1212,11 +1288,11 @@ def _replica_done(I, F, bulk, node, group, threads):
         * F[cube(I, REPLICA_SHARE, f, group, node)]
     )
     F[cell(I, FRESH, f, node)] += documents * F[row(I, REPLICA_FRESH, f)]
-    release(I, F, node, threads)
-    share_over(I, F, bulk)
+    _release(I, F, node, threads)
+    _share_over(I, F, bulk)
 
 
-@compiled
+@inner
 def bulk_complete(I, F, bulk):
     """Every copy has it, or has refused it: the answer leaves after the waits that are not CPU."""
     task = I[row(I, BULK_TASK, bulk)]
@@ -1224,7 +1300,7 @@ def bulk_complete(I, F, bulk):
     I[row(I, BULK_PLACE, bulk)] = ANSWERED
     if I[row(I, BULK_STATE, bulk)] == GHOST:
         F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
-        free_bulk(I, F, bulk)
+        _free_bulk(I, F, bulk)
         return
     address = I[row(I, TASK_BATCH, task)] * 1_000_003 + I[row(I, TASK_NUMBER, task)]
     wait = F[row(I, BULK_WAIT, f)] * lognormal(
@@ -1235,40 +1311,40 @@ def bulk_complete(I, F, bulk):
         I[row(I, BULK_INDEX, bulk)],
         I[row(I, BULK_ATTEMPT, bulk)],
     )
-    push(I, F, F[NOW] + (wait + F[row(I, HALF_TRIP, f)]), BULK_ANSWERED, bulk, 0)
+    _push(I, F, F[NOW] + (wait + F[row(I, HALF_TRIP, f)]), BULK_ANSWERED, bulk, NONE)
 
 
-@compiled
+@inner
 def _bulk_answered(I, F, bulk):
     """The client has its answer. The node held the bulk's bytes until now (half a round trip more than it does)."""
     if I[row(I, BULK_STATE, bulk)] == GHOST:
         F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
-        free_bulk(I, F, bulk)
+        _free_bulk(I, F, bulk)
         return
     task = I[row(I, BULK_TASK, bulk)]
     f = I[row(I, TASK_FLOW, task)]
     F[row(I, NODE_BYTES, I[row(I, BULK_NODE, bulk)])] -= F[row(I, BULK_BYTES, bulk)]
     rejected = 0
-    for g in range(I[PRIMARY_SHARE + 1]):
+    for g in range(fixed(I, PRIMARY_SHARE + 1)):
         rejected += I[cell(I, BULK_TODO, bulk, g)]
     again = I[row(I, BULK_ATTEMPT, bulk)] < I[row(I, RETRY_ATTEMPTS, f)] and I[row(I, BULK_FATAL, bulk)] == 0
     if rejected > 0 and again:
         wait = F[row(I, RETRY_WAIT, f)] * F[row(I, RETRY_MULTIPLIER, f)] ** I[row(I, BULK_ATTEMPT, bulk)]
         I[row(I, BULK_ATTEMPT, bulk)] += 1
-        send(I, F, bulk, min(wait, F[row(I, RETRY_LONGEST, f)]))
+        _send(I, F, bulk, min(wait, F[row(I, RETRY_LONGEST, f)]))
         return
     if rejected > 0:
         I[row(I, TASK_FAILED, task)] = 1
     F[row(I, TASK_SINK_WAIT, task)] += F[NOW] - F[row(I, BULK_SENT, bulk)]
     I[row(I, TASK_FLIGHT, task)] -= 1
-    free_bulk(I, F, bulk)
+    _free_bulk(I, F, bulk)
     _after_bulk(I, F, task)
 
 
 # ---------------------------------------------------------------- refresh, merge, visibility
 
 
-@compiled
+@inner
 def _first(I, F, p, offset, above, hint):
     """The first point of a partition's creation curve whose count is at least `offset` (`above`: exceeds it).
 
@@ -1296,7 +1372,7 @@ def _before(count, offset, above):
     return count <= offset if above == 1 else count < offset
 
 
-@compiled
+@inner
 def _time_of(I, F, p, offset, at):
     """When the count of a partition reached `offset`, on the stretch of its creation curve that ends at point `at`."""
     n = I[row(I, CURVE_LENGTH, p)]
@@ -1307,19 +1383,19 @@ def _time_of(I, F, p, offset, at):
     return t0 + (offset - c0) / (c1 - c0) * (t1 - t0)
 
 
-@compiled
-def created(I, F, p, offset):
+@inner
+def _created(I, F, p, offset):
     """When the record before an offset of a partition was created: the creation curve read backwards."""
-    return _time_of(I, F, p, offset, _first(I, F, p, offset, 0, 0))
+    return _time_of(I, F, p, offset, _first(I, F, p, offset, AT, FIRST))
 
 
-@compiled
-def created_from(I, F, p, offset):
+@inner
+def _created_from(I, F, p, offset):
     """When the first record after an offset was created: as `created`, but behind a stretch without arrivals."""
-    return _time_of(I, F, p, offset, _first(I, F, p, offset, 1, 0))
+    return _time_of(I, F, p, offset, _first(I, F, p, offset, ABOVE, FIRST))
 
 
-@compiled
+@inner
 def _date(I, F, bulk):
     """Note when a bulk's records were created, first to last, and what share of them belongs to the window.
 
@@ -1337,21 +1413,21 @@ def _date(I, F, bulk):
         return
     span = F[row(I, TASK_TO, task)] - F[row(I, TASK_FROM, task)]
     first, last = F[row(I, TASK_FROM, task)] + k0 * span, F[row(I, TASK_FROM, task)] + k1 * span
-    start = _first(I, F, p, first, 1, I[row(I, TASK_POINT, task)] if I[row(I, BULK_INDEX, bulk)] > 0 else 0)
-    end = _first(I, F, p, last, 0, max(0, start - 1))
+    start = _first(I, F, p, first, ABOVE, I[row(I, TASK_POINT, task)] if I[row(I, BULK_INDEX, bulk)] > 0 else FIRST)
+    end = _first(I, F, p, last, AT, max(FIRST, start - 1))
     I[row(I, TASK_POINT, task)] = max(0, end - 1)
     c0, c1 = _time_of(I, F, p, first, start), _time_of(I, F, p, last, end)
     low, high = first, last
     if c0 < F[WINDOW_FROM]:
-        low = min(last, max(first, count_at(I, F, p, F[WINDOW_FROM])))
+        low = min(last, max(first, _count_at(I, F, p, F[WINDOW_FROM])))
     if c1 > F[WINDOW_UNTIL]:
-        high = max(first, min(last, count_at(I, F, p, F[WINDOW_UNTIL])))
+        high = max(first, min(last, _count_at(I, F, p, F[WINDOW_UNTIL])))
     F[row(I, BULK_SHARE, bulk)] = max(0.0, high - low) / (last - first)
     F[row(I, BULK_C0, bulk)] = max(c0, F[WINDOW_FROM])
     F[row(I, BULK_C1, bulk)] = min(c1, F[WINDOW_UNTIL])
 
 
-@compiled
+@inner
 def _pend(I, F, f, node, bulk, records):
     """Note records that wait for the refresh of a node."""
     cap = I[PEND_C0 + 2]
@@ -1367,12 +1443,12 @@ def _pend(I, F, f, node, bulk, records):
         I[GROW_WHAT] = GROW_PENDING
 
 
-@compiled
+@inner
 def _refresh_due(I, F, f, node, ticking):
     """A refresh is due: runs if something is new; the interval counts from its end. A dead node's clock ticks on."""
     if I[cell(I, REFRESHING, f, node)] == 1 or I[row(I, NODE_DOWN, node)] == 1:
         if ticking == 1:
-            push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
+            _push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
         return
     if F[cell(I, FRESH, f, node)] > 0.0:
         I[cell(I, REFRESHING, f, node)] = 1
@@ -1385,12 +1461,12 @@ def _refresh_due(I, F, f, node, ticking):
             + F[cell(I, REFRESH_DOCUMENTS, f, node)] * F[row(I, REFRESH_DOCUMENT_CPU, f)]
         )
         threads = float(min(shards, I[row(I, REFRESH_THREADS, node)]))
-        add_job(I, F, I[row(I, NODE_HOST, node)], _cold(I, F, node, work), threads, REFRESH, f, node, ticking)
+        _add_job(I, F, I[row(I, NODE_HOST, node)], _cold(I, F, node, work), threads, REFRESH, f, node, ticking)
     elif ticking == 1:
-        push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
+        _push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
 
 
-@compiled
+@inner
 def _refresh_done(I, F, f, node, ticking):
     I[cell(I, REFRESHING, f, node)] = 0
     cap = I[PEND_C0 + 2]
@@ -1405,10 +1481,10 @@ def _refresh_done(I, F, f, node, ticking):
     F[row(I, MERGE_FLUSH, node)] = documents * F[row(I, MERGE_DOCUMENT_CPU, f)]
     _merge_if_due(I, F, node)
     if ticking == 1:
-        push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
+        _push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, f)], REFRESH_DUE, f, node)
 
 
-@compiled
+@inner
 def _merge_if_due(I, F, node):
     """Ten segments' debt starts a merge; disk slower than CPU makes it long and thin."""
     if (
@@ -1422,12 +1498,12 @@ def _merge_if_due(I, F, node):
     disk = F[row(I, MERGE_BYTES, node)] / F[row(I, MERGE_RATE, node)]
     weight = 1.0 if disk <= cpu else cpu / disk
     I[row(I, MERGING, node)] = 1
-    add_job(I, F, h, _cold(I, F, node, F[row(I, MERGE_DEBT, node)]), weight, MERGE, node, 0, 0)
+    _add_job(I, F, h, _cold(I, F, node, F[row(I, MERGE_DEBT, node)]), weight, MERGE, node, NONE, NONE)
     F[row(I, MERGE_DEBT, node)] = 0.0
     F[row(I, MERGE_BYTES, node)] = 0.0
 
 
-@compiled
+@inner
 def _show(I, F, f, node, at):
     """Pending records become visible now: their latencies join the histogram as a ramp."""
     F[cell(I, COUNTS, f, VISIBLE)] += F[cube(I, PEND_MASS, f, node, at)]
@@ -1436,15 +1512,15 @@ def _show(I, F, f, node, at):
         return
     start, end = F[cube(I, PEND_C0, f, node, at)], F[cube(I, PEND_C1, f, node, at)]
     now = F[NOW]
-    ramp(I, F, SLOPE, STEP, f, now - end, now - start, mass, F[FINE_WIDTH], F[COARSE_WIDTH])
+    _ramp(I, F, SLOPE, STEP, f, now - end, now - start, mass, F[FINE_WIDTH], F[COARSE_WIDTH])
     F[cell(I, HOPS, f, 0)] += mass
     F[cell(I, HOPS, f, 1)] += mass * (F[cube(I, PEND_CUT, f, node, at)] - 0.5 * (start + end))
     F[cell(I, HOPS, f, 2)] += mass * (F[cube(I, PEND_TIME, f, node, at)] - F[cube(I, PEND_CUT, f, node, at)])
     F[cell(I, HOPS, f, 3)] += mass * (now - F[cube(I, PEND_TIME, f, node, at)])
 
 
-@compiled
-def ramp(I, F, slope, step, f, low, high, mass, fine, coarse):
+@inner
+def _ramp(I, F, slope, step, f, low, high, mass, fine, coarse):
     """Add `mass` spread evenly over latencies low..high to the second differences of a histogram.
 
     The cumulative share at bin edges is exact; fine bins serve what ends inside them, coarse ones the rest.
@@ -1469,32 +1545,33 @@ def ramp(I, F, slope, step, f, low, high, mass, fine, coarse):
 # ---------------------------------------------------------------- the front: producers, brokers, copies
 
 
-@compiled
-def rate_now(I, F, f, time):
-    """Records a second of a flow at a time."""
-    k = I[RATE_AT + 1] - 1
-    while k > 0 and F[cell(I, RATE_AT, f, k)] > time:
-        k -= 1
-    return F[cell(I, RATE, f, k)]
+@inner
+def _step_of(I, F, f, time):
+    """The step of a flow's rate that holds at a time."""
+    low, high = FIRST, fixed(I, RATE_AT + 1)
+    while low < high:
+        mid = (low + high) >> 1
+        if F[cell(I, RATE_AT, f, mid)] <= time:
+            low = mid + 1
+        else:
+            high = mid
+    return max(FIRST, low - 1)
 
 
-@compiled
-def next_change(I, F, f, time):
-    for k in range(I[RATE_AT + 1]):
-        if F[cell(I, RATE_AT, f, k)] > time:
-            return F[cell(I, RATE_AT, f, k)]
-    return math.inf
+@inner
+def _end_of_step(I, F, f, step):
+    return F[cell(I, RATE_AT, f, step + 1)] if step + 1 < fixed(I, RATE_AT + 1) else math.inf
 
 
-@compiled
+@inner
 def _even(I, F, f, stream, k):
     """Whether the records of a stream's batch k come evenly, not as Poisson's do."""
     random = F[row(I, POISSON_SHARE, f)]
-    return random < 1.0 and uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 1) >= random
+    return random < 1.0 and uniform(I[SEED], DICE_GAP + 100 * f, stream, k, TICKING) >= random
 
 
-@compiled
-def open_batch(I, F, stream):
+@inner
+def _open_batch(I, F, stream):
     """Draw a stream's next producer batch and announce when it closes.
 
     Poisson arrivals: its first record comes an exponential gap after the clock, then more until linger, or the
@@ -1508,22 +1585,22 @@ def open_batch(I, F, stream):
     k = I[row(I, STREAM_K, stream)]
     I[row(I, STREAM_K, stream)] = k + 1
     clock = F[row(I, STREAM_CLOCK, stream)]
-    rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
+    step = _step_of(I, F, f, clock)
+    rate, edge = F[cell(I, RATE, f, step)] * F[row(I, STREAM_SHARE, stream)], _end_of_step(I, F, f, step)
     even, owed = _even(I, F, f, stream, k), 1.0  # records that are due before the next one
     if k > 0 and _even(I, F, f, stream, k - 1):
         owed = max(0.0, F[row(I, STREAM_N, stream)] - rate * (clock - F[row(I, STREAM_FIRST, stream)]))
     elif k == 0 and even:
-        owed = uniform(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
-    need = owed if even else owed * exponential(I[SEED], DICE_GAP + 100 * f, stream, k, 0)
-    edge = next_change(I, F, f, clock)
+        owed = uniform(I[SEED], DICE_GAP + 100 * f, stream, k, NONE)
+    need = owed if even else owed * exponential(I[SEED], DICE_GAP + 100 * f, stream, k, NONE)
     while rate <= 0.0 or need > rate * (edge - clock):
         if edge == math.inf:
             return
         if rate > 0.0:
             need -= rate * (edge - clock)
         clock = edge
-        rate = rate_now(I, F, f, clock) * F[row(I, STREAM_SHARE, stream)]
-        edge = next_change(I, F, f, clock)
+        step = _step_of(I, F, f, clock)
+        rate, edge = F[cell(I, RATE, f, step)] * F[row(I, STREAM_SHARE, stream)], _end_of_step(I, F, f, step)
     first = clock + need / rate
     most = F[row(I, MOST_RECORDS, f)]
     close = first + F[row(I, LINGER, f)]
@@ -1533,7 +1610,7 @@ def open_batch(I, F, stream):
             close = first + (most - 1.0) / rate
             more = most - 1.0
     else:
-        more = poisson(rate * F[row(I, LINGER, f)], I[SEED], DICE_COUNT + 100 * f, stream, k, 0)
+        more = poisson(rate * F[row(I, LINGER, f)], I[SEED], DICE_COUNT + 100 * f, stream, k, NONE)
         if more >= most - 1.0:
             close = first + F[row(I, LINGER, f)] * (most - 1.0) / (more + 1.0)
             more = most - 1.0
@@ -1542,15 +1619,19 @@ def open_batch(I, F, stream):
     F[row(I, STREAM_CLOCK, stream)] = close
     I[row(I, STREAM_PART, stream)] = I[row(I, STREAM_PARTITION, stream)]
     if I[row(I, STREAM_PARTITION, stream)] < 0:
-        u = uniform(I[SEED], DICE_STICKY + 100 * f, stream, k, 0)
-        p = I[row(I, PARTITION_BASE, f)]
-        while p < I[row(I, PARTITION_BASE, f + 1)] - 1 and F[row(I, PARTITION_SHARES, p)] < u:
-            p += 1
+        u = uniform(I[SEED], DICE_STICKY + 100 * f, stream, k, NONE)
+        p, last = I[row(I, PARTITION_BASE, f)], I[row(I, PARTITION_BASE, f + 1)] - 1
+        while p < last:  # the first whose cumulative share reaches u
+            mid = (p + last) >> 1
+            if F[row(I, PARTITION_SHARES, mid)] < u:
+                p = mid + 1
+            else:
+                last = mid
         I[row(I, STREAM_PART, stream)] = p
-    push(I, F, max(F[NOW], close), BATCH_CLOSES, stream, 0)
+    _push(I, F, max(F[NOW], close), BATCH_CLOSES, stream, NONE)
 
 
-@compiled
+@inner
 def _has_room(I, F, stream):
     """Whether a stream's closed batch fits into its producers' buffers; an empty buffer takes any."""
     f = I[row(I, STREAM_FLOW, stream)]
@@ -1558,7 +1639,7 @@ def _has_room(I, F, stream):
     return I[row(I, UNSENT_BATCHES, f)] == 0 or F[row(I, UNSENT, f)] + size <= F[row(I, BUFFER_BYTES, f)]
 
 
-@compiled
+@within
 def _batch_closes(I, F, stream):
     """A batch is closed: its producer blocks while the buffers are full or others wait, else it goes to its leader."""
     f = I[row(I, STREAM_FLOW, stream)]
@@ -1569,19 +1650,19 @@ def _batch_closes(I, F, stream):
         _hand_over(I, F, stream)
 
 
-@compiled
+@inner
 def _hand_over(I, F, stream):
     """A batch leaves its producer for its partition's line; the producer opens its next."""
     f = I[row(I, STREAM_FLOW, stream)]
     F[row(I, UNSENT, f)] += F[row(I, STREAM_N, stream)] * F[row(I, WIRE_BYTES, f)]
     I[row(I, UNSENT_BATCHES, f)] += 1
     p = I[row(I, STREAM_PART, stream)]
-    cap = I[PART_QUEUE + 1]
-    at = _wrapped(I[row(I, PART_HEAD, p)] + I[row(I, PART_LENGTH, p)], cap)
-    F[cell(I, PART_QUEUE, p, at)] = F[row(I, STREAM_N, stream)]
-    F[cell(I, PART_FIRST, p, at)] = F[row(I, STREAM_FIRST, stream)]
-    F[cell(I, PART_CLOSE, p, at)] = F[row(I, STREAM_CLOCK, stream)]
-    F[cell(I, PART_BLOCKED, p, at)] = F[NOW] - F[row(I, STREAM_CLOCK, stream)]
+    cap = fixed(I, PART_LINE + SECOND)
+    at = cube(I, PART_LINE, p, _wrapped(I[row(I, PART_HEAD, p)] + I[row(I, PART_LENGTH, p)], cap), TOTAL)
+    F[at + TOTAL] = F[row(I, STREAM_N, stream)]
+    F[at + OPENED] = F[row(I, STREAM_FIRST, stream)]
+    F[at + CLOSED] = F[row(I, STREAM_CLOCK, stream)]
+    F[at + STOOD] = F[NOW] - F[row(I, STREAM_CLOCK, stream)]
     I[row(I, PART_LENGTH, p)] += 1
     if I[row(I, PART_LENGTH, p)] + 2 >= cap:
         I[GROW_WHAT] = GROW_CURVE
@@ -1589,10 +1670,10 @@ def _hand_over(I, F, stream):
     if I[row(I, PART_BUSY, p)] == 0:
         I[row(I, PART_BUSY, p)] = 1
         _ask_handler(I, F, p)
-    open_batch(I, F, stream)
+    _open_batch(I, F, stream)
 
 
-@compiled
+@inner
 def _ask_handler(I, F, p):
     b = I[row(I, PARTITION_LEADER, p)]
     if I[row(I, BROKER_FREE, b)] > 0:
@@ -1604,50 +1685,44 @@ def _ask_handler(I, F, p):
                 I,
                 BROKER_QUEUE,
                 b,
-                _wrapped(I[row(I, BROKER_HEAD, b)] + I[row(I, BROKER_LENGTH, b)], I[BROKER_QUEUE + 1]),
+                _wrapped(I[row(I, BROKER_HEAD, b)] + I[row(I, BROKER_LENGTH, b)], fixed(I, BROKER_QUEUE + 1)),
             )
         ] = p
         I[row(I, BROKER_LENGTH, b)] += 1
 
 
-@compiled
+@inner
 def _append(I, F, p):
     f = I[row(I, PARTITION_FLOW, p)]
-    n = F[cell(I, PART_QUEUE, p, I[row(I, PART_HEAD, p)])]
+    n = F[cube(I, PART_LINE, p, I[row(I, PART_HEAD, p)], TOTAL)]
     work = F[row(I, REQUEST_CPU, f)] + n * F[row(I, WIRE_BYTES, f)] * F[row(I, APPEND_BYTE_CPU, f)]
-    add_job(I, F, I[row(I, BROKER_HOST, I[row(I, PARTITION_LEADER, p)])], work, 1.0, APPEND, p, 0, 0)
+    _add_job(I, F, I[row(I, BROKER_HOST, I[row(I, PARTITION_LEADER, p)])], work, 1.0, APPEND, p, NONE, NONE)
 
 
-@compiled
+@within
 def _appended(I, F, p):
     """A batch is in the leader's log: followers may have it, the next batch of the partition may follow."""
     f = I[row(I, PARTITION_FLOW, p)]
     b = I[row(I, PARTITION_LEADER, p)]
-    head = I[row(I, PART_HEAD, p)]
-    n = F[cell(I, PART_QUEUE, p, head)]
-    k = I[row(I, LOG_COUNT, p)]
-    F[row(I, LOG_END, p)] += n
-    F[cell(I, LOG_RECORDS, p, k)] = F[row(I, LOG_END, p)]
-    F[cell(I, LOG_FIRST, p, k)] = F[cell(I, PART_FIRST, p, head)]
-    F[cell(I, LOG_CLOSE, p, k)] = F[cell(I, PART_CLOSE, p, head)]
-    F[cell(I, LOG_BLOCKED, p, k)] = F[cell(I, PART_BLOCKED, p, head)]
+    waiting, k = cube(I, PART_LINE, p, I[row(I, PART_HEAD, p)], TOTAL), I[row(I, LOG_COUNT, p)]
+    F[row(I, LOG_END, p)] += F[waiting + TOTAL]
+    logged = cube(I, LOG, p, k, TOTAL)
+    F[logged + TOTAL] = F[row(I, LOG_END, p)]
+    F[logged + OPENED] = F[waiting + OPENED]
+    F[logged + CLOSED] = F[waiting + CLOSED]
+    F[logged + STOOD] = F[waiting + STOOD]
     I[row(I, LOG_COUNT, p)] = k + 1
     if I[row(I, ACKS, f)] != ACKS_ALL:
         _acknowledge(I, F, p, k, F[NOW] + F[row(I, APPEND_WAIT, f)])
-    g = I[row(I, CURVE_LENGTH, p)]
-    F[cell(I, CURVE_TIME, p, g)] = max(F[cell(I, CURVE_TIME, p, g - 1)], F[cell(I, PART_FIRST, p, head)])
-    F[cell(I, CURVE_COUNT, p, g)] = F[cell(I, CURVE_COUNT, p, g - 1)]
-    F[cell(I, CURVE_TIME, p, g + 1)] = max(F[cell(I, CURVE_TIME, p, g)], F[cell(I, PART_CLOSE, p, head)])
-    F[cell(I, CURVE_COUNT, p, g + 1)] = F[row(I, LOG_END, p)]
-    I[row(I, CURVE_LENGTH, p)] = g + 2
-    if g + 6 >= I[CURVE_TIME + 1] or k + 3 >= I[LOG_RECORDS + 1]:
-        I[GROW_WHAT] = GROW_CURVE
-    I[row(I, PART_HEAD, p)] = _wrapped(head + 1, I[PART_QUEUE + 1])
+    _draw_creation_curve(I, F, p, F[waiting + OPENED], F[waiting + CLOSED])
     I[row(I, PART_LENGTH, p)] -= 1
+    I[row(I, PART_HEAD, p)] = _wrapped(I[row(I, PART_HEAD, p)] + 1, fixed(I, PART_LINE + SECOND))
+    if I[row(I, PART_LENGTH, p)] == 0:
+        I[row(I, PART_HEAD, p)] = 0  # a short line stays in the same few places, and those in the processor's cache
     I[row(I, BROKER_FREE, b)] += 1
     if I[row(I, BROKER_LENGTH, b)] > 0:
         q = I[cell(I, BROKER_QUEUE, b, I[row(I, BROKER_HEAD, b)])]
-        I[row(I, BROKER_HEAD, b)] = _wrapped(I[row(I, BROKER_HEAD, b)] + 1, I[BROKER_QUEUE + 1])
+        I[row(I, BROKER_HEAD, b)] = _wrapped(I[row(I, BROKER_HEAD, b)] + 1, fixed(I, BROKER_QUEUE + 1))
         I[row(I, BROKER_LENGTH, b)] -= 1
         I[row(I, BROKER_FREE, b)] -= 1
         _append(I, F, q)
@@ -1658,36 +1733,60 @@ def _appended(I, F, p):
     if I[row(I, LEADER_START, p + 1)] == I[row(I, LEADER_START, p)]:
         _commit(I, F, p, k + 1)
     for j in range(I[row(I, LEADER_START, p)], I[row(I, LEADER_START, p + 1)]):
-        if I[row(I, LINK_BUSY, I[row(I, LEADER_LINK, j)])] == 0:
-            _fetch(I, F, I[row(I, LEADER_LINK, j)])
-    unblock(I, F, f)
+        link = I[row(I, LEADER_LINK, j)]
+        I[row(I, LINK_NEWS, link)] += 1
+        if I[row(I, LINK_BUSY, link)] == 0:
+            _fetch(I, F, link)
+    if I[row(I, BLOCKED_N, f)] > 0:
+        _unblock(I, F, f)
 
 
-@compiled
+@inner
+def _draw_creation_curve(I, F, p, opened, closed):
+    """The records of a batch that was just logged came between two times, evenly."""
+    g = I[row(I, CURVE_LENGTH, p)]
+    time, count = cell(I, CURVE_TIME, p, g), cell(I, CURVE_COUNT, p, g)
+    F[time] = max(F[time - 1], opened)
+    F[count] = F[count - 1]
+    F[time + 1] = max(F[time], closed)
+    F[count + 1] = F[row(I, LOG_END, p)]
+    I[row(I, CURVE_LENGTH, p)] = g + 2
+    if g + 6 >= fixed(I, CURVE_TIME + 1) or I[row(I, LOG_COUNT, p)] + 2 >= fixed(I, LOG + SECOND):
+        I[GROW_WHAT] = GROW_CURVE
+
+
+@inner
+def _logged(I, F, p, k):
+    """Records of a partition in its first k batches."""
+    return F[cube(I, LOG, p, k - 1, TOTAL)] if k > 0 else 0.0
+
+
+@inner
 def _fetch(I, F, link):
     """A follower's fetch takes all that the leader's log has gained since its last one."""
+    if I[row(I, LINK_NEWS, link)] == 0:
+        I[row(I, LINK_BUSY, link)] = 0
+        return
+    I[row(I, LINK_NEWS, link)] = 0
     size, batches, f = 0.0, 0, 0
     for j in range(I[row(I, LINK_START, link)], I[row(I, LINK_START, link + 1)]):
         p, r = I[row(I, LINK_PARTITION, j)], I[row(I, LINK_COPY, j)]
         upto = I[row(I, LOG_COUNT, p)]
         if upto > I[cell(I, FETCHED, p, r)]:
             f = I[row(I, PARTITION_FLOW, p)]
-            before = F[cell(I, LOG_RECORDS, p, I[cell(I, FETCHED, p, r)] - 1)] if I[cell(I, FETCHED, p, r)] > 0 else 0.0
-            size += (F[cell(I, LOG_RECORDS, p, upto - 1)] - before) * F[row(I, WIRE_BYTES, f)]
-            batches += upto - I[cell(I, FETCHED, p, r)]
+            before = I[cell(I, FETCHED, p, r)]
+            size += (_logged(I, F, p, upto) - _logged(I, F, p, before)) * F[row(I, WIRE_BYTES, f)]
+            batches += upto - before
             I[cell(I, FETCHED, p, r)] = upto
         I[row(I, LINK_UPTO, j)] = upto
-    if batches == 0:
-        I[row(I, LINK_BUSY, link)] = 0
-        return
     I[row(I, LINK_BUSY, link)] = 1
     work = F[row(I, SERVE_CPU, f)] + size * F[row(I, SERVE_BYTE_CPU, f)]
     follow = batches * F[row(I, FOLLOW_CPU, f)] + size * F[row(I, FOLLOW_BYTE_CPU, f)]
     F[row(I, LINK_WORK, link)] = follow
-    add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_FROM, link)])], work, 1.0, SERVE, link, f, 0)
+    _add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_FROM, link)])], work, 1.0, SERVE, link, f, NONE)
 
 
-@compiled
+@within
 def _link_acked(I, F, link):
     """The follower's next fetch tells the leader what it has: the high watermark may pass it."""
     for j in range(I[row(I, LINK_START, link)], I[row(I, LINK_START, link + 1)]):
@@ -1699,46 +1798,47 @@ def _link_acked(I, F, link):
                 least = min(least, I[cell(I, ACKED, p, q)])
             if least > I[row(I, COMMIT_COUNT, p)]:
                 _commit(I, F, p, least)
-                unblock(I, F, I[row(I, PARTITION_FLOW, p)])
+                f = I[row(I, PARTITION_FLOW, p)]
+                if I[row(I, BLOCKED_N, f)] > 0:
+                    _unblock(I, F, f)
     _fetch(I, F, link)
 
 
-@compiled
+@inner
 def _acknowledge(I, F, p, k, time):
     """The producer hears of batch k of a partition: its buffer is freed, its publish latency known.
 
     Publish latency counts from send()'s return, as clients state it: time blocked on a full buffer is before it.
     """
     f = I[row(I, PARTITION_FLOW, p)]
-    n = F[cell(I, LOG_RECORDS, p, k)] - (F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0)
+    n = _logged(I, F, p, k + 1) - _logged(I, F, p, k)
     I[row(I, UNSENT_BATCHES, f)] -= 1
     F[row(I, UNSENT, f)] -= n * F[row(I, WIRE_BYTES, f)]
     if I[row(I, UNSENT_BATCHES, f)] == 0:
         F[row(I, UNSENT, f)] = 0.0  # no dust of floating point in an empty buffer
-    close = F[cell(I, LOG_CLOSE, p, k)]
+    batch = cube(I, LOG, p, k, TOTAL)
+    close = F[batch + CLOSED]
     if F[WINDOW_FROM] <= close < F[WINDOW_UNTIL]:
-        end = time + F[row(I, FRONT_TRIP, f)] - F[cell(I, LOG_BLOCKED, p, k)] if I[row(I, ACKS, f)] > 0 else close
-        low, high = end - close, end - F[cell(I, LOG_FIRST, p, k)]
-        ramp(I, F, PUBLISH_SLOPE, PUBLISH_STEP, f, low, high, n, 1e-4, 0.01)
+        end = time + F[row(I, FRONT_TRIP, f)] - F[batch + STOOD] if I[row(I, ACKS, f)] > 0 else close
+        low, high = end - close, end - F[batch + OPENED]
+        _ramp(I, F, PUBLISH_SLOPE, PUBLISH_STEP, f, low, high, n, 1e-4, 0.01)
 
 
-@compiled
+@inner
 def _commit(I, F, p, upto):
     """The high watermark passes batches up to a number: consumers may read them."""
     f = I[row(I, PARTITION_FLOW, p)]
     now = F[NOW] + F[row(I, APPEND_WAIT, f)]
     for k in range(I[row(I, COMMIT_COUNT, p)], upto):
-        F[cell(I, COMMIT_TIME, p, k)] = now
-        F[cell(I, COUNTS, f, COMMITTED)] += F[cell(I, LOG_RECORDS, p, k)] - (
-            F[cell(I, LOG_RECORDS, p, k - 1)] if k > 0 else 0.0
-        )
+        F[cube(I, LOG, p, k, PASSED)] = now
+        F[cell(I, COUNTS, f, COMMITTED)] += _logged(I, F, p, k + 1) - _logged(I, F, p, k)
         if I[row(I, ACKS, f)] == ACKS_ALL:
             _acknowledge(I, F, p, k, now)
     I[row(I, COMMIT_COUNT, p)] = upto
 
 
-@compiled
-def unblock(I, F, f):
+@inner
+def _unblock(I, F, f):
     """Room was made: producers that wait go on in their order, as many as fit."""
     while I[row(I, BLOCKED_N, f)] > 0 and I[GROW_WHAT] == 0:
         stream = I[cell(I, BLOCKED, f, 0)]
@@ -1750,22 +1850,22 @@ def unblock(I, F, f):
         _hand_over(I, F, stream)
 
 
-@compiled
+@inner
 def committed(I, F, p, time):
     """Records of a partition that a consumer may read at a time [records]."""
     n = I[row(I, COMMIT_COUNT, p)]
     low, high = 0, n
     while low < high:
         mid = (low + high) >> 1
-        if F[cell(I, COMMIT_TIME, p, mid)] <= time:
+        if F[cube(I, LOG, p, mid, PASSED)] <= time:
             low = mid + 1
         else:
             high = mid
-    return F[cell(I, LOG_RECORDS, p, low - 1)] if low > 0 else 0.0
+    return _logged(I, F, p, low)
 
 
-@compiled
-def count_at(I, F, p, time):
+@inner
+def _count_at(I, F, p, time):
     """Records of a partition created by a time: the creation curve read forwards [records]."""
     n = I[row(I, CURVE_LENGTH, p)]
     low, high = 0, n
@@ -1786,8 +1886,8 @@ def count_at(I, F, p, time):
     )
 
 
-@compiled
-def readable(I, F, f, time, delay):
+@inner
+def _readable(I, F, f, time, delay):
     """Records of each partition of a flow that a consumer may read at a time: below the high watermark (exact front),
     or created `delay` ago (fluid front, whole records) [records].
     """
@@ -1797,19 +1897,19 @@ def readable(I, F, f, time, delay):
         if I[EXACT_FRONT] == 1:
             out[p] = committed(I, F, base + p, time)
         else:
-            out[p] = math.floor(count_at(I, F, base + p, time - delay) + 1e-6)
+            out[p] = math.floor(_count_at(I, F, base + p, time - delay) + 1e-6)
     return out
 
 
-@compiled
-def created_span(I, F, f, start, end):
+@inner
+def _created_span(I, F, f, start, end):
     """When the first and the last record between two sets of offsets were created [s]; inf, -inf if there is none."""
     base = I[row(I, PARTITION_BASE, f)]
     first, last = math.inf, -math.inf
     for p in range(len(start)):
         if end[p] > start[p]:
-            first = min(first, created_from(I, F, base + p, start[p]))
-            last = max(last, created(I, F, base + p, end[p]))
+            first = min(first, _created_from(I, F, base + p, start[p]))
+            last = max(last, _created(I, F, base + p, end[p]))
     return first, last
 
 
@@ -1827,7 +1927,7 @@ def commit_noise(sigma, seed, f, batch, first, files):
     """A factor of mean 1 for each of a batch's checkpoint writes, from number `first` on."""
     out = np.empty(files)
     for n in range(files):
-        out[n] = lognormal(sigma, seed, DICE_COMMIT + 100 * f, batch, first + n, 0)
+        out[n] = lognormal(sigma, seed, DICE_COMMIT + 100 * f, batch, first + n, NONE)
     return out
 
 
@@ -1844,46 +1944,48 @@ def draw_curve(seed, f, p, times, expected, dispersion, count):
         if dispersion <= 0.0:
             total = expected[k]
         else:
-            total += dispersion * poisson(mean / dispersion, seed, DICE_ARRIVALS + 100 * f, p, k, 0)
+            total += dispersion * poisson(mean / dispersion, seed, DICE_ARRIVALS + 100 * f, p, k, NONE)
         count[k] = total
 
 
 # ---------------------------------------------------------------- the loop
 
 
-@compiled
-def set_cores(I, F, h, cores):
+@inner
+def _set_cores(I, F, h, cores):
     """Change the capacity that a host leaves to the model: background load came or went."""
-    settle(I, F, h)
+    _settle(I, F, h)
     F[row(I, HOST_CORES, h)] = cores
+    _weigh(I, F, h, F[row(I, HOST_WEIGHT, h)])
     _arm(I, F, h)
 
 
-@compiled
-def set_speed(I, F, h, speed):
+@inner
+def _set_speed(I, F, h, speed):
     """Change how fast a host's threads are: a neighbour, a failing disk, spent credits."""
-    settle(I, F, h)
+    _settle(I, F, h)
     F[row(I, HOST_SPEED, h)] = speed
+    _weigh(I, F, h, F[row(I, HOST_WEIGHT, h)])
     _arm(I, F, h)
 
 
-@compiled
-def look(I, F):
+@inner
+def _look(I, F):
     """Bring every host's and pool's account up to now."""
-    for h in range(I[HOST_CORES + 3]):
-        settle(I, F, h)
-    for n in range(I[NODE_HOST + 3]):
+    for h in range(fixed(I, HOST_CORES + 3)):
+        _settle(I, F, h)
+    for n in range(fixed(I, NODE_HOST + 3)):
         _count_threads(I, F, n)
 
 
-@compiled
-def driver_job(I, F, f, work):
+@inner
+def _driver_job(I, F, f, work):
     """CPU of the driver for flow f; told when done."""
-    add_job(I, F, I[DRIVER_HOST], work, 1.0, DRIVER, f, 0, 0)
+    _add_job(I, F, I[DRIVER_HOST], work, 1.0, DRIVER, f, NONE, NONE)
 
 
-@compiled
-def start_stage(I, F, f, batch, cut, table, launch, rows):
+@inner
+def _start_stage(I, F, f, batch, cut, table, launch, rows):
     """Enter the tasks of a stage; row: partition, from, to, documents, setup, document CPU, bulk CPU, weight,
     fetch, tail, c0, c1, bulks, share. The driver launches one every `launch` seconds. `rows` are those of the same
     tasks when they were run before, empty if they never were: what they indexed then is not new any more.
@@ -1899,8 +2001,8 @@ def start_stage(I, F, f, batch, cut, table, launch, rows):
             I[FREE_TASKS] -= 1
             task = I[row(I, TASK_FREE, I[FREE_TASKS])]
             I[row(I, TASK_GHOSTS, task)] = 0
-            for g in range(I[PRIMARY_SHARE + 1]):
-                for word in range(I[TASK_BITS + 2]):
+            for g in range(fixed(I, PRIMARY_SHARE + 1)):
+                for word in range(fixed(I, TASK_BITS + 2)):
                     I[cube(I, TASK_BITS, task, g, word)] = 0
         I[cell(I, STAGE_ROW, f, k)] = task
         I[row(I, TASK_STATE, task)] = WAITING
@@ -1928,15 +2030,49 @@ def start_stage(I, F, f, batch, cut, table, launch, rows):
         I[row(I, TASK_FAILED, task)] = 0
         I[row(I, TASK_PIECE, task)] = 0
         F[row(I, TASK_SINK_WAIT, task)] = 0.0
-        push(I, F, F[NOW] + (k + 1) * launch, TASK_READY, task, I[row(I, TASK_EPOCH, task)])
+        _push(I, F, F[NOW] + (k + 1) * launch, TASK_READY, task, I[row(I, TASK_EPOCH, task)])
 
 
-@compiled
-def _job_done(I, F, h):
-    settle(I, F, h)
-    F[row(I, HOST_V, h)] = F[cell(I, JOB_V, h, 0)]
-    kind, a, b, held = _take_job(I, F, h)
+@within
+def _take_job(I, F, h):
+    """Take the first job of host h, which is done."""
+    _settle(I, F, h)
+    F[row(I, HOST_V, h)] = F[cube(I, JOB_FLOAT, h, FIRST, V)]
+    _remove(I, F, h, FIRST)
     _arm(I, F, h)
+
+
+@within
+def _take_letter(I, F):
+    """Take the first event of the post."""
+    I[N_POST] -= 1
+    I[POST_HEAD] = _wrapped(I[POST_HEAD] + 1, fixed(I, POST_TIME + 3)) if I[N_POST] > 0 else 0
+    if I[N_POST] == 0:
+        F[row(I, POST_TIME, FIRST)] = math.inf
+
+
+@within
+def _happens(I, F, kind, a, b, held):
+    """What follows from an event, or from a job that is done."""
+    if kind == LINK_ARRIVES:
+        _add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_TO, a)])], F[row(I, LINK_WORK, a)], 1.0, FOLLOW, a, b, NONE)
+    elif kind == LINK_ACKED:
+        _link_acked(I, F, a)
+    elif kind == SERVE:
+        _post(I, F, F[NOW] + F[row(I, FRONT_TRIP, b)], LINK_ARRIVES, a, b)
+    elif kind == FOLLOW:
+        _post(I, F, F[NOW] + F[row(I, FRONT_TRIP, b)], LINK_ACKED, a, b)
+    elif kind == APPEND:
+        _appended(I, F, a)
+    elif kind == BATCH_CLOSES:
+        _batch_closes(I, F, a)
+    else:
+        _happens_behind(I, F, kind, a, b, held)
+
+
+@inner
+def _happens_behind(I, F, kind, a, b, held):
+    """What follows behind the front: in tasks, bulks, refreshes; and on hosts."""
     if kind == PIECE:
         _piece_done(I, F, a)
     elif kind == COORDINATE:
@@ -1944,7 +2080,18 @@ def _job_done(I, F, h):
     elif kind == PRIMARY:
         _primary_done(I, F, a, b >> ROLE_BITS, b & ROLE_MASK, held)
     elif kind == REPLICA:
-        _replica_done(I, F, a, b >> ROLE_BITS, (b & ROLE_MASK) - I[PRIMARY_SHARE + 1], held)
+        _replica_done(I, F, a, b >> ROLE_BITS, (b & ROLE_MASK) - fixed(I, PRIMARY_SHARE + 1), held)
+    elif kind == BULK_ARRIVES:
+        _bulk_arrives(I, F, a)
+    elif kind == BULK_ANSWERED:
+        _bulk_answered(I, F, a)
+    elif kind <= TASK_WAITED and kind >= TASK_READY:
+        _task_goes_on(I, F, kind, a, b)
+    elif kind == REFRESH_DUE and I[row(I, REFRESH_FIXED_RATE, a)] == 1:
+        _push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, a)], REFRESH_DUE, a, b)
+        _refresh_due(I, F, a, b, NONE)
+    elif kind == REFRESH_DUE:
+        _refresh_due(I, F, a, b, TICKING)
     elif kind == REFRESH:
         _refresh_done(I, F, a, b, held)
     elif kind == MERGE:
@@ -1952,76 +2099,246 @@ def _job_done(I, F, h):
         _merge_if_due(I, F, a)
     elif kind == DRIVER:
         _tell(I, F, DONE_DRIVER, a)
-    elif kind == APPEND:
-        _appended(I, F, a)
-    elif kind == SERVE:
-        push(I, F, F[NOW] + F[row(I, FRONT_TRIP, b)], LINK_ARRIVES, a, b)
-    elif kind == FOLLOW:
-        push(I, F, F[NOW] + F[row(I, FRONT_TRIP, b)], LINK_ACKED, a, b)
-
-
-@compiled
-def _happens(I, F, kind, a, b):
-    if kind <= TASK_WAITED and kind >= TASK_READY:
-        if b != I[row(I, TASK_EPOCH, a)]:
-            return  # the task was stopped meanwhile
-        if kind == TASK_READY:
-            _task_ready(I, F, a)
-        elif kind == TASK_FETCHED:
-            _next_piece(I, F, a, F[row(I, TASK_SETUP, a)])
-        else:
-            _task_done(I, F, a)
-    elif kind == BULK_ARRIVES:
-        _bulk_arrives(I, F, a)
-    elif kind == BULK_ANSWERED:
-        _bulk_answered(I, F, a)
-    elif kind == REFRESH_DUE and I[row(I, REFRESH_FIXED_RATE, a)] == 1:
-        push(I, F, F[NOW] + F[row(I, REFRESH_INTERVAL, a)], REFRESH_DUE, a, b)
-        _refresh_due(I, F, a, b, 0)
-    elif kind == REFRESH_DUE:
-        _refresh_due(I, F, a, b, 1)
-    elif kind == BATCH_CLOSES:
-        _batch_closes(I, F, a)
-    elif kind == LINK_ARRIVES:
-        add_job(I, F, I[row(I, BROKER_HOST, I[row(I, LINK_TO, a)])], F[row(I, LINK_WORK, a)], 1.0, FOLLOW, a, b, 0)
-    elif kind == LINK_ACKED:
-        _link_acked(I, F, a)
+    elif kind == HOST_PAUSE:
+        _pause(I, F, a)
+    elif kind == HOST_RESUME:
+        _resume(I, F, a)
     elif kind == SHARE_EXPIRES:
         _share_expires(I, F, a, b)
 
 
-@compiled
-def advance(I, F, until):
+@inner
+def _task_goes_on(I, F, kind, task, epoch):
+    if epoch != I[row(I, TASK_EPOCH, task)]:
+        return  # it was stopped meanwhile
+    if kind == TASK_READY:
+        _task_ready(I, F, task)
+    elif kind == TASK_FETCHED:
+        _next_piece(I, F, task, F[row(I, TASK_SETUP, task)])
+    else:
+        _task_done(I, F, task)
+
+
+@within
+def _next(I, F):
+    """The next event of all: its time (inf if there is none) and where in I it lies. Hosts, heap and post are compared
+    without branches, which a processor would guess wrong; only equal times are looked at more closely.
+    """
+    h, head = I[FIRST_HOST], I[POST_HEAD]
+    host, heap, post = F[row(I, HOST_NEXT, h)], F[row(I, EVENT_TIME, FIRST)], F[row(I, POST_TIME, head)]
+    at = cell(I, PAUSE_EVENT, h, KEY) if I[row(I, HOST_NEXT_IS_PAUSE, h)] == 1 else cube(I, JOB, h, FIRST, KEY)
+    first, at = (heap if heap < host else host), (cell(I, EVENT, FIRST, KEY) if heap < host else at)
+    if heap == host or post == first:
+        return _next_of_equals(I, F)
+    return (post if post < first else first), (cell(I, POST, head, KEY) if post < first else at)
+
+
+@inner
+def _next_of_equals(I, F):
+    h, head = I[FIRST_HOST], I[POST_HEAD]
+    at = cell(I, PAUSE_EVENT, h, KEY) if I[row(I, HOST_NEXT_IS_PAUSE, h)] == 1 else cube(I, JOB, h, FIRST, KEY)
+    time, key = F[row(I, HOST_NEXT, h)], I[row(I, HOST_NEXT_KEY, h)]
+    other, its = F[row(I, EVENT_TIME, FIRST)], I[cell(I, EVENT, FIRST, KEY)]
+    if other < time or (other == time and its < key):
+        time, key, at = other, its, cell(I, EVENT, FIRST, KEY)
+    other, its = F[row(I, POST_TIME, head)], I[cell(I, POST, head, KEY)]
+    if other < time or (other == time and its < key):
+        time, key, at = other, its, cell(I, POST, head, KEY)
+    return time, at
+
+
+@inner
+def _advance(I, F, until):
     """Run events up to `until`, or until the control plane must be told something, or a table must grow."""
     I[N_DONE] = 0
-    while True:
-        if I[GROW_WHAT] > 0:
-            return GROW
-        h = I[row(I, HOST_TREE, 1)]
-        first = F[row(I, EV_TIME, 0)] if I[N_EVENTS] > 0 else math.inf
-        time = F[row(I, HOST_NEXT, h)]
-        from_host = time < first or (
-            time == first and time < math.inf and I[row(I, HOST_NEXT_KEY, h)] < I[row(I, EV_KEY, 0)]
-        )
-        if not from_host:
-            time = first
-        if time > until:
-            break
+    if I[N_EVENTS] == 0:
+        F[row(I, EVENT_TIME, FIRST)] = math.inf
+    if I[N_POST] == 0:
+        F[row(I, POST_TIME, FIRST)] = math.inf
+    while I[GROW_WHAT] == 0:
+        _set_clocks(I, F)
+        time, at = _next(I, F)
+        if time > until or time == math.inf:
+            F[NOW] = max(F[NOW], until)
+            return REACHED
         F[NOW] = time
         I[EVENTS_SEEN] += 1
-        if from_host:
-            if I[row(I, HOST_NEXT_KIND, h)] == HOST_JOB:
-                _job_done(I, F, h)
-            else:
-                _pause(I, F, h)
-        else:
-            kind, a, b = I[row(I, EV_KIND, 0)], I[row(I, EV_A, 0)], I[row(I, EV_B, 0)]
+        kind, a, b, held = I[at + KIND], I[at + A], I[at + B], NONE
+        if kind >= PIECE:
+            held = I[at + HELD]
+            _take_job(I, F, I[FIRST_HOST])
+        elif at == cell(I, EVENT, FIRST, KEY):
             _pop(I, F)
-            if kind == HOST_RESUME:
-                _resume(I, F, a)
-            else:
-                _happens(I, F, kind, a, b)
+        elif kind != HOST_PAUSE:
+            _take_letter(I, F)
+        _happens(I, F, kind, a, b, held)
         if I[N_DONE] > 0:
             return DONE
-    F[NOW] = max(F[NOW], until)
-    return REACHED
+    return GROW
+
+
+# ---------------------------------------------------------------- doors: what Python calls
+
+
+@compiled
+def act(I, F, what, a, b, c, d, e, x, y):
+    """The door to all that moves something; returns what the act returns, else 0.
+
+    One door, as behind each lies much the same code, and each would be compiled, kept and loaded with all of it.
+    """
+    ints, floats = bare(I), bare(F)
+    if what == ACT_ADVANCE:
+        return float(_advance(ints, floats, x))
+    elif what == ACT_DRIVER_JOB:
+        _driver_job(ints, floats, a, x)
+    elif what == ACT_SET_CORES:
+        _set_cores(ints, floats, a, x)
+    elif what == ACT_SET_SPEED:
+        _set_speed(ints, floats, a, x)
+    elif what == ACT_LOOK:
+        _look(ints, floats)
+    elif what == ACT_PUSH:
+        _push(ints, floats, x, a, b, c)
+    elif what == ACT_OPEN_BATCH:
+        _open_batch(ints, floats, a)
+    elif what == ACT_ADD_JOB:
+        _add_job(ints, floats, a, x, y, b, c, d, e)
+    elif what == ACT_DROP_JOB:
+        return _drop_job(ints, floats, a, b)
+    elif what == ACT_SEND:
+        _send(ints, floats, a, x)
+    elif what == ACT_ASK_THREADS:
+        _ask_threads(ints, floats, a, b, c, d)
+    elif what == ACT_QUEUE_SHARE:
+        _queue_share(ints, floats, a, b, c, d)
+    elif what == ACT_RELEASE:
+        _release(ints, floats, a, b)
+    elif what == ACT_SHARE_OVER:
+        _share_over(ints, floats, a)
+    elif what == ACT_FREE_BULK:
+        _free_bulk(ints, floats, a)
+    elif what == ACT_END_STAGE:
+        _end_stage(ints, floats, a)
+    elif what == ACT_FIRST_IN_LINE:
+        _first_in_line(ints, floats, a)
+    elif what == ACT_NEXT_TASK:
+        _next_task(ints, floats)
+    elif what == ACT_UNBLOCK:
+        _unblock(ints, floats, a)
+    return 0.0
+
+
+@compiled
+def start_stage(I, F, f, batch, cut, table, launch, rows):
+    _start_stage(bare(I), bare(F), f, batch, cut, table, launch, rows)
+
+
+@compiled
+def readable(I, F, f, time, delay):
+    return _readable(bare(I), bare(F), f, time, delay)
+
+
+@compiled
+def created_span(I, F, f, start, end):
+    return _created_span(bare(I), bare(F), f, start, end)
+
+
+@compiled
+def count_at(I, F, p, time):
+    return _count_at(bare(I), bare(F), p, time)
+
+
+@compiled
+def created(I, F, p, offset):
+    return _created(bare(I), bare(F), p, offset)
+
+
+@compiled
+def created_from(I, F, p, offset):
+    return _created_from(bare(I), bare(F), p, offset)
+
+
+@compiled
+def ramp(I, F, slope, step, f, low, high, mass, fine, coarse):
+    _ramp(bare(I), bare(F), slope, step, f, low, high, mass, fine, coarse)
+
+
+@compiled
+def threads_wanted(I, f, node, role):
+    return _threads_wanted(bare(I), f, node, role)
+
+
+def advance(I, F, until):
+    return int(act(I, F, ACT_ADVANCE, 0, 0, 0, 0, 0, float(until), 0.0))
+
+
+def driver_job(I, F, f, work):
+    act(I, F, ACT_DRIVER_JOB, f, 0, 0, 0, 0, float(work), 0.0)
+
+
+def set_cores(I, F, h, cores):
+    act(I, F, ACT_SET_CORES, h, 0, 0, 0, 0, float(cores), 0.0)
+
+
+def set_speed(I, F, h, speed):
+    act(I, F, ACT_SET_SPEED, h, 0, 0, 0, 0, float(speed), 0.0)
+
+
+def look(I, F):
+    act(I, F, ACT_LOOK, 0, 0, 0, 0, 0, 0.0, 0.0)
+
+
+def push(I, F, time, kind, a, b):
+    act(I, F, ACT_PUSH, kind, a, b, 0, 0, float(time), 0.0)
+
+
+def open_batch(I, F, stream):
+    act(I, F, ACT_OPEN_BATCH, stream, 0, 0, 0, 0, 0.0, 0.0)
+
+
+def add_job(I, F, h, work, weight, kind, a, b, held):
+    act(I, F, ACT_ADD_JOB, h, kind, a, b, held, float(work), float(weight))
+
+
+def drop_job(I, F, h, at):
+    return act(I, F, ACT_DROP_JOB, h, at, 0, 0, 0, 0.0, 0.0)
+
+
+def send(I, F, bulk, wait):
+    act(I, F, ACT_SEND, bulk, 0, 0, 0, 0, float(wait), 0.0)
+
+
+def ask_threads(I, F, node, bulk, role, wanted):
+    act(I, F, ACT_ASK_THREADS, node, bulk, role, wanted, 0, 0.0, 0.0)
+
+
+def queue_share(I, F, node, bulk, role, wanted):
+    act(I, F, ACT_QUEUE_SHARE, node, bulk, role, wanted, 0, 0.0, 0.0)
+
+
+def release(I, F, node, threads):
+    act(I, F, ACT_RELEASE, node, threads, 0, 0, 0, 0.0, 0.0)
+
+
+def share_over(I, F, bulk):
+    act(I, F, ACT_SHARE_OVER, bulk, 0, 0, 0, 0, 0.0, 0.0)
+
+
+def free_bulk(I, F, bulk):
+    act(I, F, ACT_FREE_BULK, bulk, 0, 0, 0, 0, 0.0, 0.0)
+
+
+def end_stage(I, F, f):
+    act(I, F, ACT_END_STAGE, f, 0, 0, 0, 0, 0.0, 0.0)
+
+
+def first_in_line(I, F, task):
+    act(I, F, ACT_FIRST_IN_LINE, task, 0, 0, 0, 0, 0.0, 0.0)
+
+
+def next_task(I, F):
+    act(I, F, ACT_NEXT_TASK, 0, 0, 0, 0, 0, 0.0, 0.0)
+
+
+def unblock(I, F, f):
+    act(I, F, ACT_UNBLOCK, f, 0, 0, 0, 0, 0.0, 0.0)

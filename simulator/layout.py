@@ -63,7 +63,7 @@ def build(
     group = es.groups_of if shards_move else es.shards_of
     shards = es.padded([group(flow, nodes, f) for f, flow in enumerate(scenario.flows)])
     tables = layout_tables(scenario, c, placement, fronts, corners, base, exact, shards)
-    tables |= state_tables(scenario, c, tables, fronts, peaks, until, exact, seed)
+    tables |= state_tables(scenario, c, tables, fronts, peaks, (window[1], until), exact, seed)
     if not exact:
         tables |= curves(scenario, corners, base, until, seed)
     memory = Memory(tables)

@@ -15,6 +15,21 @@ from simulator import kernels as k
 
 Array = np.ndarray[Any, np.dtype[Any]]
 KINDS = {name: (kind, dims) for name, kind, dims in k.TABLES}
+COLUMNS = {  # of tables whose rows are records
+    "event_key": ("event", k.KEY),
+    "event_kind": ("event", k.KIND),
+    "event_a": ("event", k.A),
+    "event_b": ("event", k.B),
+    "log_records": ("log", k.TOTAL),
+    "log_close": ("log", k.CLOSED),
+    "job_v": ("job_float", k.V),
+    "job_weight": ("job_float", k.WEIGHT),
+    "job_key": ("job", k.KEY),
+    "job_kind": ("job", k.KIND),
+    "job_a": ("job", k.A),
+    "job_b": ("job", k.B),
+    "job_held": ("job", k.HELD),
+}
 
 
 class Memory:
@@ -38,7 +53,7 @@ class Memory:
             described += self._describe(name, kind, dims, place[name], tables[name])
         self.I[k.HEAD : head] = described
 
-    def _describe(self, name: str, kind: str, dims: int, start: int, table: Array) -> tuple[int, int, int, int]:
+    def _describe(self, name: str, kind: str, dims: int, start: int, table: Array) -> tuple[int, int, int, int, int]:
         """Give a table its place and its view; its descriptor."""
         if table.ndim != dims:
             raise ValueError(f"table {name} has {table.ndim} dimensions; expected {dims}")
@@ -48,13 +63,16 @@ class Memory:
             view[...] = table
         self._views[name] = view
         shape = table.shape
-        return start, math.prod(shape[1:]), math.prod(shape[2:]), shape[0]
+        return start, math.prod(shape[1:]), math.prod(shape[2:]), shape[0], shape[1] if dims > 1 else 1
 
     def __getattr__(self, name: str) -> Array:
         try:
             return self.__dict__["_views"][name]
         except KeyError:
-            raise AttributeError(f"no table {name}") from None
+            if name not in COLUMNS:
+                raise AttributeError(f"no table {name}") from None
+            table, column = COLUMNS[name]
+            return self.__dict__["_views"][table][..., column]
 
     def resized(self, changed: dict[str, Array]) -> Memory:
         """The same memory with some tables replaced by larger ones; scalars are kept."""

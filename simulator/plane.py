@@ -28,7 +28,7 @@ class CompiledPlane(Disturbed):
         self.base, self.fronts = built.partition_base, built.fronts
         self.waiting: dict[int, simpy.Event] = {}
         self.parked: dict[int, Array] = {}  # rows of tasks whose batch will be run again
-        self.usual_bulks, self.usual_events = len(self.m.bulk_task), len(self.m.ev_time)
+        self.usual_bulks, self.usual_events = len(self.m.bulk_task), len(self.m.event_time)
 
     # ------------------------------------------------------------ what the control plane asks for
 
@@ -138,12 +138,12 @@ class CompiledPlane(Disturbed):
             self.m.pend_head[:] = 0
         else:
             wide = {}
-            if m.part_length.max() + 2 >= m.part_queue.shape[1]:
-                wide |= {n: _unrolled_queue(getattr(m, n), m) for n in QUEUES}
-            if m.curve_length.max() + 6 >= m.curve_time.shape[1] or m.log_count.max() + 4 >= m.log_records.shape[1]:
+            if m.part_length.max() + 2 >= m.part_line.shape[1]:
+                wide["part_line"] = _unrolled_line(m)
+            if m.curve_length.max() + 6 >= m.curve_time.shape[1] or m.log_count.max() + 4 >= m.log.shape[1]:
                 wide |= {n: _wider(getattr(m, n)) for n in LOGS}
             self.m = m.resized(wide)
-            if "part_queue" in wide:
+            if "part_line" in wide:
                 self.m.part_head[:] = 0
         self.m.I[k.GROW_WHAT] = 0
         for f in range(len(self.m.unsent)):
@@ -152,12 +152,11 @@ class CompiledPlane(Disturbed):
 
 NO_ROWS, ALL_BITS = np.zeros(0, dtype=np.int64), -1
 PENDING = ("pend_c0", "pend_c1", "pend_mass", "pend_in_window", "pend_time", "pend_cut")
-LOGS = ("curve_time", "curve_count", "log_records", "log_first", "log_close", "log_blocked", "commit_time")
-QUEUES = ("part_queue", "part_first", "part_close", "part_blocked")
+LOGS = ("curve_time", "curve_count", "log")
 
 
 def _wider(table: Array) -> Array:
-    wide = np.zeros((table.shape[0], 2 * table.shape[1]))
+    wide = np.zeros((table.shape[0], 2 * table.shape[1], *table.shape[2:]))
     wide[:, : table.shape[1]] = table
     return wide
 
@@ -173,9 +172,9 @@ def _unrolled(table: Array, m: Memory) -> Array:
     return wide
 
 
-def _unrolled_queue(table: Array, m: Memory) -> Array:
-    wide = np.zeros((table.shape[0], 2 * table.shape[1]))
-    for p in range(table.shape[0]):
-        at = (m.part_head[p] + np.arange(m.part_length[p])) % table.shape[1]
-        wide[p, : len(at)] = table[p, at]
+def _unrolled_line(m: Memory) -> Array:
+    wide = _wider(np.zeros_like(m.part_line))
+    for p, line in enumerate(m.part_line):
+        at = (m.part_head[p] + np.arange(m.part_length[p])) % len(line)
+        wide[p, : len(at)] = line[at]
     return wide

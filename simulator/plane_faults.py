@@ -287,7 +287,8 @@ class Disturbed:
         m, n = self.m, int(self.m.host_jobs[host])
         at = np.flatnonzero(m.job_kind[host, :n] == k.REFRESH)
         return sorted(
-            (int(m.job_key[host, j]), int(m.job_a[host, j]), int(m.job_b[host, j]), int(m.held[host, j])) for j in at
+            (int(m.job_key[host, j]), int(m.job_a[host, j]), int(m.job_b[host, j]), int(m.job_held[host, j]))
+            for j in at
         )
 
     def _drop(self, host: int, kind: int, which: Any) -> float:
@@ -311,8 +312,8 @@ class Disturbed:
         m = self.m
         if m.I[k.FREE_BULKS] < self.usual_bulks + extra:
             self.m = m = _more_bulks(m, self.usual_bulks + extra)
-        if m.I[k.N_EVENTS] + self.usual_events + 8 * len(m.bulk_task) > len(m.ev_time):
-            wide = {n: _longer(getattr(m, n), len(m.ev_time) + 8 * len(m.bulk_task)) for n in EVENTS}
+        if m.I[k.N_EVENTS] + self.usual_events + 8 * len(m.bulk_task) > len(m.event_time):
+            wide = {n: _longer(getattr(m, n), len(m.event_time) + 8 * len(m.bulk_task)) for n in EVENTS}
             self.m = m.resized(wide)
 
     def room_for_tasks(self, count: int) -> None:
@@ -322,8 +323,8 @@ class Disturbed:
             self.m = _more_tasks(m, count)
 
 
-EVENTS = ("ev_time", "ev_key", "ev_kind", "ev_a", "ev_b")
-JOBS = ("job_v", "job_key", "job_weight", "job_kind", "job_a", "job_b", "held")
+EVENTS = ("event_time", "event")
+JOBS = ("job_float", "job")
 BULKS = tuple(name for name in KINDS if name.startswith("bulk_") and name not in ("bulk_cpu", "bulk_wait", "bulk_most"))
 TASKS = tuple(name for name in KINDS if name.startswith("task_") and name != "task_log")
 

@@ -173,6 +173,7 @@ class Task:
     asked: simpy.Event | None = None  # for a slot
     executor: int | None = None
     stranded: int | None = None  # on an executor that is gone, which the driver does not know yet
+    noticed: simpy.Event | None = None  # when it does
     started: float = 0.0
     piece: simpy.Event | None = None  # what it has on a core
     flying: list[Bulk] = field(default_factory=list)  # bulks that it waits for
@@ -430,7 +431,6 @@ class ReferencePlane:
         self.stages: list[list[Task]] = [[] for _ in self.sink_waits]
         self.parked: dict[int, list[Task]] = {}
         self.driving: dict[int, simpy.Event] = {}
-        self.noticed: dict[int, simpy.Event] = {}
         self.exact = bool(self.m.I[k.EXACT_FRONT])
         self._start_refreshes()
         if self.exact:
@@ -540,12 +540,11 @@ class ReferencePlane:
 
     def stop_executor(self, executor: int) -> None:
         """An executor is gone; its tasks hang until the driver notices."""
-        self.noticed[executor] = self.env.event()
         for task in [t for stage in self.stages for t in stage if t.executor == executor]:
             self._stop(task)
             self.slots.held[executor] += self.env.now - task.started
-            task.executor, task.stranded = None, executor
-            task.process.interrupt(self.noticed[executor])
+            task.executor, task.stranded, task.noticed = None, executor, self.env.event()
+            task.process.interrupt(task.noticed)
         self.slots.free[executor] = 0
 
     def notice_executor(self, executor: int, counts: bool = True) -> None:
@@ -555,7 +554,8 @@ class ReferencePlane:
             self._again(task, int(counts))
         for _ in mine:
             self.slots.serve()
-        self.noticed[executor].succeed()
+        for task in reversed(mine):  # as they stand in line: the first to get a slot is the first to work on it
+            task.noticed.succeed()
 
     def start_executor(self, executor: int, slots: int, amplitude: float) -> None:
         self.m.exec_amplitude[executor], self.m.exec_work[executor] = amplitude, 0.0
@@ -846,5 +846,5 @@ class ReferencePlane:
 
 def _queued(m: Memory) -> list[tuple[float, int, int, int]]:
     """The events that the layout queued before the first: time, kind, a, b, in their order."""
-    rows = [(float(m.ev_time[n]), int(m.ev_key[n]), n) for n in range(int(m.I[k.N_EVENTS]))]
-    return [(time, int(m.ev_kind[n]), int(m.ev_a[n]), int(m.ev_b[n])) for time, _, n in sorted(rows)]
+    rows = [(float(m.event_time[n]), int(m.event_key[n]), n) for n in range(int(m.I[k.N_EVENTS]))]
+    return [(time, int(m.event_kind[n]), int(m.event_a[n]), int(m.event_b[n])) for time, _, n in sorted(rows)]

@@ -17,6 +17,7 @@ CELL_SECONDS = (0.05, 0.5)  # shortest and longest
 MOST_BATCHES = 40_000_000  # producer batches that the exact front will simulate
 KEPT_TASKS = 6000
 PENDING = 1024  # entries of a node between two refreshes; grows
+NEVER = 2**62  # key of an event that comes after all others
 
 
 def state_tables(
@@ -25,11 +26,14 @@ def state_tables(
     lay: dict[str, np.ndarray],
     fronts: list[Front],
     peaks: list[float],
-    until: float,
+    ends: tuple[float, float],
     exact: bool,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Tables that change, before the first event; sizes are proven from slots, threads and links."""
+    """Tables that change, before the first event; sizes are proven from slots, threads and links.
+
+    `ends` are those of the window and of the longest run [s]: the log has room for the first, and grows.
+    """
     flows, nodes, hosts = len(lay["document_cpu"]), len(lay["node_host"]), len(lay["host_cores"])
     partitions, links, streams = len(lay["partition_flow"]), len(lay["link_from"]), len(lay["stream_flow"])
     slots = scenario.spark.executors * scenario.spark.cores
@@ -46,8 +50,7 @@ def state_tables(
         + 2 * links
         + 64
     )
-    batches = _front_batches(fronts, peaks, until, partitions) if exact else 2
-    leaves = 1 << max(1, (hosts - 1).bit_length())
+    logged, batches = _front_batches(fronts, peaks, ends, partitions) if exact else (2, 2)
     copies = max([1] + [flow.topic.copies - 1 for flow in scenario.flows])
 
     def ints(*shape: int) -> np.ndarray:
@@ -63,36 +66,34 @@ def state_tables(
             for h, r in enumerate(lay["pause_rate"])
         ]
     )
-    tree = np.zeros(2 * leaves, dtype=np.int64)
-    tree[leaves:] = np.minimum(np.arange(leaves), hosts - 1)
-    for node in range(leaves - 1, 0, -1):
-        tree[node] = tree[2 * node]  # all idle: any child wins
+    idle = np.zeros((hosts, jobs, 2))
+    idle[:, 0, k.V] = math.inf
+    pauses = np.zeros((hosts, 4), dtype=np.int64)
+    pauses[:, k.KIND], pauses[:, k.A] = k.HOST_PAUSE, np.arange(hosts)
     return dict(  # noqa: C408  (a hundred names read better so)
         link_work=zeros(links),
-        ev_time=zeros(events),
-        ev_key=ints(events),
-        ev_kind=ints(events),
-        ev_a=ints(events),
-        ev_b=ints(events),
+        event_time=zeros(events),
+        event=ints(events, 4),
+        post_time=zeros(links + 1),  # a link has one fetch under way
+        post=ints(links + 1, 4),
         host_time=zeros(hosts),
         host_v=zeros(hosts),
         host_work=zeros(hosts),
         host_busy=zeros(hosts),
         host_weight=zeros(hosts),
+        host_share=lay["host_speed"].copy(),
         host_paused=ints(hosts),
         host_pauses=ints(hosts),
         pause_at=gaps,
-        host_next=np.full(hosts, math.inf),
-        host_next_key=ints(hosts),
-        host_next_kind=ints(hosts),
-        host_tree=tree,
+        host_next=np.full(-(-hosts // 4) * 4, math.inf),  # hosts are compared by fours: some never do anything
+        host_next_key=np.where(np.arange(-(-hosts // 4) * 4) < hosts, 0, NEVER),
+        host_next_is_pause=ints(hosts),
+        pause_event=pauses,
+        host_stale=ints(hosts),
+        stale=ints(hosts),
         host_jobs=ints(hosts),
-        job_v=zeros((hosts, jobs)),
-        job_key=ints(hosts, jobs),
-        job_weight=zeros((hosts, jobs)),
-        job_kind=ints(hosts, jobs),
-        job_a=ints(hosts, jobs),
-        job_b=ints(hosts, jobs),
+        job_float=idle,
+        job=ints(hosts, jobs, 5),
         exec_amplitude=zeros(scenario.spark.executors),
         exec_warm_work=np.full(scenario.spark.executors, c["spark.warm_work_seconds"]),
         exec_work=zeros(scenario.spark.executors),
@@ -164,7 +165,6 @@ def state_tables(
         queue_head=ints(nodes),
         queue_length=ints(nodes),
         queue_ops=ints(nodes),
-        held=ints(hosts, jobs),
         fresh=zeros((flows, nodes)),
         refreshing=ints(flows, nodes),
         refresh_mark=ints(flows, nodes),
@@ -200,10 +200,7 @@ def state_tables(
         blocked_n=ints(flows),
         unsent=zeros(flows),
         unsent_batches=ints(flows),
-        part_queue=zeros((partitions, 64)),
-        part_first=zeros((partitions, 64)),
-        part_close=zeros((partitions, 64)),
-        part_blocked=zeros((partitions, 64)),
+        part_line=zeros((partitions, 64, 4)),
         part_head=ints(partitions),
         part_length=ints(partitions),
         part_busy=ints(partitions),
@@ -213,15 +210,12 @@ def state_tables(
         broker_length=ints(len(lay["broker_host"])),
         log_count=ints(partitions),
         log_end=zeros(partitions),
-        log_records=zeros((partitions, batches + 4)),
-        log_first=zeros((partitions, batches + 4)),
-        log_close=zeros((partitions, batches + 4)),
-        log_blocked=zeros((partitions, batches + 4)),
+        log=zeros((partitions, logged + 4, 5)),
         fetched=ints(partitions, copies),
         acked=ints(partitions, copies),
         commit_count=ints(partitions),
-        commit_time=zeros((partitions, batches + 4)),
         link_busy=ints(links),
+        link_news=ints(links),
         link_upto=ints(len(lay["link_partition"])),
         publish_slope=zeros(bins if exact else (flows, 1)),
         publish_step=zeros(bins if exact else (flows, 1)),
@@ -233,15 +227,18 @@ def _most_tasks(flow: Flow) -> int:
     return max(read, flow.query.state.shuffle_partitions if flow.query.state else 0)
 
 
-def _front_batches(fronts: list[Front], peaks: list[float], until: float, partitions: int) -> int:
-    """Producer batches of one partition to make room for at first [count]; refuses a run that is out of reach."""
-    total = sum(peak / front.batch_records for front, peak in zip(fronts, peaks, strict=True)) * until
+def _front_batches(
+    fronts: list[Front], peaks: list[float], ends: tuple[float, float], partitions: int
+) -> tuple[int, int]:
+    """Producer batches of a partition by the end of the window and of the run [count]; refuses what is out of reach."""
+    rate = sum(peak / front.batch_records for front, peak in zip(fronts, peaks, strict=True))
+    total = rate * ends[1]
     if total > MOST_BATCHES:
         raise ValueError(
             f"the exact front would simulate {total:.3g} producer batches; expected {MOST_BATCHES:.0g} or fewer: "
             "shorten run.measure, lengthen linger, or use level 'fluid'"
         )
-    return int(total / partitions * 1.3) + 64
+    return int(rate * ends[0] / partitions * 1.3) + 64, int(total / partitions * 1.3) + 64
 
 
 def curves(scenario: Scenario, corners: list, base: np.ndarray, until: float, seed: int) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy import special, stats
 
 from models.coefficients import LAWS
@@ -113,19 +114,24 @@ def test_poisson_dice_count_as_poisson_does(mean: float) -> None:
 # ---------------------------------------------------------------- event list
 
 
+@njit
+def pop(integers, floats):
+    k._pop(k.bare(integers), k.bare(floats))
+
+
 def test_events_come_in_order_and_ties_in_the_order_they_were_pushed() -> None:
     m = tiny().memory
     m.I[k.N_EVENTS] = 0
     rng = np.random.default_rng(1)
-    room = len(m.ev_time) - 1
+    room = len(m.event_time) - 1
     for _ in range(30 // (FEW if SHORT else 1) + 1):
         times = rng.integers(0, 12, room).astype(float)
         for n, time in enumerate(times):
             k.push(m.I, m.F, time, n % 7, n, 0)
         order = []
         while m.I[k.N_EVENTS] > 0:
-            order.append(int(m.ev_a[0]))
-            k._pop(m.I, m.F)
+            order.append(int(m.event_a[0]))
+            pop(m.I, m.F)
         assert order == list(np.argsort(times, kind="stable"))
 
 
@@ -473,7 +479,8 @@ def test_what_producers_sent_is_in_the_log_or_on_the_way() -> None:
     built = front(until=until)
     built.memory.serve_cpu[:] = 0.002
     m = run_front(built, until)
-    waiting = sum(m.part_queue[0, (m.part_head[0] + j) % m.part_queue.shape[1]] for j in range(int(m.part_length[0])))
+    line = (m.part_head[0] + np.arange(m.part_length[0])) % m.part_line.shape[1]
+    waiting = m.part_line[0, line, k.TOTAL].sum()
     assert m.counts[0, k.PRODUCED] == pytest.approx(m.log_end[0] + waiting)
     assert m.counts[0, k.COMMITTED] == m.log_records[0, m.commit_count[0] - 1]
     assert 0 <= m.log_end[0] - m.counts[0, k.COMMITTED] < 50

@@ -38,9 +38,11 @@ class Guarded(Memory):
         self.I = np.zeros(sizes["i"], dtype=np.int64)
         self.F = np.zeros(sizes["f"], dtype=np.float64)
         self._views = {}
-        for n, (name, (kind, dims)) in enumerate(KINDS.items()):
-            self._describe(n, name, kind, dims, place[name], tables[name])
+        described: list[int] = []
+        for name, (kind, dims) in KINDS.items():
+            described += self._describe(name, kind, dims, place[name], tables[name])
             self.guard(name, place[name] + int(tables[name].size))
+        self.I[k.HEAD : k.HEAD + k.DESCRIPTOR * len(k.TABLES)] = described
 
     def guard(self, name: str, at: int) -> None:
         kind = KINDS[name][0]
@@ -104,7 +106,7 @@ def checked(dims: int, place: Any) -> Any:
     """An address function that refuses an index outside its table."""
 
     def address(integers: Any, table: int, *at: int) -> Any:
-        first, second, length = (int(x) for x in integers[table + 1 : table + k.DESCRIPTOR])
+        first, second, length = (int(x) for x in integers[table + 1 : table + 4])
         name = name_of(table)
         assert KINDS[name][1] == dims == len(at), name
         shape = {1: (length,), 2: (length, first), 3: (length, first // max(second, 1), second)}[dims]

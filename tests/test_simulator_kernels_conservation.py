@@ -52,8 +52,8 @@ def audit_front(sim: Simulation, f: int, cut: np.ndarray) -> None:
         return
     waiting = 0.0
     for p in parts:
-        at = (m.part_head[p] + np.arange(m.part_length[p])) % m.part_queue.shape[1]
-        waiting += m.part_queue[p, at].sum()
+        at = (m.part_head[p] + np.arange(m.part_length[p])) % m.part_line.shape[1]
+        waiting += m.part_line[p, at, k.TOTAL].sum()
         if m.log_count[p] > 0:
             assert m.log_end[p] == pytest.approx(m.log_records[p, m.log_count[p] - 1])
         assert m.commit_count[p] <= m.log_count[p]
