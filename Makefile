@@ -7,7 +7,7 @@ BIN := .venv/bin
 EXTRAS ?= dev
 SHELL := /bin/bash
 
-.PHONY: peers demo test test-live test-browser notebooks lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
+.PHONY: buying settings peers demo test test-live test-browser notebooks lint bench accuracy dashboard glossary clean lab-up lab-run lab-down
 
 # Exit 3 means that a target is broken, which for the demo is the answer and no failure.
 demo: .venv/ready
@@ -44,6 +44,10 @@ bench: .venv/ready
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.pricing_speed
 	$(BIN)/python -m benchmarks.start
+
+# What a recommendation takes in time and memory, some minutes; settings it chose, as the laboratory ran them.
+buying settings: .venv/ready
+	$(BIN)/python -m benchmarks.$@
 
 # Beside service-capacity-modeling, in the environment of PEER (an interpreter that has it).
 peers: .venv/ready
