@@ -18,7 +18,7 @@ from planner.months_ahead import Breaking, MonthsAhead, on
 from planner.render import COLOURS, write_files
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 FORMATS = (".json", ".html", ".csv", ".md", ".txt")
 UNITS = {"kafka": "bytes", "elasticsearch": "bytes", "elasticsearch_plain": "bytes", "merge_debt": "bytes",
@@ -60,7 +60,7 @@ def print_months(out: MonthsAhead, console: Console) -> None:
     console.print(rendered(out))
 
 
-def rendered(out: MonthsAhead) -> Any:
+def rendered(out: MonthsAhead) -> RenderableType:
     """The first to break, all that breaks in order of time, and the months' course."""
     from rich.console import Group
     from rich.padding import Padding

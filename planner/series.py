@@ -63,7 +63,9 @@ def _table(path: Path) -> pd.DataFrame:
         if isinstance(error, ScenarioError):
             raise
         if isinstance(error, pd.errors.EmptyDataError):
-            raise ScenarioError(f"{path.name} is empty; expected the columns time and rate, and 2 rows or more")
+            raise ScenarioError(
+                f"{path.name} is empty; expected the columns time and rate, and 2 rows or more"
+            ) from None
         raise ScenarioError(f"{path.name}: cannot be read as a table: {str(error).splitlines()[0]}") from None
     if len(frame) > MOST_ROWS:
         raise ScenarioError(f"{path.name}: more than {MOST_ROWS:,} rows; average it to coarser steps")

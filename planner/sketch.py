@@ -97,7 +97,7 @@ def _axis(told: dict[str, Any], values: Sequence[float]) -> Axis:
 
 
 def _ink(trace: dict[str, Any]) -> str:
-    return str((trace.get("line") or trace.get("marker"))["color"])
+    return str((trace.get("line") or trace["marker"])["color"])
 
 
 def _image(drawn: Iterable[str]) -> str:

@@ -210,9 +210,9 @@ def bill_beside(one: MonthlyBill, other: MonthlyBill) -> tuple[list[str], list[l
         ]  # fmt: skip
         rows.append((abs(usd[1] - usd[0]), [Cell(system), Cell(name), *cells, Cell(_more(usd[1] - usd[0]))]))
     total = [float(made.monthly_usd) for made in (one, other)]
-    sums = [Cell(f"{x:,.2f}", f"the sum of its {len(made.bill.lines)} lines\n{foot(made)}")
+    ends = [Cell(f"{x:,.2f}", f"the sum of its {len(made.bill.lines)} lines\n{foot(made)}")
             for x, made in zip(total, (one, other), strict=True)]  # fmt: skip
-    last = [Cell("in all"), Cell(""), *sums, Cell(_more(total[1] - total[0]), "B less A")]
+    last = [Cell("in all"), Cell(""), *ends, Cell(_more(total[1] - total[0]), "B less A")]
     ordered = [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
     return ["system", "line", "A", "B", "B − A"], [*ordered, last]
 

@@ -8,7 +8,7 @@ from planner.backtest_tell import percent, table
 from planner.watch import Watch
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 
 def print_watch(out: Watch, console: Console) -> None:
@@ -16,7 +16,7 @@ def print_watch(out: Watch, console: Console) -> None:
     console.print(rendered(out))
 
 
-def rendered(out: Watch) -> Any:
+def rendered(out: Watch) -> RenderableType:
     """Quantities, laws, and when to calibrate again."""
     from rich.console import Group
     from rich.table import Table
