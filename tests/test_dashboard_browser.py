@@ -329,6 +329,12 @@ def _listed(page: Any, box: Any) -> None:
     page.get_by_role("option").first.wait_for()
 
 
+def _take(page: Any, box: Any, name: str) -> None:
+    """Type the name, so that a list of hundreds need not be scrolled, and take it."""
+    box.fill(name)
+    page.get_by_role("option", name=name, exact=True).click()
+
+
 def _choose(page: Any, control: Any) -> Any:
     box = control.get_by_role("combobox")
     was = box.input_value()
@@ -338,11 +344,11 @@ def _choose(page: Any, control: Any) -> Any:
     if not others:
         page.keyboard.press("Escape")
         return None
-    act(page, lambda: page.get_by_role("option", name=others[0], exact=True).click())
+    act(page, lambda: _take(page, box, others[0]))
 
     def back() -> None:
         _listed(page, box)
-        page.get_by_role("option", name=was, exact=True).click()
+        _take(page, box, was)
 
     return back
 
