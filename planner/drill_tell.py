@@ -16,6 +16,7 @@ from rich.text import Text
 from models.stack import Scenario
 from models.units import show
 from planner.drill import DrillResult
+from planner.drill_play import in_time
 from planner.fault_tell import when
 from planner.look import STYLES
 
@@ -103,7 +104,7 @@ def as_markdown(scenario: Scenario, results: Sequence[DrillResult]) -> str:
 
 
 def as_html(scenario: Scenario, results: Sequence[DrillResult]) -> str:
-    """One page that opens offline: the table, and each drill's timeline as a bar and a list."""
+    """One page that opens offline: the table, and each drill's story with lag, batches, shards and copies in time."""
     from planner import look_page
 
     rows = [[html.escape(cell) for cell in row(r)] for r in results]
@@ -111,7 +112,14 @@ def as_html(scenario: Scenario, results: Sequence[DrillResult]) -> str:
         cells[1] = look_page.judged(cells[1], "holds" if r.holds else "broken")
     title = f"Drills: {scenario.name}"
     body = [f"<h1>{html.escape(title)}</h1><p>{html.escape(summary(results))}</p>", look_page.table(COLUMNS, rows)]
-    return look_page.page(title, [*body, *(_story(result) for result in results)])
+    places: dict[str, Any] = {}
+    for result in results:
+        body.append(_story(result))
+        for name, figure in in_time(result).items():
+            place = f"chart-{len(places)}"
+            places[place] = figure
+            body.append(f'<h3>{html.escape(name)}</h3><div id="{place}"></div>')
+    return look_page.page(title, body, places)
 
 
 def _story(result: DrillResult) -> str:

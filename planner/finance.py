@@ -22,6 +22,7 @@ from planner.refusal import ScenarioError
 from planner.scenario import resolved
 from planner.shown import Shown
 from planner.usage import Pace, paces
+from planner.usage_scaling import with_hosts
 from pricing.bill import NOTHING, Line
 from pricing.offers import Compared, compared
 from pricing.price_book import PriceBook
@@ -117,7 +118,7 @@ def report(
     made = bill_of([stack_of(scenario, central, repeats, drawn, sets, seed)], seed)
     said("months", 1, 2)
     try:
-        pace = paces(scenario, repeats)
+        pace = with_hosts(paces(scenario, repeats), scenario, central, seed)
     except ValueError as error:
         raise ScenarioError(str(error)) from None
     later = months(scenario, central, pace, horizon, seed)

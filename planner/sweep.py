@@ -22,6 +22,7 @@ from planner.forecast import coefficients_of, run_seed, too_long
 from planner.refusal import ScenarioError
 from planner.scenario import load_scenario, resolved
 from planner.usage import Pace, pace_of
+from planner.usage_scaling import with_hosts
 from simulator.sweep import Job, Refused, summary, sweep
 from simulator.trace import Trace
 
@@ -139,7 +140,9 @@ def _cell(values: Mapping[str, Any], stack: Scenario, runs: Sequence[dict[str, A
     flows = [list(run["flows"].values()) for run in whole]
     hosts = {name: _mean([run["hosts"][name]["utilisation"] for run in whole]) for name in whole[0]["hosts"]}
     busiest = max(hosts, key=lambda name: hosts[name])
-    usd = float(monthly_bill(stack, coefficients_of(stack), pace=_paces(whole)).monthly_usd)
+    coefficients = coefficients_of(stack)
+    pace = with_hosts(_paces(whole), stack, coefficients)
+    usd = float(monthly_bill(stack, coefficients, pace=pace).monthly_usd)
     answers: dict[str, float | str] = {
         "p50_seconds": _mean([max(flow["quantiles"]["0.5"] for flow in of) for of in flows]),
         "p99_seconds": _mean([max(flow["quantiles"]["0.99"] for flow in of) for of in flows]),
