@@ -25,7 +25,7 @@ def client(service: str, region: str | None, seconds: float = SECONDS) -> Any:
     config = Config(
         retries=retries, connect_timeout=min(5.0, seconds), read_timeout=seconds, user_agent_extra="floodmark"
     )
-    made = boto3.client(service, region_name=region, config=config)
+    made = boto3.Session().client(service, region_name=region, config=config)
     session = made._endpoint.http_session  # botocore offers no other place for this
     ask = session.send
 

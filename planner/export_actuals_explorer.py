@@ -40,7 +40,7 @@ def live_client() -> Any:
         import boto3
     except ImportError:
         raise ScenarioError("Cost Explorer needs boto3: pip install 'floodmark[aws]'") from None
-    return boto3.client("ce", region_name="us-east-1")
+    return boto3.Session().client("ce", region_name="us-east-1")
 
 
 def ask_actuals(client: Any, basis: Basis, scope: Scope, month: str) -> Actuals:

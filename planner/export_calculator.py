@@ -166,7 +166,7 @@ def live_client() -> Any:
         import boto3
     except ImportError:
         raise ScenarioError("pushing an estimate needs boto3: pip install 'floodmark[aws]'") from None
-    return boto3.client("bcm-pricing-calculator", region_name="us-east-1")
+    return boto3.Session().client("bcm-pricing-calculator", region_name="us-east-1")
 
 
 def push(made: Estimate, client: Any, token: str = "") -> Pushed:

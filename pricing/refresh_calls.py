@@ -40,9 +40,10 @@ def live_clients(region: str) -> Clients:
         import boto3
     except ImportError:
         raise RefreshError("a refresh needs boto3: pip install 'floodmark[aws]'") from None
+    session = boto3.Session()  # of its own: the default one remembers whose credentials it first found
     return Clients(
-        boto3.client("pricing", region_name=PRICING_ENDPOINT), boto3.client("ec2", region_name=region),
-        boto3.client("savingsplans", region_name=PRICING_ENDPOINT), _downloaded,
+        session.client("pricing", region_name=PRICING_ENDPOINT), session.client("ec2", region_name=region),
+        session.client("savingsplans", region_name=PRICING_ENDPOINT), _downloaded,
     )  # fmt: skip
 
 
