@@ -55,6 +55,7 @@ def command(port: int, address: str, browser: bool, given: list[str]) -> list[st
     options = {
         "server.address": address, "server.port": str(port), "server.headless": str(not browser).lower(),
         "browser.gatherUsageStats": "false", "browser.serverAddress": address, "server.fileWatcherType": "none",
+        "server.showEmailPrompt": "false",  # on its first run Streamlit asks for one, and serves nothing until answered
     }  # fmt: skip
     told = [f"--{name}={value}" for name, value in options.items()]
     return [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), *told, *given]
