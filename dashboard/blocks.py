@@ -200,6 +200,7 @@ def steps(months: Sequence[MonthOfBill]) -> str:
     return table(("when", "what changes", "USD a month"), rows, numbers=(2,))
 
 
-def paragraphs(title: str, text: Sequence[str]) -> str:
-    """Sentences under a title."""
-    return _wrap(f"<h3>{escape(title)}</h3>" if title else "", *(f"<div>{escape(line)}</div>" for line in text))
+def paragraphs(title: str, text: Sequence[str], source: str) -> str:
+    """Sentences under a title, each hovering to where its numbers come from."""
+    told = (f"<div{_tip(source, True)}>{escape(line)}</div>" for line in text)
+    return _wrap(f"<h3>{escape(title)}</h3>" if title else "", *told)

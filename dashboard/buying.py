@@ -46,7 +46,7 @@ def _draw(made: Front) -> None:
     head, rows = front_rows(made)
     st.html(blocks.table(head, rows, numbers=(1, 2)))
     for title, text in made.paragraphs:
-        st.html(blocks.paragraphs(title, text))
+        st.html(blocks.paragraphs(title, text, made.source))
 
 
 def _chosen(made: Front) -> None:

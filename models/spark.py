@@ -23,7 +23,6 @@ from models.spark_laws import (
     next_start,
     next_trigger,
     read_wait_seconds,
-    resident_bytes,
     unified_memory,
     warming_work,
 )
@@ -50,7 +49,6 @@ __all__ = [
     "next_start",
     "next_trigger",
     "read_wait_seconds",
-    "resident_bytes",
     "unified_memory",
     "warming_work",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from models.spark_query import NEVER, State
-from models.units import MB, MIB
+from models.units import MIB
 
 POLLING_DELAY_SECONDS = 0.01  # spark.sql.streaming.pollingDelay, spark.md B2
 FETCH_MAX_WAIT_SECONDS = 0.5  # fetch.max.wait.ms, kafka.md B4
@@ -119,18 +119,6 @@ def container_bytes(heap: float, overhead: float | None, python: bool, resource_
     """
     factor = 0.4 if python and resource_manager == "kubernetes" else 0.1
     return heap + (overhead if overhead is not None else max(384 * MIB, factor * heap))
-
-
-def resident_bytes(heap: float, python_workers: int) -> float:
-    """Resident memory that an executor climbs to under load [bytes].
-
-    G1 touches the whole heap and gives none back; native memory adds about 0.25 GB; a Python worker takes
-    60-100 MB before pandas (remembered). Source: spark.md C5, measured at 1 and 2 GiB heaps.
-
-    >>> round(resident_bytes(1024 * MIB, 0) / MIB)
-    1268
-    """
-    return heap + 244 * MIB + 80 * MB * python_workers
 
 
 def unified_memory(heap: float) -> float:

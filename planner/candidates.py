@@ -29,13 +29,13 @@ from planner.candidates_usd import Prices
 from planner.candidates_wants import Wants
 from planner.checks import not_survived
 from planner.checks_kafka import CACHE_SECONDS, MSK_REPLICAS
-from planner.memory import _executor, yarn_bytes
+from planner.memory import executor_ledger, yarn_bytes
 from planner.storage import (
-    _index_at,
-    _kept_log,
     document_bytes,
+    index_at,
     index_shares,
     kept_index,
+    kept_log,
     stored_event_bytes,
     topic_shares,
     transient_bytes,
@@ -319,7 +319,7 @@ class Builder:
         variant = self._topics(n, parts, copies)
         held = [0.0] * n
         for flow in variant.flows:
-            whole = _kept_log(flow, flow.topic.retention) * self.growth
+            whole = kept_log(flow, flow.topic.retention) * self.growth
             held = [h + share * whole for h, share in zip(held, topic_shares(variant, flow), strict=True)]
         return max(held)
 
@@ -417,7 +417,7 @@ class Builder:
             room -= self.wants.memory_headroom * box.memory_bytes
             changed = {"kind": kind, "machine": box.name, "cores": box.vcpu, "heap": self._heap(box), "executors": 1}
             variant = self.scenario.model_copy(update={"spark": spark.model_copy(update=changed)})
-            needed = _executor(variant).reserved_bytes
+            needed = executor_ledger(variant).reserved_bytes
             if needed > room:
                 change = f"{(needed - room) / GIB:.1f} GiB more memory, or a smaller heap a slot"
                 self.excuses.append(Excuse("spark", box.name, "memory of an executor", needed, room, "bytes", change))
@@ -504,7 +504,7 @@ class Builder:
             held = sum(kept_index(f, self.c, life) * f.index.copies / n for f in variant.flows)
             counts = [[f.index.primaries * f.index.copies // n] * n for f in variant.flows]
             return held + max(transient_bytes(variant, self.c, life, counts)), written
-        return max(_index_at(variant, self.c, n, relieve=False)(life)), written
+        return max(index_at(variant, self.c, n, relieve=False)(life)), written
 
     def _volume_for(self, kind: str, held: float) -> float:
         """Smallest volume whose first mark lies above what the fullest node holds, with the headroom asked for."""

@@ -50,7 +50,7 @@ def figures(out: Forecast) -> dict[str, Figure]:
     return found if faults is None else found | timeline_figures(faults.timelines, faults.faults)
 
 
-def _layout(x: str, y: str, **more: Any) -> dict[str, Any]:
+def layout_of(x: str, y: str, **more: Any) -> dict[str, Any]:
     base = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "height": 280, "template": template()}
     return base | more
 
@@ -95,9 +95,9 @@ def latency_curve(out: Forecast) -> Figure:
     for k, flow in enumerate(out.flows.values()):
         ink = INK[k % len(INK)]
         told = f"%{{y:.1%}} of records within %{{x:.3g}} s<br>{_simulated(out)}<extra></extra>"
-        data.append(_line(flow.latency.seconds, flow.latency.share, flow.name, ink, hovertemplate=told))
+        data.append(line_of(flow.latency.seconds, flow.latency.share, flow.name, ink, hovertemplate=told))
         data.append(_quantiles(flow, ink))
-    layout = _tight(_layout("seconds from creation to the first search that finds it", "share of records"))
+    layout = _tight(layout_of("seconds from creation to the first search that finds it", "share of records"))
     layout["xaxis"]["rangemode"] = "tozero"
     layout["yaxis"] |= {"tickformat": ".0%", "range": [0, 1.02]}
     return _figure(data, layout, "no record reaches an index within the run: there is no latency to show")
@@ -127,7 +127,7 @@ def _quantiles(flow: FlowForecast, ink: str) -> dict[str, Any]:
     return told | {"x": [p[1] for p in points], "y": [p[0] for p in points], "error_x": bars}
 
 
-def _line(x: Any, y: Any, name: str, ink: str, **more: Any) -> dict[str, Any]:
+def line_of(x: Any, y: Any, name: str, ink: str, **more: Any) -> dict[str, Any]:
     line = {"type": "scatter", "mode": "lines", "name": name, "line": {"color": ink}}
     return line | {"x": _plain(x), "y": _plain(y)} | more
 
@@ -159,7 +159,7 @@ def budget(out: Forecast) -> Figure:
         for k, hop in enumerate(names)
     ]  # fmt: skip
     height = 160 + 40 * len(flows)
-    return _figure(data, _layout("mean seconds", "", barmode="stack", height=height), "nothing reaches an index")
+    return _figure(data, layout_of("mean seconds", "", barmode="stack", height=height), "nothing reaches an index")
 
 
 def _batches(out: Forecast, name: str) -> Any:
@@ -173,9 +173,9 @@ def lag(out: Forecast) -> Figure:
     for k, name in enumerate(out.flows):
         batches = _batches(out, name)
         mode = "lines+markers" if len(batches) <= MOST_MARKERS else "lines"
-        data.append(_line(batches["started"], batches["lag_records"], name, INK[k % len(INK)], mode=mode,
+        data.append(line_of(batches["started"], batches["lag_records"], name, INK[k % len(INK)], mode=mode,
                           hovertemplate="%{y:,.0f} records unread at %{x:.3g} s<extra></extra>"))  # fmt: skip
-    layout = _tight(_layout("simulated seconds", "records not yet read", shapes=_window(out)))
+    layout = _tight(layout_of("simulated seconds", "records not yet read", shapes=_window(out)))
     return _figure(data, layout, "no batch starts within the run")
 
 
@@ -199,7 +199,7 @@ def gantt(out: Forecast) -> Figure:
         bars["customdata"] = [[int(b["number"]), float(b["records"])] for b in batches]
         bars["hovertemplate"] = "batch %{customdata[0]}: %{customdata[1]:.0f} records, %{x:.2f} s<extra></extra>"
         data.append(bars)
-    layout = _layout("simulated seconds", "", barmode="overlay", showlegend=False, shapes=_window(out))
+    layout = layout_of("simulated seconds", "", barmode="overlay", showlegend=False, shapes=_window(out))
     return _figure(data, layout | {"height": 140 + 80 * len(data)}, "no batch starts within the run")
 
 
@@ -219,7 +219,7 @@ def tasks(out: Forecast) -> Figure:
                     "hovertemplate": "%{y}: %{x:.3f} s<extra></extra>",
                 }
             )  # fmt: skip
-    layout = _layout("simulated seconds", "partition", barmode="overlay", height=420)
+    layout = layout_of("simulated seconds", "partition", barmode="overlay", height=420)
     return _figure(data, layout, "no task ends within the run")
 
 
@@ -236,7 +236,7 @@ def heat_map(out: Forecast) -> Figure:
         "colorbar": {"title": {"text": "records"}, "thickness": 12},
         "hovertemplate": "partition %{y} at %{x:.3g} s: %{z:,.0f} records unread<extra></extra>",
     }
-    layout = _layout("simulated seconds", f"partition of {flow.name}")
+    layout = layout_of("simulated seconds", f"partition of {flow.name}")
     return _figure([cells], layout, "no batch starts within the run")
 
 
@@ -256,7 +256,7 @@ def busy(out: Forecast) -> Figure:
              "x": [at_limit.get(name) for name in names], "marker": {"color": INK[1]},
              "hovertemplate": "%{y}: %{x:.0%} at the sustainable rate<extra></extra>"}
         )  # fmt: skip
-    layout = _layout("share of capacity", "", barmode="group", height=160 + 34 * len(names))
+    layout = layout_of("share of capacity", "", barmode="group", height=160 + 34 * len(names))
     layout["xaxis"]["tickformat"] = ".0%"
     return {"data": data, "layout": layout}
 
@@ -268,14 +268,14 @@ def filling(out: Forecast) -> Figure:
         ink, whole = SYSTEM[system], fill.volume_bytes
         told = f"{system}: %{{y:.0%}} of the fullest node's volume on day %{{x:.1f}}<extra></extra>"
         days, held = [day for day, _ in fill.curve], [size / whole for _, size in fill.curve]
-        data.append(_line(days, held, system, ink, hovertemplate=told))
+        data.append(line_of(days, held, system, ink, hovertemplate=told))
         passed = [(mark, day) for mark, day in fill.days_to.items() if day is not None]
         marks: dict[str, Any] = {"type": "scatter", "mode": "markers", "name": f"{system}: its marks"}
         marks |= {"x": [day for _, day in passed], "y": [fill.marks_bytes[mark] / whole for mark, _ in passed]}
         marks |= {"text": [mark.replace("_", " ") for mark, _ in passed], "marker": {"color": ink, "size": 9}}
         marks["hovertemplate"] = f"{system}: %{{text}} on day %{{x:.1f}}, %{{y:.0%}} of the volume<extra></extra>"
         data.append(marks)
-    layout = _layout("days from an empty start", "of the fullest node's volume")
+    layout = layout_of("days from an empty start", "of the fullest node's volume")
     layout["xaxis"] |= {"type": "log", "tickformat": "~r", "dtick": "D2"}
     layout["yaxis"] |= {"tickformat": ".0%", "rangemode": "tozero"}
     return {"data": data, "layout": layout}
@@ -291,16 +291,16 @@ def growth(months: Sequence[MonthOfBill], chosen: int = 0) -> Figure:
     usd = [float(m.bill.monthly_usd) for m in months]
     told = "month %{x}: %{y:,.0f} USD<br>%{text}<extra></extra>"
     told_of = [f"P10 to P90 {a:,.0f} to {b:,.0f}" for a, b in zip(low, high, strict=True)]
-    data = [band, _line(x, usd, "USD a month", INK[3], mode="lines+markers", hovertemplate=told, text=told_of)]
+    data = [band, line_of(x, usd, "USD a month", INK[3], mode="lines+markers", hovertemplate=told, text=told_of)]
     for system in months[0].full:
         full = [m.full[system] for m in months]
         data.append(
-            _line(x, full, f"{system} disk, fullest", SYSTEM[system], yaxis="y2",
+            line_of(x, full, f"{system} disk, fullest", SYSTEM[system], yaxis="y2",
                   line={"color": SYSTEM[system], "dash": "dot"},
                   hovertemplate=f"month %{{x}}: fullest {system} disk %{{y:.0%}}<extra></extra>")
         )  # fmt: skip
     mark = {"type": "line", "x0": chosen, "x1": chosen, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": INK[6]}}
-    layout = _layout("month from now", "USD a month", shapes=[mark] if chosen else [])
+    layout = layout_of("month from now", "USD a month", shapes=[mark] if chosen else [])
     layout["yaxis"] |= {"rangemode": "tozero"}
     layout["yaxis2"] = {"overlaying": "y", "side": "right", "tickformat": ".0%", "rangemode": "tozero",
                         "showgrid": False, "title": {"text": "of the fullest disk"}}  # fmt: skip

@@ -76,9 +76,11 @@ def recommend(
     ask, told = _of_settings(unknowns, settings_only) if only else _of_machines(unknowns, draws, simulated)
     with cli.progress() as said:
         out = ask(loaded, seed=seed, trials=trials, reasons=reasons, today=today, progress=said, **wanted)
-    writers = {".json": told.as_json, ".md": told.as_markdown, ".html": told.as_html, ".txt": told.as_text,
-               ".yaml": told.as_yaml}  # fmt: skip
-    write_files(output or [], {suffix: lambda w=writer: w(out) for suffix, writer in writers.items()})  # type: ignore[misc]
+    page = told.page(out)
+    write_files(output or [], {
+        ".json": lambda: told.as_json(out), ".md": page.as_markdown, ".html": page.as_html, ".txt": page.as_text,
+        ".yaml": lambda: told.as_yaml(out),
+    })  # fmt: skip
     if paste is not None and out.scenario is not None:
         from planner.paste import write_paste
 
@@ -86,7 +88,7 @@ def recommend(
     if as_json:
         print(told.as_json(out), end="")
     elif not output:
-        cli.console().print(told.rendered(out))
+        cli.console().print(page.rendered())
     if out.interrupted:
         raise typer.Exit(cli.INTERRUPTED)
     if not out.holds:

@@ -7,12 +7,23 @@ from typing import Any
 
 from models.stack import Scenario
 from models.units import show
-from planner.charts import Figure, _layout, _line, _plain
 from planner.drill import DrillResult, drills, run_drills
 from planner.fault_tell import FaultResult, when
 from planner.forecast import Progress
-from planner.look import INK, JUDGED
-from planner.timeline import PARTITIONS, SHARDS, copying, copying_in_time, partitions_in_time, shards_in_time, states
+from planner.look import JUDGED
+from planner.timeline import (
+    PARTITIONS,
+    SHARDS,
+    Figure,
+    batches,
+    batches_in_time,
+    copying,
+    copying_in_time,
+    lag,
+    partitions_in_time,
+    shards_in_time,
+    states,
+)
 from planner.told import Told
 from planner.told_parts import Cell
 
@@ -47,39 +58,13 @@ def drill_numbers(result: DrillResult) -> list[Told]:
     ]  # fmt: skip
 
 
-def lag_in_time(result: DrillResult) -> Figure:
-    """Records unread at each batch's start, with the moments of the fault."""
-    data = []
-    for k, (name, flow) in enumerate(_flows(result)):
-        told = "%{y:,.0f} records unread at %{x:.0f} s<extra></extra>"
-        batches = flow.batches
-        data.append(_line(batches["started"], batches["lag_records"], name, INK[k % len(INK)], hovertemplate=told))
-    layout = _layout("simulated seconds", "records not yet read", shapes=_shapes(result), annotations=_words(result))
-    return {"data": data, "layout": layout}
-
-
-def batches_in_time(result: DrillResult) -> Figure:
-    """How long each batch took, by its start."""
-    data = []
-    for k, (name, flow) in enumerate(_flows(result)):
-        batches = flow.batches
-        lasted = batches["finished"] - batches["started"]
-        bars: dict[str, Any] = {"type": "scatter", "mode": "markers", "name": name}
-        bars["marker"] = {"color": INK[k % len(INK)], "size": 6}
-        bars |= {"x": _plain(batches["started"]), "y": _plain(lasted)}
-        counts = zip(batches["records"], batches["tasks"], strict=True)
-        bars["text"] = [f"{records:,.0f} records, {tasks} tasks" for records, tasks in counts]
-        bars["hovertemplate"] = "batch of %{y:.1f} s at %{x:.0f} s<br>%{text}<extra></extra>"
-        data.append(bars)
-    return {"data": data, "layout": _layout("simulated seconds", "seconds a batch", shapes=_shapes(result))}
-
-
 def in_time(result: DrillResult) -> dict[str, Figure]:
     """Lag, batches, and what faults made of shards, partitions and copies, by title; each with the fault's moments."""
-    found = {"Lag in time": lag_in_time(result), "Batches in time": batches_in_time(result)}
     if result.trace is None:
-        return found
+        return {}
     marks = {"shapes": _shapes(result), "annotations": _words(result)}
+    ran = batches_in_time(result.trace)
+    found = {"Lag in time": lag(ran, marks), "Batches in time": batches(ran, marks)}
     if shards := shards_in_time(result.trace):
         found["Shards in time"] = states(shards, SHARDS, "shard copies, by state", marks)
     if partitions := partitions_in_time(result.trace):
@@ -87,10 +72,6 @@ def in_time(result: DrillResult) -> dict[str, Figure]:
     if copied := copying_in_time(result.trace):
         found["What is copied in time"] = copying(copied, marks)
     return found
-
-
-def _flows(result: DrillResult) -> list[tuple[str, Any]]:
-    return list(result.trace.flows.items()) if result.trace is not None else []
 
 
 def _moments(fault: FaultResult) -> list[tuple[float, str, str]]:
@@ -130,6 +111,3 @@ def told(result: DrillResult) -> str:
     """The drill in one sentence."""
     meaning, word = result.drill.meaning, "holds" if result.holds else "broken"
     return f"{meaning[:1].upper()}{meaning[1:]}: {word}; {result.why}."
-
-
-__all__ = ["batches_in_time", "drill_numbers", "happenings", "in_time", "lag_in_time", "names", "play", "told"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from models.stack import Scenario
 from models.units import show
-from planner.charts import Figure, _layout, _line
+from planner.charts import Figure, layout_of, line_of
 from planner.forecast import Progress
 from planner.look import INK, JUDGED
 from planner.quick import quick
@@ -42,12 +42,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Front:
-    """A recommendation and its stacks, today's first."""
+    """A recommendation and its stacks, today's first; `source` says what its numbers rest on."""
 
     headline: str
     paragraphs: tuple[tuple[str, tuple[str, ...]], ...]
     choices: tuple[Choice, ...]
     holds: bool
+    source: str
 
 
 def front(scenario: Scenario, trials: int = TRIALS, progress: Progress | None = None) -> Front:
@@ -59,7 +60,15 @@ def front(scenario: Scenario, trials: int = TRIALS, progress: Progress | None = 
         said(f"comparing: {name}", n, len(stacks))
         found.append(_choice(name, stack.told(), built(out.given, stack, out.region)))
     told = tuple((title, tuple(text)) for title, text in lines(out))
-    return Front(headline(out), told, tuple(_marked(found)), out.holds)
+    return Front(headline(out), told, tuple(_marked(found)), out.holds, source_of(out))
+
+
+def source_of(out: Recommendation) -> str:
+    """What the numbers of a recommendation rest on: its runs, its prices, its coefficients."""
+    return (
+        f"the recommendation: each stack simulated at the peak (seed {out.seed}), judged by 95 of 100 runs; prices of "
+        f"{out.region}, billed line by line; coefficients {out.given.coefficients}"
+    )
 
 
 def _stacks(out: Recommendation) -> list[tuple[str, Stack]]:
@@ -100,7 +109,7 @@ def front_chart(made: Front) -> Figure:
     """Cost against p99; the line joins those that no other beats in both."""
     seen = [p for p in made.choices if math.isfinite(p.p99_seconds)]
     line = sorted((p for p in seen if p.on_line), key=lambda p: p.usd)
-    joined = _line([p.usd for p in line], [p.p99_seconds for p in line], "front", INK[6], hoverinfo="skip")
+    joined = line_of([p.usd for p in line], [p.p99_seconds for p in line], "front", INK[6], hoverinfo="skip")
     told = (
         "<b>%{text}</b>: %{x:,.0f} USD a month, p99 %{y:.3g} s<br>%{customdata[0]}<br>%{customdata[1]}<extra></extra>"
     )
@@ -113,7 +122,7 @@ def front_chart(made: Front) -> Figure:
         if p.name in ("today", "recommended")
     ]
     inks = [JUDGED["holds" if p.holds else "broken"] for p in seen]
-    layout = _layout("USD a month", "p99 latency, seconds", showlegend=False, annotations=named)
+    layout = layout_of("USD a month", "p99 latency, seconds", showlegend=False, annotations=named)
     layout["xaxis"] |= {"rangemode": "tozero"}
     layout["yaxis"] |= {"rangemode": "tozero"}
     return {"data": [joined, dots | {"marker": {"size": 13, "color": inks}}], "layout": layout}

@@ -115,7 +115,7 @@ class HostLedger:
 @once
 def memory(scenario: Scenario, coefficients: CoefficientSet) -> list[Ledger]:
     """Ledgers of a broker, an executor, a data node and the driver."""
-    return [_broker(scenario), _executor(scenario), _data_node(scenario, coefficients), _driver(scenario)]
+    return [_broker(scenario), executor_ledger(scenario), _data_node(scenario, coefficients), _driver(scenario)]
 
 
 def hosts(scenario: Scenario, ledgers: Sequence[Ledger]) -> list[HostLedger]:
@@ -215,7 +215,7 @@ def _cache_entry(cache: float | None, seconds: float | None) -> tuple[Entry, ...
     return (Entry("page cache", "page cache", cache, told, "kafka.md A7"),)
 
 
-def _executor(scenario: Scenario) -> Ledger:
+def executor_ledger(scenario: Scenario) -> Ledger:
     spark, host = scenario.spark, place(scenario, "spark").memory_bytes
     parts = executor_parts(scenario, 1.0)
     limited = spark.manager != "standalone"

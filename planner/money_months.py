@@ -23,8 +23,7 @@ from planner.bill import PRICE_DRAWS, book_of, drawn_stacks, offers, priced, run
 from planner.candidates_limits import EBS_MOST, largest_volume
 from planner.money_changes import Headroom, changed, due, headroom, told
 from planner.refusal import ScenarioError
-from planner.storage import _topic_bytes as topic_node_bytes
-from planner.storage import index_shares, kept_index
+from planner.storage import index_shares, kept_index, topic_node_bytes
 from planner.usage import Pace, flowing, used
 from pricing.bill import Bill
 from pricing.shared import Terms

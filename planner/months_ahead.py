@@ -28,7 +28,7 @@ from planner.findings import Finding, Severity
 from planner.months_blocks import blocked
 from planner.refusal import ScenarioError
 from planner.shown import Shown
-from planner.storage import _index_at, document_bytes, stored_event_bytes, topic_shares, unexpired_bytes
+from planner.storage import document_bytes, index_at, stored_event_bytes, topic_shares, unexpired_bytes
 from simulator.months import Table, tabulate_each
 from simulator.months import months as walked
 from simulator.months_slow import backlog, kept
@@ -332,7 +332,7 @@ def disks(scenario: Scenario, coefficients: CoefficientSet, loads: Sequence[Load
 
     out = {"kafka": brokers.max(axis=1)}
     for name, relieve in (("elasticsearch", True), ("elasticsearch_plain", False)):
-        at = _index_at(scenario, coefficients, scenario.elasticsearch.data_nodes, relieve=relieve, kept=at_hour)
+        at = index_at(scenario, coefficients, scenario.elasticsearch.data_nodes, relieve=relieve, kept=at_hour)
         out[name] = np.array([max(at((k + 1) * STEP)) for k in range(hours)])
     return out
 

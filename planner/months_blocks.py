@@ -20,7 +20,7 @@ from models.elasticsearch import watermark_bytes
 from models.stack import Flow, Scenario
 from models.storage import index_life_seconds
 from models.units import HOUR
-from planner.storage import _index_at, document_bytes
+from planner.storage import document_bytes, index_at
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LIFTS_ITSELF = (7, 4)  # Elasticsearch, since when a block goes with the space: elasticsearch.md B4 (version remembered)
@@ -112,9 +112,9 @@ class _Walk:
         self.now = 0
         nodes = scenario.elasticsearch.data_nodes
         self.at: list[Callable[[float], list[float]]] = [
-            _index_at(scenario, c, nodes, relieve=relieve, kept=self.kept) for relieve in (True, False)
+            index_at(scenario, c, nodes, relieve=relieve, kept=self.kept) for relieve in (True, False)
         ]
-        self.still = _index_at(scenario, c, nodes, transient=False, relieve=False, kept=self.kept)
+        self.still = index_at(scenario, c, nodes, transient=False, relieve=False, kept=self.kept)
 
     def hour(self, k: int, runs: bool) -> tuple[float, float]:
         """Bytes of the fullest node at the end of an hour: with the allocator's moves, and without.

@@ -117,9 +117,9 @@ def _line(result: Sweep, key: str, title: str) -> dict[str, Any]:
 
 @rendered.register
 def _(result: Recommendation) -> RenderableType:
-    from planner.recommend_text import rendered as told
+    from planner.recommend_text import page
 
-    words: RenderableType = told(result)
+    words: RenderableType = page(result).rendered()
     return words
 
 

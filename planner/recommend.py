@@ -109,9 +109,9 @@ class Recommendation(Shown):
         return as_dict(self)
 
     def as_text(self) -> str:
-        from planner.recommend_text import as_text
+        from planner.recommend_text import page
 
-        return as_text(self)
+        return page(self).as_text()
 
 
 def recommend(

@@ -22,7 +22,7 @@ from planner.candidates_wants import Wants
 from planner.recommend_search import Found, Search, Table, chance, margins, screened
 from planner.recommend_stack import Stack
 from planner.recommend_trial import Outcome
-from planner.storage import _index_at
+from planner.storage import index_at
 
 LIKELY = 0.0  # standard deviations from which the screen counts a family's stack as one that would hold
 MOST_RELAXED = 60_000  # stacks screened for the price of one promise
@@ -151,8 +151,8 @@ def zone_loss(scenario: Scenario, c: CoefficientSet) -> list[str]:
     search = scenario.elasticsearch
     nodes, gone = search.data_nodes, -(-search.data_nodes // search.zones)
     life = max(index_life_seconds(f.index.retention, f.index.rollover) for f in scenario.flows)
-    own = max(_index_at(scenario, c, nodes, transient=False, relieve=False)(life)) / search.volume.size
-    rebuilt = max(_index_at(scenario, c, nodes - gone, transient=False, relieve=False)(life)) / search.volume.size
+    own = max(index_at(scenario, c, nodes, transient=False, relieve=False)(life)) / search.volume.size
+    rebuilt = max(index_at(scenario, c, nodes - gone, transient=False, relieve=False)(life)) / search.volume.size
     marks = watermark_bytes(search.volume.size, search.kind, search.version, search.free_space_rule)
     low, block = marks["low"] / search.volume.size, marks["write_block"] / search.volume.size
     after = (

@@ -162,9 +162,9 @@ class SettingsAdvice(Shown):
         return as_dict(self)
 
     def as_text(self) -> str:
-        from planner.recommend_settings_text import as_text
+        from planner.recommend_settings_text import page
 
-        return as_text(self)
+        return page(self).as_text()
 
 
 def recommend_settings(

@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from models.units import show
-from planner import recommend_page
 from planner.answers import Answer
+from planner.recommend_page import Page
 from planner.recommend_settings import NAMES, Held, SettingsAdvice, choice_of, differences
 from planner.scenario import resolved, to_yaml
 
@@ -202,24 +202,6 @@ def _sought(out: SettingsAdvice) -> list[str]:
     return told
 
 
-def _title(out: SettingsAdvice) -> str:
-    return f"{out.given.name}: which settings, on the machines that are there"
-
-
-def as_text(out: SettingsAdvice) -> str:
-    """As on a terminal, without colours."""
-    return recommend_page.as_text(_title(out), lines(out))
-
-
-def as_markdown(out: SettingsAdvice) -> str:
-    return recommend_page.as_markdown(_title(out), lines(out))
-
-
-def as_html(out: SettingsAdvice) -> str:
-    """One page that opens offline."""
-    return recommend_page.as_html(_title(out), lines(out))
-
-
-def rendered(out: SettingsAdvice) -> Any:
-    """For a terminal."""
-    return recommend_page.rendered(_title(out), lines(out))
+def page(out: SettingsAdvice) -> Page:
+    """The advice as a page, for each of its formats."""
+    return Page(f"{out.given.name}: which settings, on the machines that are there", lines(out))

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from models.units import show
-from planner import recommend_page
+from planner.recommend_page import Page
 from planner.recommend_stack import Stack
 from planner.scenario import resolved, to_yaml
 
@@ -225,24 +225,6 @@ def _sought(out: Recommendation) -> list[str]:
     return told
 
 
-def _title(out: Recommendation) -> str:
-    return f"{out.given.name}: which stack to buy"
-
-
-def as_text(out: Recommendation) -> str:
-    """As on a terminal, without colours."""
-    return recommend_page.as_text(_title(out), lines(out))
-
-
-def as_markdown(out: Recommendation) -> str:
-    return recommend_page.as_markdown(_title(out), lines(out))
-
-
-def as_html(out: Recommendation) -> str:
-    """One page that opens offline."""
-    return recommend_page.as_html(_title(out), lines(out))
-
-
-def rendered(out: Recommendation) -> Any:
-    """For a terminal."""
-    return recommend_page.rendered(_title(out), lines(out))
+def page(out: Recommendation) -> Page:
+    """The advice as a page, for each of its formats."""
+    return Page(f"{out.given.name}: which stack to buy", lines(out))

@@ -27,7 +27,7 @@ from planner.recommend_faults import not_weathered
 from planner.recommend_stack import Stack, at_rates, built
 from planner.refusal import ScenarioError
 from planner.student import quantile
-from planner.throughput import _tested
+from planner.throughput import tested
 from planner.uncertainty import Z
 from simulator.trace import Trace
 
@@ -179,7 +179,7 @@ class Trials:
     def _test(self, loaded: Scenario, factor: float) -> tuple[Trace, bool, str]:
         self.runs += 1
         period = max(1.0, *(f.query.trigger for f in loaded.flows), 0.0)
-        return _tested(loaded, self.c, _quick, self.seed, factor, period)
+        return tested(loaded, self.c, _quick, self.seed, factor, period)
 
     def _latency(self, loaded: Scenario, seen: Seen, runs: int) -> None:
         """Quantiles of the worst flow over so many seeds; loads of the busiest host of each system."""

@@ -29,7 +29,7 @@ from models.coefficients import CoefficientSet
 from models.stack import Scenario
 from planner.fields import leaves
 from planner.refusal import ScenarioError, house_lines
-from planner.uncertainty import FURTHEST, Z, _carried, _drawn
+from planner.uncertainty import FURTHEST, Z, carried, drawn_values
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LAWS = {"uniform": 2, "triangular": 3, "normal": 2, "lognormal": 2}
@@ -180,7 +180,7 @@ def draw(unknowns: Unknowns, scenario: Scenario, coefficients: CoefficientSet, c
 
     names = [x.path for x in unknowns.inputs]
     owned = sorted(coefficients.values) if unknowns.coefficients else []
-    groups = _carried(scenario, coefficients) if unknowns.coefficients else []
+    groups = carried(scenario, coefficients) if unknowns.coefficients else []
     dimensions = [*names, *owned, *(f"machines of {g[0].split('.')[0]}" for g in groups)]
     power = max(1, math.ceil(math.log2(max(2, count))))
     points = qmc.Sobol(max(1, len(dimensions)), scramble=True, rng=np.random.default_rng(seed)).random_base2(power)
@@ -200,7 +200,7 @@ def _coefficients(
 ) -> CoefficientSet:
     if not owned:
         return c
-    changed = {name: _drawn(c, name, float(z[k])) for k, name in enumerate(owned)}
+    changed = {name: drawn_values(c, name, float(z[k])) for k, name in enumerate(owned)}
     for g, group in enumerate(groups):
         factor = math.exp(c["hosts.speed_residual_sigma"] * float(z[len(owned) + g]))
         changed |= {n: v * factor for n, v in changed.items() if n.startswith(group) and "cpu_seconds" in n}

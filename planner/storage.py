@@ -144,7 +144,7 @@ def topic_storage(scenario: Scenario) -> Fill:
     shares = [topic_shares(scenario, flow) for flow in scenario.flows]
 
     def at(seconds: float) -> list[float]:
-        whole = [_kept_log(flow, seconds) for flow in scenario.flows]
+        whole = [kept_log(flow, seconds) for flow in scenario.flows]
         return _summed([[s * w for s in of] for of, w in zip(shares, whole, strict=True)], scenario.kafka.brokers)
 
     longest = max(flow.topic.retention for flow in scenario.flows)
@@ -157,12 +157,12 @@ def _grows(scenario: Scenario) -> bool:
     return all(flow.workload.growth_per_month >= 0 for flow in scenario.flows)
 
 
-def _topic_bytes(scenario: Scenario, flow: Flow, seconds: float) -> list[float]:
-    whole = _kept_log(flow, seconds)
+def topic_node_bytes(scenario: Scenario, flow: Flow, seconds: float) -> list[float]:
+    whole = kept_log(flow, seconds)
     return [share * whole for share in topic_shares(scenario, flow)]
 
 
-def _kept_log(flow: Flow, seconds: float) -> float:
+def kept_log(flow: Flow, seconds: float) -> float:
     """One copy of the topic at a time, index files and unexpired segments included [bytes]."""
     kept = seconds_of_rate(flow, seconds, flow.topic.retention)
     rate = flow.workload.events_per_second * stored_event_bytes(flow)
@@ -180,7 +180,7 @@ def segments_per_broker(scenario: Scenario) -> float:
     """Log segments that one broker keeps open [count], at full retention."""
     found = 0.0
     for flow in scenario.flows:
-        held = _kept_log(flow, flow.topic.retention) * flow.topic.copies
+        held = kept_log(flow, flow.topic.retention) * flow.topic.copies
         size = min(SEGMENT_BYTES, unexpired_bytes(flow) / flow.topic.partitions)
         found += max(held / size, flow.topic.partitions * flow.topic.copies) if size > 0 else 0.0
     return found / scenario.kafka.brokers
@@ -201,8 +201,8 @@ def index_storage(scenario: Scenario, coefficients: CoefficientSet) -> Fill:
     cluster = scenario.elasticsearch
     marks = watermark_bytes(cluster.volume.size, cluster.kind, cluster.version, cluster.free_space_rule)
     longest = max(index_life_seconds(flow.index.retention, flow.index.rollover) for flow in scenario.flows)
-    at = _index_at(scenario, coefficients, cluster.data_nodes)
-    kept = _index_at(scenario, coefficients, cluster.data_nodes, transient=False)
+    at = index_at(scenario, coefficients, cluster.data_nodes)
+    kept = index_at(scenario, coefficients, cluster.data_nodes, transient=False)
     found = _fill(at, longest, cluster.volume.size, marks, kept, _mark_dates(scenario, coefficients, marks))
     moved = _moved(scenario, coefficients, longest, marks)
     if cluster.data_nodes < 2:
@@ -220,8 +220,8 @@ def _mark_dates(
     """Days to each mark. The low and high mark are passed by what lies there; those that stop writes only after the
     allocator has moved what it can, or sooner, where the disk fills faster than shards move off it."""
     nodes, grows = scenario.elasticsearch.data_nodes - lost, _grows(scenario)
-    plain = _index_at(scenario, coefficients, nodes, relieve=False)
-    moved = _index_at(scenario, coefficients, nodes)
+    plain = index_at(scenario, coefficients, nodes, relieve=False)
+    moved = index_at(scenario, coefficients, nodes)
     early = {name: limit for name, limit in marks.items() if name in ("low", "high")}
     late = {name: limit for name, limit in marks.items() if name not in early}
     found = _dates(plain, early, grows) | _dates(moved, late, grows)
@@ -237,7 +237,7 @@ def _replaced(fill: Fill, **changed: object) -> Fill:
     return replace(fill, **changed)  # type: ignore[arg-type]
 
 
-def _index_at(
+def index_at(
     scenario: Scenario,
     coefficients: CoefficientSet,
     nodes: int,

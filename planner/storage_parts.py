@@ -25,7 +25,8 @@ from planner.storage import (
     unexpired_bytes,
     write_shards,
 )
-from planner.usage import _checkpoint_bytes, _primary_bytes, _snapshots, flowing, month_of
+from planner.usage import flowing, month_of
+from planner.usage_parts import checkpoint_bytes, primary_bytes, snapshots_of
 
 Tier = Literal["disk", "store", "bucket", "local"]
 INDEX_FILES = 0.005  # of the log, kafka.md A1
@@ -123,7 +124,7 @@ def _state(scenario: Scenario, flow: Flow) -> Iterator[Stored]:
         f"{flow.name}: state in the checkpoint",
         "store",
         1,
-        _checkpoint_bytes(live),
+        checkpoint_bytes(live),
         "a snapshot every 10 of the last 100 versions" if state.provider == "hdfs-backed" else "one version",
         "spark.md A5, B2",
     )
@@ -141,8 +142,8 @@ def _state(scenario: Scenario, flow: Flow) -> Iterator[Stored]:
 
 def _snapshot(scenario: Scenario, c: CoefficientSet) -> Iterator[Stored]:
     flows, month = flowing(scenario), month_of(scenario.money)
-    primary = [_primary_bytes(f, c) for f in flows]
-    size, _ = _snapshots(scenario, flows, primary, c, month)
+    primary = [primary_bytes(f, c) for f in flows]
+    size, _ = snapshots_of(scenario, flows, primary, c, month)
     if size > 0:
         yield Stored(
             "elasticsearch",

@@ -202,7 +202,7 @@ def _through(trace: Trace, name: str, rate: float) -> tuple[float, float] | None
     return records / span / rate, float(np.median(lasted))
 
 
-def _tested(
+def tested(
     scenario: Scenario, coefficients: CoefficientSet, simulate: Simulate, seed: int, factor: float, period: float
 ) -> tuple[Trace, bool, str]:
     """Whether the lag grows at a factor: a run, and a longer one if the first leaves it open."""

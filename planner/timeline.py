@@ -212,7 +212,8 @@ def _by_flow(rows: Sequence[Row], name: str, unit: str, mode: str) -> list[dict[
         data.append(
             {"type": "scatter", "mode": mode, "name": flow, "x": [row["started_seconds"] for row in mine],
              "y": [row[name] for row in mine], "line": {"color": ink}, "marker": {"color": ink, "size": 4},
-             "hovertemplate": f"%{{y:,.4g}} {unit} at %{{x:,.1f}} s<extra></extra>"}
+             "text": [f"{row['records']:,.0f} records" for row in mine],
+             "hovertemplate": f"%{{y:,.4g}} {unit} at %{{x:,.1f}} s<br>a batch of %{{text}}<extra></extra>"}
         )  # fmt: skip
     return data
 

@@ -59,12 +59,12 @@ def model_law(quantity: str) -> str:
 def draws(coefficients: CoefficientSet, scenario: Scenario, count: int, seed: int) -> list[CoefficientSet]:
     """Sets with every coefficient drawn from its interval; the same seed gives the same sets."""
     names = sorted(name for name in coefficients.values if not name.startswith("model."))  # no law's coefficient
-    groups = _carried(scenario, coefficients)
+    groups = carried(scenario, coefficients)
     rng = np.random.default_rng((seed, DICE))
     grid = np.array([_slices(rng, count) for _ in range(len(names) + len(groups))])
     out = []
     for k in range(count):
-        changed = {name: _drawn(coefficients, name, grid[i, k]) for i, name in enumerate(names)}
+        changed = {name: drawn_values(coefficients, name, grid[i, k]) for i, name in enumerate(names)}
         for g, group in enumerate(groups):
             factor = math.exp(coefficients["hosts.speed_residual_sigma"] * grid[len(names) + g, k])
             changed |= {n: v * factor for n, v in changed.items() if n.startswith(group) and "cpu_seconds" in n}
@@ -78,7 +78,7 @@ def _slices(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.clip([NormalDist().inv_cdf(min(max(p, 1e-6), 1 - 1e-6)) for p in shares], -FURTHEST, FURTHEST)
 
 
-def _drawn(coefficients: CoefficientSet, name: str, z: float) -> float:
+def drawn_values(coefficients: CoefficientSet, name: str, z: float) -> float:
     c = coefficients.values[name]
     edge = c.low if z < 0 else c.high
     if c.value > 0 and edge > 0:
@@ -90,7 +90,7 @@ def _drawn(coefficients: CoefficientSet, name: str, z: float) -> float:
     return min(1.0, value) if name in SHARES else value
 
 
-def _carried(scenario: Scenario, coefficients: CoefficientSet) -> list[tuple[str, ...]]:
+def carried(scenario: Scenario, coefficients: CoefficientSet) -> list[tuple[str, ...]]:
     """Groups of coefficients that are used on machines other than the one they were measured on."""
     groups = {"kafka": ("kafka.",), "spark": ("spark.", "sink."), "elasticsearch": ("search.",)}
     own = {host.name for host in scenario.hosts if host.machine is None and host.per_core_speed is None}

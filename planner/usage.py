@@ -103,8 +103,3 @@ def used(
 def _account(money: Money) -> Account:
     rest = money.account
     return Account(rest.aws_usd, rest.s3_standard, rest.internet_out, rest.custom_metrics, rest.prometheus_samples)
-
-
-# Names that other modules still import; to go with them.
-_kafka, _search, _spark, _primary_bytes = kafka_usage, search_usage, spark_usage, primary_bytes
-_checkpoint_bytes, _snapshots = checkpoint_bytes, snapshots_of

@@ -64,7 +64,7 @@ def place(scenario: Scenario, coefficients: CoefficientSet) -> Placement:
             chosen = [index[name] for name in spread(count, part.hosts)]
         else:
             chosen = list(range(len(sites), len(sites) + count))
-            sites.extend(_of_machine(f"{role}-{k}", machine_name, k % zones, coefficients) for k in range(count))
+            sites.extend(site_of_machine(f"{role}-{k}", machine_name, k % zones, coefficients) for k in range(count))
         for k in chosen:
             sites[k].roles.append(role)
             sites[k].background = 1 - (1 - sites[k].background) * (1 - part.background / chosen.count(k))
@@ -78,12 +78,12 @@ def place(scenario: Scenario, coefficients: CoefficientSet) -> Placement:
         driver = executors[0]
     else:
         driver = len(sites)
-        sites.append(_of_machine("driver", spark.driver_machine, 0, coefficients))
+        sites.append(site_of_machine("driver", spark.driver_machine, 0, coefficients))
     sites[driver].roles.append("driver")
     return Placement(sites, brokers, executors, nodes, driver)
 
 
-def _of_machine(
+def site_of_machine(
     name: str, machine_name: str, zone: int, coefficients: CoefficientSet, smt_yield: float | None = None
 ) -> Site:
     box = machine(machine_name)
@@ -106,7 +106,7 @@ def _of_machine(
 
 def _named(host: Host, zone: int, coefficients: CoefficientSet) -> Site:
     if host.machine is not None:
-        site = _of_machine(host.name, host.machine, zone, coefficients, host.smt_yield)
+        site = site_of_machine(host.name, host.machine, zone, coefficients, host.smt_yield)
         site.background = host.background
         return site
     cores = host.cores or 1.0

@@ -148,11 +148,14 @@ class Simulation:
             self.plane.run_until(min(self.last, self.env.now + 1.0))
 
     def _measure(self) -> None:
-        """To the window's end, or until somebody who looks at the batches so far has seen enough."""
+        """To the window's end, or until somebody who looks at the batches so far has seen enough.
+
+        No sooner than two looks into the window, from which hosts' loads are told.
+        """
         if self.enough is None:
             return self.plane.run_until(self.measured_until)
         step = max(1.0, *(flow.query.trigger for flow in self.scenario.flows))
-        while self.env.now < self.measured_until and not self.enough(self.batches):
+        while self.env.now < self.measured_until and not (len(self.looks) > 1 and self.enough(self.batches)):
             self.plane.run_until(min(self.measured_until, self.env.now + step))
         self.measured_until = self.env.now
 

@@ -190,7 +190,7 @@ def _together(each: list[SimpleNamespace], rates: list[Array]) -> list[SimpleNam
 
 def _brokers_beside(each: list[SimpleNamespace], rates: list[Array]) -> Array:
     """Cores that brokers take on a data node's host, where they share one."""
-    cores = sum(_broker_cpu(v, rate)[0] for v, rate in zip(each, rates, strict=True)) / each[0].front_speed
+    cores = sum(broker_cpu(v, rate)[0] for v, rate in zip(each, rates, strict=True)) / each[0].front_speed
     return cores * each[0].search_brokers_beside
 
 
@@ -252,7 +252,7 @@ def _linear_loads(each: list[SimpleNamespace], rates: list[Array]) -> dict[str, 
     """Loads that need no batch: brokers, cards, volumes, at these rates [1]."""
     cpu = into = out = volume = indexed = carried = sent = 0.0
     for v, rate in zip(each, rates, strict=True):
-        broker, wire = _broker_cpu(v, rate)
+        broker, wire = broker_cpu(v, rate)
         cpu = cpu + broker
         into, out = into + rate * wire * v.front_bytes_in, out + rate * wire * v.front_bytes_out
         volume = volume + rate * wire * v.front_bytes_in
@@ -273,7 +273,7 @@ def _linear_loads(each: list[SimpleNamespace], rates: list[Array]) -> dict[str, 
     }
 
 
-def _broker_cpu(v: SimpleNamespace, rate: Array) -> tuple[Array, Array]:
+def broker_cpu(v: SimpleNamespace, rate: Array) -> tuple[Array, Array]:
     """CPU that a flow costs its busiest broker [reference cores], and wire bytes of a record."""
     streams = v.front_producers * np.where(v.front_keyed > 0, v.spark_partitions, 1.0)
     records = _at_knots(v, rate / streams, v.front_batch_records)

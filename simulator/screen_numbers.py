@@ -78,8 +78,8 @@ def _part_of(name: str) -> str:
 def _front_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement, knots: Array) -> dict[str, Any]:
     """Producer batches, brokers' CPU, cards and volumes. Tables run over the rate of one stream."""
     kafka, flows = scenario.kafka, scenario.flows
-    tables = [_front_table(flow, scenario, placement, c, knots) for flow in flows]
-    units = [_busiest_broker(flow, scenario, placement, c) for flow in flows]
+    tables = [front_table(flow, scenario, placement, c, knots) for flow in flows]
+    units = [busiest_broker(flow, scenario, placement, c) for flow in flows]
     sites = [placement.sites[k] for k in placement.brokers]
     volume = kafka.volume.throughput
     if not kafka.hosts:
@@ -104,7 +104,7 @@ def _front_numbers(scenario: Scenario, c: CoefficientSet, placement: Placement, 
     }
 
 
-def _front_table(
+def front_table(
     flow: Flow, scenario: Scenario, placement: Placement, c: CoefficientSet, knots: Array = KNOTS
 ) -> tuple[Array, ...]:
     """Rate of a stream, records of a batch, wire bytes of a record, delay to the high watermark: at the knots."""
@@ -118,7 +118,7 @@ def _front_table(
     )
 
 
-def _busiest_broker(flow: Flow, scenario: Scenario, placement: Placement, c: CoefficientSet) -> tuple[float, ...]:
+def busiest_broker(flow: Flow, scenario: Scenario, placement: Placement, c: CoefficientSet) -> tuple[float, ...]:
     """CPU of the busiest broker for a batch and for a byte produced, and the bytes in and out of its card a byte."""
     front = front_of(flow, scenario.kafka, flow.workload.events_per_second, placement, c)
     only_batches: Front = replace(front, batch_records=1.0, wire_bytes=0.0)

@@ -21,9 +21,9 @@ from models.coefficients import CoefficientSet
 from models.elasticsearch import heap_bytes, pressure_limit_bytes
 from models.machines import machine
 from models.stack import Scenario
-from simulator.hosts import Site, _of_machine, place
-from simulator.screen import _broker_cpu
-from simulator.screen_numbers import KNOTS, Numbers, _busiest_broker, _front_table, numbers_of
+from simulator.hosts import Site, place, site_of_machine
+from simulator.screen import broker_cpu
+from simulator.screen_numbers import KNOTS, Numbers, busiest_broker, front_table, numbers_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -156,7 +156,7 @@ class Parts:
         """The host of one process, its idle CPU and measured background taken off."""
         key = (part, name)
         if key not in self._sites:
-            site = _of_machine(part, name, 0, self.c)
+            site = site_of_machine(part, name, 0, self.c)
             site.background = getattr(self.scenario, part).background
             idle = {"kafka": "kafka", "spark": "spark", "elasticsearch": "search"}[part]
             site.background_cores = self.c[f"{idle}.idle_cpu_cores"] / site.speed
@@ -177,7 +177,7 @@ class Parts:
         if key not in self._tables:
             variant = self._variant(row, max(row.zones, *row.copies))
             placement = place(variant, self.c)
-            each = [_front_table(flow, variant, placement, self.c, self.knots) for flow in variant.flows]
+            each = [front_table(flow, variant, placement, self.c, self.knots) for flow in variant.flows]
             self._tables[key] = [np.stack([table[k] for table in each]) for k in range(4)]
         return self._tables[key]
 
@@ -186,7 +186,7 @@ class Parts:
         if key not in self._shares:
             variant = self._variant(row, row.brokers)
             placement = place(variant, self.c)
-            each = [_busiest_broker(flow, variant, placement, self.c) for flow in variant.flows]
+            each = [busiest_broker(flow, variant, placement, self.c) for flow in variant.flows]
             self._shares[key] = np.array(each)
         return self._shares[key]  # type: ignore[no-any-return]
 
@@ -271,7 +271,7 @@ def front_loads(front: Numbers, partitions: Array) -> dict[str, Array]:
         for name, value in front.items():
             row = value if value.ndim == 1 else value[:, f]
             setattr(v, name.replace(".", "_"), np.broadcast_to(row, (count, *row.shape[1:])))
-        broker, wire = _broker_cpu(v, v.front_rate)
+        broker, wire = broker_cpu(v, v.front_rate)
         cpu = cpu + broker
         into = into + v.front_rate * wire * v.front_bytes_in
         out = out + v.front_rate * wire * v.front_bytes_out

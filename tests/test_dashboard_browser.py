@@ -368,6 +368,17 @@ def _type(page: Any, field: Any) -> Any:
     return lambda: put(was)
 
 
+BARE = """() => {
+  const shown = "[data-tip],svg,style,script,h1,h3,th,code,label,button,.quiet,[class^=fm-at],[role=option]," +
+    "[data-testid=stSlider]";
+  const texts = [], main = document.querySelector("[data-testid=stMain]");
+  const walk = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode())
+    if (/[0-9]/.test(walk.currentNode.textContent) && !walk.currentNode.parentElement.closest(shown))
+      texts.push(walk.currentNode.textContent);
+  return texts; }"""  # texts with digits that lie in nothing that hovers to a source, is a heading or a control
+
+
 def test_views_follow_one_another_and_leave_nothing_behind(page: Any) -> None:
     for name, sign in (("Bill", "MSK broker"), ("Memory", "log cleaner"), ("Rests on", "Coefficient set")):
         view(page, name)
@@ -378,6 +389,7 @@ def test_views_follow_one_another_and_leave_nothing_behind(page: Any) -> None:
     slider(page, "Months from now").focus()
     press(page, "ArrowRight")
     expect(page.get_by_text("USD in month 13")).to_be_visible()
+    assert page.evaluate(BARE) == []
 
 
 def test_a_bad_day_is_played_and_shown_in_time(page: Any) -> None:
@@ -393,6 +405,7 @@ def test_a_bad_day_is_played_and_shown_in_time(page: Any) -> None:
     states = "(e.data || []).map(t => t.name).join() === 'started,relocating,initializing,unassigned'"
     page.wait_for_function(f"[...document.querySelectorAll('.js-plotly-plot')].some(e => {states})")
     expect(page.get_by_text("what happened to nodes")).to_be_visible()
+    assert page.evaluate(BARE) == []
 
 
 def test_a_recommendation_is_searched_cancelled_and_a_stack_clicked_on_its_front_opens_as_b(page: Any) -> None:
@@ -407,6 +420,7 @@ def test_a_recommendation_is_searched_cancelled_and_a_stack_clicked_on_its_front
     name = _clicked(page)
     expect(page.locator(".st-key-front-chosen").get_by_role("combobox")).to_have_value(name)
     expect(page.locator("th", has_text=name)).to_be_visible()  # what it changes of today's
+    assert page.get_by_text("how it was sought").count() == 1 and page.evaluate(BARE) == []
     told = page.locator("tr", has=page.locator("td", has_text=re.compile(f"^{re.escape(name)}( on the front)?$")))
     usd = told.locator("td").nth(1).inner_text()
     click(page, "Open as B")

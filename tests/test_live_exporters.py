@@ -13,7 +13,6 @@ import json
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,11 @@ from calibration.load_curve import load_of
 from calibration.recording import Recording
 from lab import parts
 from lab.experiment import parse
-from lab.record import Writer
-from lab.run import Run
 from lab.search import HTTP, INDEX
 from lab.spark import UI_PORT
-from lab.stack import Stack, kit
+from lab.stack import Stack
 from tests import live_exporters as exporters
-from tests.live_stack import LIVE, floodmark
+from tests.live_stack import LIVE, floodmark, stack_at_work, wait
 
 RATE, SIZE = 300, 600
 SEARCH = f"http://127.0.0.1:{HTTP}"
@@ -49,13 +46,6 @@ ASKED: dict[str, Any] = {
 pytestmark = LIVE
 
 
-def wait(done: Any, seconds: float, what: str) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, f"{what}: not within {seconds:g} s"
-        time.sleep(0.25)
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Recording]]:
     """The stack under load; a recording of the exporters, and one of what the systems say by themselves."""
@@ -65,27 +55,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Rec
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as beside:
         patch.setattr(lab.stack, "Brokers", exporters.Dialects)
         patch.setenv("SPARK_CONF_DIR", str(folder))
-        stack = beside.enter_context(Stack(kit(), experiment))
-        run = Run(stack, Writer(folder), time.time() + 900)
-        stack.start()
-        stack.start_job()
-
-        def load() -> None:
-            with contextlib.suppress(Exception):  # it is stopped in its middle at the end
-                run.send(experiment.load.plan, "")
-
-        thread = threading.Thread(target=load, daemon=True)
-        try:
-            run.sampler.start(stack.brokers, stack.servers.ports if stack.servers else (), 6)
-            metrics = start_exporters(stack, folder, beside)
-            thread.start()
-            wait(lambda: sum(n for n, _ in run.sampler.seen.values()) > 3000, 120, "documents in the index")
-            yield record(folder, metrics, stack)
-        finally:
-            run.sampler.abandon()
-            if stack.load is not None:
-                stack.load.stop()
-            thread.join(30)
+        stack, begin = beside.enter_context(stack_at_work(experiment, folder, 900))
+        metrics = start_exporters(stack, folder, beside)
+        begin(3000)
+        yield record(folder, metrics, stack)
 
 
 def start_exporters(stack: Stack, folder: Path, beside: contextlib.ExitStack) -> dict[str, str]:

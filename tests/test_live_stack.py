@@ -10,7 +10,6 @@ import json
 import shutil
 import subprocess
 import threading
-import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,12 +22,9 @@ import yaml
 from lab import parts
 from lab.brokers import CLIENTS, METRICS
 from lab.experiment import parse
-from lab.record import Writer
-from lab.run import Run
 from lab.search import HTTP, INDEX, Client
 from lab.spark import UI_PORT
-from lab.stack import Stack, kit
-from tests.live_stack import LIVE, floodmark
+from tests.live_stack import LIVE, floodmark, stack_at_work, wait
 
 PROMETHEUS = 19590
 BOOTSTRAP = f"127.0.0.1:{CLIENTS + 1}"
@@ -73,13 +69,6 @@ def answers(url: str) -> bool:
     return False
 
 
-def wait(done: Any, seconds: float, what: str) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, f"{what}: not within {seconds:g} s"
-        time.sleep(0.25)
-
-
 @contextlib.contextmanager
 def prometheus(folder: Path) -> Iterator[str]:
     """A Prometheus that scrapes the broker's exporter each second."""
@@ -106,27 +95,9 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Load → Kafka → Spark → OpenSearch, running and visible; the folder of the laboratory's own recording."""
     folder = tmp_path_factory.mktemp("pipeline")
     experiment = parse(ASKED, "live")
-    with Stack(kit(), experiment) as stack:
-        run = Run(stack, Writer(folder), time.time() + 600)
-        stack.start()
-        stack.start_job()
-
-        def load() -> None:
-            with contextlib.suppress(Exception):  # it is stopped in its middle at the end
-                run.send(experiment.load.plan, "")
-
-        thread = threading.Thread(target=load, daemon=True)
-        try:
-            run.sampler.start(stack.brokers, stack.servers.ports if stack.servers else (), 2)
-            with prometheus(folder):
-                thread.start()
-                wait(lambda: sum(n for n, _ in run.sampler.seen.values()) > 2000, 90, "documents in the index")
-                yield folder
-        finally:
-            run.sampler.abandon()
-            if stack.load is not None:
-                stack.load.stop()
-            thread.join(30)
+    with stack_at_work(experiment, folder, 600) as (_, begin), prometheus(folder):
+        begin(2000)
+        yield folder
 
 
 @pytest.fixture(scope="module")

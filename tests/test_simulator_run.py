@@ -528,3 +528,9 @@ def test_common_random_numbers_make_a_comparison_narrower() -> None:
 def test_a_record_count_is_a_count() -> None:
     flow = only(simulate(stack(flow__workload=POISSON), GENERIC, seed=5))
     assert (flow.batches["records"] == np.floor(flow.batches["records"])).all()
+
+
+def test_a_run_that_has_seen_enough_at_once_still_tells_its_loads() -> None:
+    trace = simulate(stack(), CALM, settle=False, enough=lambda batches: True)
+    assert trace.measured_until < 48.0, "ended before its window was over"
+    assert 0 < cpu_of(trace, "spark") < 4
