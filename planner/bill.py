@@ -261,26 +261,21 @@ def runs_of(
     scenario: Scenario, central: CoefficientSet, seed: int, count: int
 ) -> tuple[Sequence[Trace], Sequence[Trace], Sequence[CoefficientSet]]:
     """The runs that a forecast makes: repeats, those at drawn coefficients, and the sets that were drawn."""
+    from planner import forecast_parts
+    from planner.forecast import too_long
     from planner.uncertainty import draws
 
-    repeats, drawn = _runs(scenario, central, seed, count)
-    return repeats, drawn, draws(central, scenario, count, seed) if drawn else []
+    if refused := too_long(scenario):
+        raise ScenarioError(refused)
+    sets = draws(central, scenario, count, seed) if count else []
+    repeats, drawn = forecast_parts.runs(scenario, central, sets, seed, "fluid", lambda *_: None)
+    return repeats, drawn, sets
 
 
 def paced(scenario: Scenario, seed: int, simulated: bool) -> dict[str, Pace]:
     """The flows' paces, from the runs that a forecast makes."""
-    from planner import forecast as whole
+    from planner.forecast import coefficients_of
 
-    central = whole.coefficients_of(scenario)
-    traces = _runs(scenario, central, seed, 0)[0] if simulated else ()
+    central = coefficients_of(scenario)
+    traces = runs_of(scenario, central, seed, 0)[0] if simulated else ()
     return pace_by(scenario, traces, central, seed)
-
-
-def _runs(
-    scenario: Scenario, central: CoefficientSet, seed: int, count: int
-) -> tuple[Sequence[Trace], Sequence[Trace]]:
-    from planner import forecast as whole
-
-    if refused := whole.too_long(scenario):
-        raise ScenarioError(refused)
-    return whole._runs(scenario, central, central, seed, "fluid", count, lambda *_: None)

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 from models.coefficients import CoefficientSet
 from models.stack import Scenario
 from models.units import show
-from planner.bill import MonthlyBill, bill_of, book_of, runs_of, stack_of
+from planner.bill import MonthlyBill, bill_of, book_of, pace_by, runs_of, stack_of
 from planner.money_months import MonthOfBill, months
-from planner.refusal import ScenarioError
 from planner.scenario import resolved
 from planner.shown import Shown
-from planner.usage import Pace, paces
-from planner.usage_scaling import with_hosts
+from planner.usage import Pace
 from pricing.bill import NOTHING, Line
 from pricing.offers import Compared, compared
 from pricing.price_book import PriceBook
@@ -117,10 +115,7 @@ def report(
     repeats, drawn, sets = runs_of(scenario, central, seed, draws) if simulated else ([], [], [])
     made = bill_of([stack_of(scenario, central, repeats, drawn, sets, seed)], seed)
     said("months", 1, 2)
-    try:
-        pace = with_hosts(paces(scenario, repeats), scenario, central, seed)
-    except ValueError as error:
-        raise ScenarioError(str(error)) from None
+    pace = pace_by(scenario, repeats, central, seed)
     later = months(scenario, central, pace, horizon, seed)
     options = compared([m.listed or m.bill for m in later], book_of(scenario.money), leave_after)
     date = today or datetime.date.today()

@@ -7,11 +7,9 @@ the targets; storage and memory follow by law. Same scenario, coefficients, seed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from models.coefficients import CoefficientSet
 from models.stack import Scenario
 from models.units import show
 from planner.answers import FlowForecast, Lag, Latency, Load, Promise, Throughput
@@ -169,10 +167,3 @@ def too_long(scenario: Scenario) -> list[str]:
                 most = f"expected at most {show(SLOWEST, 's')} [s] in a forecast of streams"
                 found.append(f"flows[{k}].{name} = {show(value, 's')}; {most}")
     return found
-
-
-def _runs(
-    scenario: Scenario, central: CoefficientSet, seen: CoefficientSet, seed: int, level: str, count: int, said: Progress
-) -> tuple[Sequence[Trace], Sequence[Trace]]:
-    """`runs` as planner/bill.py asks for them: at sets drawn here."""
-    return runs(scenario, seen, draws(central, scenario, count, seed) if count else [], seed, level, said)
